@@ -75,7 +75,7 @@ final class Faults {
 
   /** Tasks whose trainer's method is not their name in camel case. */
   private static final Map<String, String> KINDS =
-      Map.of("token-classification", "tokens", "masked-lm", "maskedLanguage");
+      Map.of("token-classification", "tokens", "masked-lm", "maskedLanguage", "dpo", "preferences");
 
   private Faults() {}
 

@@ -105,7 +105,8 @@ final class RunEvents implements RunListener {
               step.learningRate(),
               step.tokens(),
               step.tokensPerSecond(),
-              step.secondsLeft());
+              step.secondsLeft(),
+              step.metrics());
       tell(() -> onStep.accept(told));
     }
   }

@@ -142,6 +142,15 @@ public final class Trainer<E> {
     return new Trainer<>("causal-lm", model, (row, e) -> e.example(row));
   }
 
+  /**
+   * A trainer of a {@link Generator} by which of two answers is better (direct preference
+   * optimization). The model, which knows how to answer already, is compared with what it was
+   * before.
+   */
+  public static Trainer<PreferenceExample> preferences(String model) {
+    return new Trainer<>("dpo", model, (row, e) -> e.example(row));
+  }
+
   /** A trainer of a {@link MaskFiller}: a masked language model, of texts as they are. */
   public static Trainer<String> maskedLanguage(String model) {
     return new Trainer<>("masked-lm", model, (row, e) -> Example.of(row, e, null));
@@ -550,7 +559,15 @@ public final class Trainer<E> {
     return set(RunOption.TRAIN_ON_PROMPT, true);
   }
 
-  /** Of embeddings: the loss by its name, such as "cosent". */
+  /**
+   * Of preferences: how much a difference between the answers' log-ratios counts, the less the
+   * further the model may go from where it began; 0.1 unless given.
+   */
+  public Trainer<E> dpoBeta(double value) {
+    return set(RunOption.DPO_BETA, value);
+  }
+
+  /** Of embeddings and preferences: the loss by its name, such as "cosent" or "ipo". */
   public Trainer<E> loss(String name) {
     return set(RunOption.LOSS, name);
   }

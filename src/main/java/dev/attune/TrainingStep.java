@@ -1,5 +1,7 @@
 package dev.attune;
 
+import java.util.Map;
+
 /**
  * An optimizer step that was taken.
  *
@@ -12,6 +14,8 @@ package dev.attune;
  * @param tokens real tokens of this step
  * @param tokensPerSecond so far; NaN during the first steps
  * @param secondsLeft estimate for the rest of the run; NaN during the first steps
+ * @param metrics what is told of a step beside its loss: of preferences TRL's rewards/chosen,
+ *     rewards/rejected, rewards/accuracies and rewards/margins; of other training nothing
  */
 public record TrainingStep(
     long step,
@@ -22,4 +26,5 @@ public record TrainingStep(
     double learningRate,
     long tokens,
     double tokensPerSecond,
-    double secondsLeft) {}
+    double secondsLeft,
+    Map<String, Double> metrics) {}

@@ -89,7 +89,7 @@ class SurfaceTest {
   void everyModelIsOpenedAndClosedInTheSameWay() throws Exception {
     List<Class<?>> models =
         publicTypes().stream().filter(AutoCloseable.class::isAssignableFrom).toList();
-    assertEquals(9, models.size(), models::toString);
+    assertEquals(10, models.size(), models::toString);
     for (Class<?> model : models) {
       if (model == ZeroShotClassifier.class) { // which is nothing without labels
         assertEquals(model, model.getMethod("open", Path.class, List.class).getReturnType());

@@ -28,6 +28,8 @@ public final class Batch {
   private int[] cuSeqlens; // (B+1)
   private int[] labels; // (B,width) or (N)
   private float[] targets; // (B,width)
+  private double[] references = new double[0]; // (B)
+  private boolean hasReferences;
   private int[] firstRows; // (B)
   private int[] exampleIndex; // (B)
   private int[] uniqueIds; // (uniqueCount), ascending
@@ -113,6 +115,11 @@ public final class Batch {
     return targets;
   }
 
+  /** What each sequence is compared with (B); null: nothing. See {@link EncodedDataset}. */
+  public double[] references() {
+    return hasReferences ? references : null;
+  }
+
   /** {@code cuSeqlens[0..B-1]} as an array of its own: where poolers read (B). */
   public int[] firstRows() {
     return firstRows;
@@ -194,6 +201,7 @@ public final class Batch {
     this.epoch = epoch;
     this.after = after;
     this.hasTypeIds = data.typeIds() != null;
+    this.hasReferences = data.references() != null;
     this.maxSequenceLength = 0;
     ensure(data, sequences, needed);
     Ints ids = data.ids();
@@ -219,8 +227,12 @@ public final class Batch {
           data.labels().copy(example * width, labels, b * width, width);
         }
       }
+      if (hasReferences) {
+        references[b] = data.references()[example];
+      }
       if (data.masking() != null) {
-        data.masking().apply(epoch, begin, length, inputIds, labels, row, randomWords);
+        data.masking()
+            .apply(epoch, begin, data.key(example), length, inputIds, labels, row, randomWords);
       }
       place(row, length, positionOffset);
       cuSeqlens[b] = row;
@@ -247,6 +259,7 @@ public final class Batch {
     epoch = whole.epoch;
     after = whole.after;
     hasTypeIds = whole.hasTypeIds;
+    hasReferences = false;
     maxSequenceLength = whole.maxSequenceLength;
     inputIds = copied(whole.inputIds, begin, length, inputIds);
     positions = copied(whole.positions, begin, length, positions);
@@ -328,6 +341,9 @@ public final class Batch {
     cuSeqlens = grown(cuSeqlens, count + 1);
     firstRows = grown(firstRows, count);
     exampleIndex = grown(exampleIndex, count);
+    if (hasReferences && references.length < count) {
+      references = new double[firstRows.length];
+    }
     if (hasTypeIds) {
       typeIds = grown(typeIds, inputIds.length);
     }

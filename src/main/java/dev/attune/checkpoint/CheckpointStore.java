@@ -7,7 +7,6 @@ import dev.attune.core.FileOps;
 import dev.attune.memory.Buffer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,7 +42,6 @@ public final class CheckpointStore {
   private final int keep;
   private final Consumer<String> note;
   private final FileOps files;
-  private final ByteBuffer chunk = Snapshot.chunk();
   private long bestStep; // whose weights are kept twice; 0: none yet
 
   /**
@@ -121,7 +119,7 @@ public final class CheckpointStore {
     Path best = path(BEST, step);
     for (Path candidate : List.of(best, copyOf(best))) {
       try {
-        return Optional.of(Snapshot.verify(candidate, chunk));
+        return Optional.of(Snapshot.verify(candidate));
       } catch (IOException e) {
         note.accept("the copy of the best weights in " + candidate + " is lost: " + e.getMessage());
       }
@@ -140,7 +138,7 @@ public final class CheckpointStore {
     Path first = path(BEST, number(best.folder()));
     Path other = best.folder().equals(first) ? copyOf(first) : first;
     try {
-      Snapshot.verify(other, chunk);
+      Snapshot.verify(other);
       return;
     } catch (IOException e) {
       if (Files.exists(other)) { // else they were not the newest any more, of which alone are two
@@ -175,7 +173,7 @@ public final class CheckpointStore {
     Snapshot lacking = null;
     for (Path candidate : numbered(folder, STEP)) {
       try {
-        Snapshot snapshot = Snapshot.verify(candidate, chunk);
+        Snapshot snapshot = Snapshot.verify(candidate);
         if (snapshot.bestStep() == 0 || secureBest(snapshot.bestStep())) {
           bestStep = snapshot.bestStep();
           return Optional.of(new Found(snapshot, false));
@@ -253,7 +251,7 @@ public final class CheckpointStore {
   }
 
   private void put(Path target, long best, JsonNode state, Map<String, Buffer> buffers) {
-    put(target, partial -> Snapshot.write(partial, best, state, buffers, files, chunk));
+    put(target, partial -> Snapshot.write(partial, best, state, buffers, files));
   }
 
   private void put(Path target, Writer writer) {
@@ -263,7 +261,7 @@ public final class CheckpointStore {
       files.createFolder(folder);
       deleteTree(partial);
       writer.write(partial);
-      Snapshot.verify(partial, chunk);
+      Snapshot.verify(partial);
       deleteTree(target); // of a run that was killed after this step and resumed before it
       files.rename(partial, target);
       isInPlace = true;

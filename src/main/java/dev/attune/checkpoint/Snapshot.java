@@ -1,11 +1,15 @@
 package dev.attune.checkpoint;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Chunk;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
+import dev.attune.core.WholeJson;
 import dev.attune.memory.Buffer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -35,17 +39,10 @@ public final class Snapshot {
 
   private final Path folder;
   private final long bestStep;
-  private final ByteBuffer chunk;
 
-  private Snapshot(Path folder, long bestStep, ByteBuffer chunk) {
+  private Snapshot(Path folder, long bestStep) {
     this.folder = folder;
     this.bestStep = bestStep;
-    this.chunk = chunk;
-  }
-
-  /** A buffer for the calls below, which they fill as they like: one for a store's whole life. */
-  static ByteBuffer chunk() {
-    return ByteBuffer.allocateDirect(1 << 20);
   }
 
   /**
@@ -54,12 +51,7 @@ public final class Snapshot {
    * @param bestStep whose weights are the best so far, kept elsewhere; 0: none are kept
    */
   static void write(
-      Path folder,
-      long bestStep,
-      JsonNode state,
-      Map<String, Buffer> buffers,
-      FileOps files,
-      ByteBuffer chunk)
+      Path folder, long bestStep, JsonNode state, Map<String, Buffer> buffers, FileOps files)
       throws IOException {
     files.createFolder(folder);
     ObjectNode manifest = JsonNodeFactory.instance.objectNode();
@@ -69,7 +61,7 @@ public final class Snapshot {
     put(entries, STATE, writeFile(folder.resolve(STATE), ByteBuffer.wrap(stateBytes), files));
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
       String name = entry.getKey() + ".bin";
-      put(entries, name, writeBuffer(folder.resolve(name), entry.getValue(), files, chunk));
+      put(entries, name, writeBuffer(folder.resolve(name), entry.getValue(), files));
     }
     byte[] manifestBytes = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(manifest);
     writeFile(folder.resolve(MANIFEST), ByteBuffer.wrap(manifestBytes), files);
@@ -84,7 +76,9 @@ public final class Snapshot {
     names.add(MANIFEST);
     for (String name : names) {
       try (FileChannel from = FileChannel.open(folder.resolve(name), StandardOpenOption.READ);
-          FileChannel to = files.create(copy.resolve(name))) {
+          FileChannel to = files.create(copy.resolve(name));
+          Chunk lent = Chunk.borrow()) {
+        ByteBuffer chunk = lent.bytes();
         while (from.read(chunk.clear()) >= 0) {
           files.write(to, chunk.flip());
         }
@@ -111,10 +105,11 @@ public final class Snapshot {
     return new Written(size, crc.getValue());
   }
 
-  private static Written writeBuffer(Path file, Buffer buffer, FileOps files, ByteBuffer chunk)
-      throws IOException {
+  private static Written writeBuffer(Path file, Buffer buffer, FileOps files) throws IOException {
     CRC32C crc = new CRC32C();
-    try (FileChannel channel = files.create(file)) {
+    try (FileChannel channel = files.create(file);
+        Chunk lent = Chunk.borrow()) {
+      ByteBuffer chunk = lent.bytes();
       for (long at = 0; at < buffer.sizeBytes(); at += chunk.capacity()) {
         chunk.clear().limit((int) Math.min(chunk.capacity(), buffer.sizeBytes() - at));
         buffer.read(at, chunk);
@@ -140,7 +135,7 @@ public final class Snapshot {
     if (!isComplete(folder)) {
       throw new IOException("it has no " + MANIFEST);
     }
-    return JSON.readTree(Files.readAllBytes(folder.resolve(MANIFEST)));
+    return read(folder, MANIFEST);
   }
 
   private static JsonNode entries(JsonNode manifest) throws IOException {
@@ -156,7 +151,7 @@ public final class Snapshot {
    *
    * @throws IOException saying what is wrong with it
    */
-  static Snapshot verify(Path folder, ByteBuffer chunk) throws IOException {
+  static Snapshot verify(Path folder) throws IOException {
     JsonNode manifest = manifest(folder);
     for (Map.Entry<String, JsonNode> entry : entries(manifest).properties()) {
       Path file = folder.resolve(entry.getKey());
@@ -165,7 +160,9 @@ public final class Snapshot {
         throw new IOException(entry.getKey() + " is missing or not " + wanted + " bytes long");
       }
       CRC32C crc = new CRC32C();
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+          Chunk lent = Chunk.borrow()) {
+        ByteBuffer chunk = lent.bytes();
         while (channel.read(chunk.clear()) >= 0) {
           crc.update(chunk.flip());
         }
@@ -174,7 +171,7 @@ public final class Snapshot {
         throw new IOException("the checksum of " + entry.getKey() + " does not match");
       }
     }
-    return new Snapshot(folder, manifest.path(BEST_STEP).asLong(), chunk);
+    return new Snapshot(folder, manifest.path(BEST_STEP).asLong());
   }
 
   /** The step whose weights were the best when this was written; 0 if none were kept. */
@@ -188,7 +185,15 @@ public final class Snapshot {
 
   /** What {@code state.json} in a folder holds, whatever else is there. */
   static JsonNode peek(Path folder) throws IOException {
-    return JSON.readTree(Files.readAllBytes(folder.resolve(STATE)));
+    return read(folder, STATE);
+  }
+
+  private static JsonNode read(Path folder, String name) throws IOException {
+    try {
+      return WholeJson.read(folder.resolve(name));
+    } catch (JsonProcessingException e) {
+      throw new IOException("its " + name + " is not valid JSON: " + JsonProblem.of(e), e);
+    }
   }
 
   /** What {@code state.json} holds. */
@@ -205,8 +210,13 @@ public final class Snapshot {
    * are not touched, so that memory that was never used stays unallocated.
    */
   public void load(Map<String, Buffer> buffers) {
-    ByteBuffer read = chunk.clear().slice(0, chunk.capacity() / 2);
-    ByteBuffer current = chunk.slice(chunk.capacity() / 2, chunk.capacity() / 2);
+    try (Chunk lent = Chunk.borrow();
+        Chunk other = Chunk.borrow()) {
+      load(buffers, lent.bytes(), other.bytes());
+    }
+  }
+
+  private void load(Map<String, Buffer> buffers, ByteBuffer read, ByteBuffer current) {
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
       Path file = folder.resolve(entry.getKey() + ".bin");
       Buffer buffer = entry.getValue();

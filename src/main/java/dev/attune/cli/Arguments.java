@@ -126,7 +126,7 @@ final class Arguments {
             .longOpt("config")
             .hasArg()
             .argName("FILE")
-            .desc("YAML file with any of these options")
+            .desc("YAML file with any of these options; of attune train several: a run each")
             .get());
     options.addOption(
         Option.builder()
@@ -208,9 +208,22 @@ final class Arguments {
 
   /** Options from --config, then --set, then the command line. */
   RunConfig config() {
+    List<String> files = values("config");
+    checkOnce("--config", files, "");
+    return config(files);
+  }
+
+  /** The same of each --config, for commands that do several things at a time. */
+  List<RunConfig> configs() {
+    List<String> files = values("config");
+    return files.size() < 2
+        ? List.of(config())
+        : files.stream().map(file -> config(List.of(file))).toList();
+  }
+
+  private RunConfig config(List<String> files) {
     RunConfig.Builder builder = RunConfig.builder(options);
-    checkOnce("--config", values("config"), "");
-    for (String file : values("config")) {
+    for (String file : files) {
       builder.setAll(Path.of(file));
     }
     Map<RunOption, List<String>> overrides = new LinkedHashMap<>();

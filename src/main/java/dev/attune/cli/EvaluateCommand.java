@@ -63,7 +63,7 @@ final class EvaluateCommand implements Command {
           "%s cut off at the maximum length",
           Count.many(outcome.truncated(), "token was", "tokens were"));
     }
-    console.line(TrainCommand.metrics(outcome.values()).replace("%", "%%"));
+    console.line(TrainingSummary.metrics(outcome.values()).replace("%", "%%"));
     console.line("");
     Comparison comparison = outcome.comparison();
     Metrics table =

@@ -91,8 +91,7 @@ final class KeysCommand implements Command {
     return ExitStatus.DONE;
   }
 
-  private static void create(
-      KeyStore keys, RunConfig config, Console console, ObjectNode result) {
+  private static void create(KeyStore keys, RunConfig config, Console console, ObjectNode result) {
     KeyStore.Created created =
         keys.create(
             config.isGiven(RunOption.KEY_NAME) ? config.text(RunOption.KEY_NAME) : "",
@@ -137,11 +136,7 @@ final class KeysCommand implements Command {
       json.add(key.toJson());
       console.line(
           "%-22s %-16s %-26s %-30s %s",
-          key.id(),
-          key.tenant(),
-          String.join(",", key.scopeNames()),
-          state(key),
-          key.name());
+          key.id(), key.tenant(), String.join(",", key.scopeNames()), state(key), key.name());
     }
     if (json.isEmpty()) {
       console.line("there are no keys");

@@ -23,8 +23,8 @@ final class PretrainCommand extends TrainCommand {
   }
 
   @Override
-  RunConfig config(Arguments arguments) {
-    RunConfig config = super.config(arguments);
+  RunConfig completed(RunConfig given) {
+    RunConfig config = given;
     for (Map.Entry<RunOption, String> each : DEFAULTS.entrySet()) {
       if (!config.isGiven(each.getKey())) {
         config = config.with(each.getKey(), each.getValue());

@@ -9,10 +9,13 @@ import dev.attune.run.Fetched;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.server.AttuneServer;
+import dev.attune.server.InferenceOptions;
 import dev.attune.server.ServerConfig;
 import dev.attune.server.data.DataCheck;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
@@ -21,8 +24,10 @@ import java.util.Set;
 
 /** {@code attune serve}: the training server. */
 final class ServeCommand implements Command {
+  private static final String WEBHOOK_SECRET = "ATTUNE_WEBHOOK_SECRET";
   private static final int USUAL_PORT = 8080;
   private static final int LOOK_MILLIS = 50;
+  private static final int USUAL_STREAMS = 64;
 
   @Override
   public String name() {
@@ -61,6 +66,9 @@ final class ServeCommand implements Command {
       case BASE_MODEL ->
           "NAME=DIR, a model that jobs may tune and requests use, or a name that attune train knows;"
               + " several: give it again";
+      case PRECISION -> "of models that answer: auto (what is faster here), bf16 or fp32";
+      case THREADS -> "of a model that answers; 0: all cores (default 0)";
+      case STREAMS -> "texts that a language model writes at a time (default " + USUAL_STREAMS + ")";
       default -> Command.super.describe(option);
     };
   }
@@ -110,6 +118,25 @@ final class ServeCommand implements Command {
     return ExitStatus.DONE;
   }
 
+  private static void inference(RunConfig config, InferenceOptions options) {
+    options
+        .precision(config.text(RunOption.PRECISION))
+        .threads(config.smallInteger(RunOption.THREADS))
+        .concurrency(
+            config.isGiven(RunOption.STREAMS)
+                ? (int) whole(config, RunOption.STREAMS, 1, Integer.MAX_VALUE)
+                : USUAL_STREAMS);
+    if (config.isGiven(RunOption.MODEL_MEMORY)) {
+      options.modelMemory(whole(config, RunOption.MODEL_MEMORY, 1, Long.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.ADAPTER_MEMORY)) {
+      options.adapterMemory(whole(config, RunOption.ADAPTER_MEMORY, 1, Long.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.CACHE_MEMORY)) {
+      options.cacheMemory(whole(config, RunOption.CACHE_MEMORY, 1, Long.MAX_VALUE));
+    }
+  }
+
   private static ServerConfig configured(RunConfig config) {
     ServerConfig server =
         new ServerConfig()
@@ -120,8 +147,7 @@ final class ServeCommand implements Command {
                     : USUAL_PORT)
             .dataDir(config.path(RunOption.DATA_DIR))
             .requireKeys(config.flag(RunOption.REQUIRE_KEYS))
-            .stopTimeout(
-                Duration.ofSeconds(whole(config, RunOption.STOP_TIMEOUT, 0, 100)));
+            .stopTimeout(Duration.ofSeconds(whole(config, RunOption.STOP_TIMEOUT, 0, 100)));
     if (config.isGiven(RunOption.TLS_CERT) || config.isGiven(RunOption.TLS_KEY)) {
       config.required(RunOption.TLS_CERT);
       config.required(RunOption.TLS_KEY);
@@ -137,6 +163,13 @@ final class ServeCommand implements Command {
       server.tenantRequestsPerMinute(
           (int) whole(config, RunOption.TENANT_REQUESTS, 1, Integer.MAX_VALUE));
     }
+    if (config.isGiven(RunOption.TRAINING_MEMORY)) {
+      server.trainingMemoryBytes(whole(config, RunOption.TRAINING_MEMORY, 1, Long.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.WEBHOOK)) {
+      server.webhook(webhook(config.text(RunOption.WEBHOOK)), System.getenv(WEBHOOK_SECRET));
+    }
+    server.inference(options -> inference(config, options));
     Set<String> names = new HashSet<>();
     for (String base : config.texts(RunOption.BASE_MODEL)) {
       int equals = base.indexOf('=');
@@ -148,6 +181,22 @@ final class ServeCommand implements Command {
       server.baseModel(name, Fetched.model(base.substring(equals + 1), Progress.silent()));
     }
     return server;
+  }
+
+  /** A secret has no place among arguments, which anybody on the machine can see. */
+  private static URI webhook(String url) {
+    if (System.getenv(WEBHOOK_SECRET) == null) {
+      throw new InputException(
+          RunOption.WEBHOOK
+              + " needs the secret that messages are signed with, in the variable "
+              + WEBHOOK_SECRET);
+    }
+    try {
+      return new URI(url);
+    } catch (URISyntaxException e) {
+      throw new InputException(
+          RunOption.WEBHOOK + " is '" + url + "', which is no URL: " + e.getReason(), e);
+    }
   }
 
   private static long whole(RunConfig config, RunOption option, long least, long most) {

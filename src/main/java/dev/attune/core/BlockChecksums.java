@@ -14,7 +14,7 @@ import java.util.zip.CRC32C;
  */
 public final class BlockChecksums {
   private static final int BLOCK_BYTES = 1 << 16;
-  private static final int READ_BYTES = 1 << 20;
+  private static final int READ_BYTES = Chunk.BYTES;
 
   private BlockChecksums() {}
 
@@ -68,18 +68,20 @@ public final class BlockChecksums {
 
   private static void checksum(FileChannel channel, int reads, AtomicInteger next, int[] sums)
       throws IOException {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(READ_BYTES);
-    CRC32C crc = new CRC32C();
-    for (int read = next.getAndIncrement(); read < reads; read = next.getAndIncrement()) {
-      long at = (long) read * READ_BYTES;
-      chunk.clear();
-      while (chunk.hasRemaining() && channel.read(chunk, at + chunk.position()) >= 0) {}
-      int length = chunk.position();
-      for (int block = 0; block * BLOCK_BYTES < length; block++) {
-        int from = block * BLOCK_BYTES;
-        crc.reset();
-        crc.update(chunk.clear().position(from).limit(Math.min(from + BLOCK_BYTES, length)));
-        sums[read * (READ_BYTES / BLOCK_BYTES) + block] = (int) crc.getValue();
+    try (Chunk lent = Chunk.borrow()) {
+      ByteBuffer chunk = lent.bytes();
+      CRC32C crc = new CRC32C();
+      for (int read = next.getAndIncrement(); read < reads; read = next.getAndIncrement()) {
+        long at = (long) read * READ_BYTES;
+        chunk.clear();
+        while (chunk.hasRemaining() && channel.read(chunk, at + chunk.position()) >= 0) {}
+        int length = chunk.position();
+        for (int block = 0; block * BLOCK_BYTES < length; block++) {
+          int from = block * BLOCK_BYTES;
+          crc.reset();
+          crc.update(chunk.clear().position(from).limit(Math.min(from + BLOCK_BYTES, length)));
+          sums[read * (READ_BYTES / BLOCK_BYTES) + block] = (int) crc.getValue();
+        }
       }
     }
   }

@@ -2,6 +2,7 @@ package dev.attune.core;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.io.JsonEOFException;
+import java.io.IOException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -16,6 +17,11 @@ public final class JsonProblem {
 
   private JsonProblem() {}
 
+  /** What an exception says, in words of ours where it is of what is not JSON. */
+  public static String of(IOException e) {
+    return e instanceof JsonProcessingException json ? of(json) : e.getMessage();
+  }
+
   /** The problem, as a clause. */
   public static String of(JsonProcessingException e) {
     String message = e.getOriginalMessage().lines().findFirst().orElse("");
@@ -29,6 +35,9 @@ public final class JsonProblem {
                   + start.group(2)
                   + " is not closed"
               : "");
+    }
+    if (message.startsWith("Trailing token")) {
+      return "more follows the value that it begins with";
     }
     return SWITCH.matcher(SOURCE.matcher(message).replaceAll("")).replaceAll("");
   }

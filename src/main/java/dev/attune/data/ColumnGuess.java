@@ -48,6 +48,9 @@ final class ColumnGuess {
    */
   static Columns guess(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
+    if (columns.arePreferences()) {
+      return columns; // which answer is the better one is not to be guessed
+    }
     if (columns.arePairs()) {
       guess.pairs();
       return columns.withGuessed(guess.guessed);
@@ -152,8 +155,9 @@ final class ColumnGuess {
       return;
     }
     throw new InputException(
-        "the rows are pairs of a preferred and a rejected answer, and learning from preferences is"
-            + " not supported. Train on the preferred answers: "
+        "the rows are pairs of a preferred and a rejected answer, from which "
+            + Term.TASK.of("dpo")
+            + " learns. To learn the preferred answers alone: "
             + Columns.option(supervised));
   }
 
@@ -166,9 +170,10 @@ final class ColumnGuess {
       throw new InputException(
           "\""
               + label
-              + "\" says of each answer whether it is wanted, and learning from preferences is not"
-              + " supported: all answers would be learned. Write the wanted rows to a file without"
-              + " that column");
+              + "\" says of each answer whether it is wanted, and all answers would be learned."
+              + " Write the wanted rows to a file without that column; or, for "
+              + Term.TASK.of("dpo")
+              + ", wanted and unwanted answers to one prompt into one row: prompt, chosen, rejected");
     }
   }
 

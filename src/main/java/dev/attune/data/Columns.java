@@ -32,6 +32,9 @@ import java.util.stream.Stream;
  *   <li>anchor, positive, negative ({@code negatives}, {@code negative_1, negative_2, …}): those
  *       names, where pairs are wanted ({@link #forPairs}) and there is both an anchor and a
  *       positive
+ *   <li>prompt, chosen ({@code preferred_output}), rejected ({@code non_preferred_output}): those
+ *       names, where answers that are compared are wanted ({@link #forPreferences}); OpenAI's
+ *       {@code input} is a prompt there
  * </ul>
  *
  * A role that no column has by these names may be guessed ({@link ColumnGuess}); the data report
@@ -62,12 +65,16 @@ public final class Columns {
     ANSWER_START("answer_start"),
     ANCHOR("anchor"),
     POSITIVE("positive"),
-    NEGATIVE("negative", "negatives", "negative_1");
+    NEGATIVE("negative", "negatives", "negative_1"),
+    CHOSEN("chosen", "preferred_output"),
+    REJECTED("rejected", "non_preferred_output");
 
     private static final Set<Role> OF_QUESTIONS =
         Set.of(QUESTION, CONTEXT, ANSWERS, ANSWER_TEXT, ANSWER_START);
     private static final Set<Role> OF_ANCHORS = Set.of(ANCHOR, POSITIVE, NEGATIVE);
     private static final Set<Role> OF_PAIRS = Set.of(TEXT, TEXT_PAIR, LABEL);
+    private static final Set<Role> COMPARED = Set.of(CHOSEN, REJECTED);
+    private static final Set<Role> OF_PREFERENCES = Set.of(PROMPT, INPUT, CHOSEN, REJECTED);
     private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
 
@@ -107,6 +114,19 @@ public final class Columns {
   /** The same of anchors. */
   static final String PAIR_BY_NAME = "anchor=NAME,positive=NAME";
 
+  /** The same of answers that are compared. */
+  static final String PREFERENCE_BY_NAME = "prompt=NAME,chosen=NAME,rejected=NAME";
+
+  /** What a row is to be. */
+  private enum Form {
+    /** What most tasks learn from. */
+    ANY,
+    /** Anchors with what they are like. */
+    PAIR,
+    /** A prompt with an answer and a worse one. */
+    PREFERENCE
+  }
+
   private static final String LABEL_COLUMNS = "labels";
 
   private final List<String> positions; // null where the file names its columns
@@ -114,7 +134,7 @@ public final class Columns {
   private final Map<Role, String> chosen;
   private final List<String> labelColumns; // each says 0 or 1; empty where there is one of labels
   private final Map<Role, String> guessed; // of roles that no column has by its name
-  private final boolean pairs; // whether anchors with what they are like are wanted
+  private final Form form;
 
   private Columns(
       List<String> positions,
@@ -122,8 +142,8 @@ public final class Columns {
       Map<Role, String> chosen,
       List<String> labelColumns,
       Map<Role, String> guessed,
-      boolean pairs) {
-    this.pairs = pairs;
+      Form form) {
+    this.form = form;
     this.positions = positions;
     this.moreAllowed = moreAllowed;
     this.chosen = chosen;
@@ -143,12 +163,12 @@ public final class Columns {
         + ' '
         + new TreeMap<>(guessed)
         + ' '
-        + pairs;
+        + form;
   }
 
   /** The file names its columns and they are recognised. */
   static Columns automatic() {
-    return new Columns(null, false, Map.of(), List.of(), Map.of(), false);
+    return new Columns(null, false, Map.of(), List.of(), Map.of(), Form.ANY);
   }
 
   /** Reads what was given as columns; null is {@link #automatic}. */
@@ -250,7 +270,7 @@ public final class Columns {
       Check.input(!column.isEmpty(), "%s gives no column for %s", given, name);
       Check.input(chosen.put(role, column) == null, "%s gives %s twice", given, name);
     }
-    return new Columns(null, false, chosen, labelColumns, Map.of(), false);
+    return new Columns(null, false, chosen, labelColumns, Map.of(), Form.ANY);
   }
 
   private static List<String> labelColumns(String option, String value) {
@@ -274,12 +294,15 @@ public final class Columns {
       Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
       Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
     }
-    Columns columns = new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of(), false);
+    Columns columns =
+        new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of(), Form.ANY);
     Check.input(
-        columns.isUsable(names) || columns.forPairs().isUsable(names),
+        columns.isUsable(names)
+            || columns.forPairs().isUsable(names)
+            || columns.forPreferences().isUsable(names),
         "%s names no text. Use some of text, text_pair, label, tokens, tags,"
-            + " prompt, completion, anchor, positive, negative, in the order of the file; %s skips"
-            + " a column.",
+            + " prompt, completion, anchor, positive, negative, chosen, rejected, in the order of the"
+            + " file; %s skips a column.",
         given,
         SKIP);
     columns.resolve(names);
@@ -346,7 +369,12 @@ public final class Columns {
             found.putIfAbsent(role, column);
           }
         });
-    if (pairs) {
+    if (form == Form.PREFERENCE) {
+      found.keySet().retainAll(Role.OF_PREFERENCES);
+      return found;
+    }
+    found.keySet().removeAll(Role.COMPARED);
+    if (form == Form.PAIR) {
       boolean anchored = found.containsKey(Role.ANCHOR) && found.containsKey(Role.POSITIVE);
       found.keySet().retainAll(anchored ? Role.OF_ANCHORS : Role.OF_PAIRS);
       return found;
@@ -382,17 +410,36 @@ public final class Columns {
 
   /** The same with columns for roles that none has by its name. */
   Columns withGuessed(Map<Role, String> columns) {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, columns, pairs);
+    return new Columns(positions, moreAllowed, chosen, labelColumns, columns, form);
   }
 
   /** The same for rows that are pairs or triplets of texts. */
   public Columns forPairs() {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, true);
+    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, Form.PAIR);
+  }
+
+  /** The same for rows that are prompts with two answers, of which one is better. */
+  public Columns forPreferences() {
+    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, Form.PREFERENCE);
+  }
+
+  /** Whether rows are prompts with two answers. */
+  boolean arePreferences() {
+    return form == Form.PREFERENCE;
+  }
+
+  /** How a message names columns of such rows. */
+  String byName() {
+    return switch (form) {
+      case ANY -> "text=NAME";
+      case PAIR -> PAIR_BY_NAME;
+      case PREFERENCE -> PREFERENCE_BY_NAME;
+    };
   }
 
   /** Whether rows are pairs or triplets of texts. */
   boolean arePairs() {
-    return pairs;
+    return form == Form.PAIR;
   }
 
   /**
@@ -442,6 +489,9 @@ public final class Columns {
   /** Whether the names give an example something to read. */
   boolean isUsable(Collection<String> names) {
     Map<Role, String> found = resolve(names);
+    if (form == Form.PREFERENCE) {
+      return found.keySet().containsAll(Role.COMPARED);
+    }
     return Role.SOURCES.stream().anyMatch(found::containsKey);
   }
 

@@ -24,6 +24,8 @@ import java.util.Map;
  * @param messages the turns of a conversation, or null
  * @param answers to the question, none of which means that the context has none; or null
  * @param negatives texts that the text is not like, beside its pair, which it is like; or null
+ * @param rejected the same prompt or conversation with an answer that is worse than this one's; or
+ *     null
  * @param fields every column of the row in file order: strings from CSV and TSV, plain Java values
  *     (String, Number, Boolean, List, Map, null) from JSONL
  */
@@ -40,6 +42,7 @@ public record Example(
     List<ChatMessage> messages,
     List<GoldAnswer> answers,
     List<String> negatives,
+    Example rejected,
     Map<String, Object> fields) {
 
   public Example {
@@ -53,6 +56,38 @@ public record Example(
         fields instanceof LazyFields
             ? fields
             : Collections.unmodifiableMap(new LinkedHashMap<>(fields));
+  }
+
+  /** An example without an answer that is worse. */
+  public Example(
+      int row,
+      String text,
+      String textPair,
+      String label,
+      List<String> labels,
+      List<String> tokens,
+      List<String> tags,
+      String prompt,
+      String completion,
+      List<ChatMessage> messages,
+      List<GoldAnswer> answers,
+      List<String> negatives,
+      Map<String, Object> fields) {
+    this(
+        row,
+        text,
+        textPair,
+        label,
+        labels,
+        tokens,
+        tags,
+        prompt,
+        completion,
+        messages,
+        answers,
+        negatives,
+        null,
+        fields);
   }
 
   /** An example that has neither prompt nor conversation. */
@@ -121,6 +156,31 @@ public record Example(
         row, null, null, null, null, null, null, null, null, messages, null, null, Map.of());
   }
 
+  /**
+   * An answer that is better than another.
+   *
+   * @param chosen a prompt with its completion, or a conversation
+   * @param rejected likewise, with the same prompt
+   */
+  public static Example ofPreference(
+      int row, Example chosen, Example rejected, Map<String, Object> fields) {
+    return new Example(
+        row,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        chosen.prompt,
+        chosen.completion,
+        chosen.messages,
+        null,
+        null,
+        rejected,
+        fields);
+  }
+
   /** The same as another row. */
   Example numbered(int other) {
     return new Example(
@@ -136,6 +196,7 @@ public record Example(
         messages,
         answers,
         negatives,
+        rejected,
         fields);
   }
 
@@ -154,6 +215,7 @@ public record Example(
         messages,
         answers,
         negatives,
+        rejected,
         fields);
   }
 
@@ -171,6 +233,9 @@ public record Example(
     if (negatives != null) {
       texts.addAll(negatives);
     }
+    if (rejected != null) {
+      texts.addAll(rejected.texts());
+    }
     return texts;
   }
 
@@ -187,7 +252,7 @@ public record Example(
 
   /**
    * The text by which two examples count as equal: all texts, the words, prompt and completion, or
-   * all turns, in lower case, with runs of white space as one space.
+   * all turns, those of a worse answer too, in lower case, with runs of white space as one space.
    */
   String normalised() {
     List<String> parts = new ArrayList<>();
@@ -218,7 +283,7 @@ public record Example(
       }
       EqualText.append(part, out);
     }
-    return out.toString();
+    return rejected == null ? out.toString() : out.append('\0') + rejected.normalised();
   }
 
   /** Whether neither a text nor words are there to read. */

@@ -25,6 +25,7 @@ final class ExampleCodec implements RowCodec<Example> {
   private static final int MESSAGES = 1 << 8;
   private static final int ANSWERS = 1 << 9;
   private static final int NEGATIVES = 1 << 10;
+  private static final int REJECTED = 1 << 11;
 
   private final List<String> names; // of fields
   private final Map<String, Integer> numbers = new HashMap<>(); // of names, where rows are written
@@ -61,7 +62,8 @@ final class ExampleCodec implements RowCodec<Example> {
             | flag(e.completion(), COMPLETION)
             | flag(e.messages(), MESSAGES)
             | flag(e.answers(), ANSWERS)
-            | flag(e.negatives(), NEGATIVES);
+            | flag(e.negatives(), NEGATIVES)
+            | flag(e.rejected(), REJECTED);
     out.put(e.row()).put(flags);
     String[] own = {e.text(), e.textPair(), e.label(), e.prompt(), e.completion()};
     for (String text : own) {
@@ -75,12 +77,14 @@ final class ExampleCodec implements RowCodec<Example> {
       }
     }
     if (e.messages() != null) {
-      out.put(e.messages().size());
-      e.messages().forEach(message -> out.putMap(message.fields()));
+      write(e.messages(), out);
     }
     if (e.answers() != null) {
       out.put(e.answers().size());
       e.answers().forEach(answer -> out.put(answer.text()).put(answer.start()));
+    }
+    if (e.rejected() != null) {
+      writeRejected(e.rejected(), out);
     }
     out.put(e.fields().size());
     e.fields()
@@ -94,6 +98,35 @@ final class ExampleCodec implements RowCodec<Example> {
                 out.putValue(value);
               }
             });
+  }
+
+  private static void write(List<ChatMessage> messages, RowBytes out) {
+    out.put(messages.size());
+    messages.forEach(message -> out.putMap(message.fields()));
+  }
+
+  /** Its turns; or no turns, and the completion of the prompt that it shares. */
+  private static void writeRejected(Example rejected, RowBytes out) {
+    if (rejected.messages() != null) {
+      write(rejected.messages(), out);
+    } else {
+      out.put(0).put(rejected.completion());
+    }
+  }
+
+  private static Example rejected(ByteBuffer in, int row, String prompt) {
+    List<ChatMessage> messages = messages(in);
+    return messages.isEmpty()
+        ? Example.ofPrompt(row, prompt, RowBytes.text(in))
+        : Example.ofMessages(row, messages);
+  }
+
+  private static List<ChatMessage> messages(ByteBuffer in) {
+    List<ChatMessage> messages = new ArrayList<>();
+    for (int left = RowBytes.number(in); left > 0; left--) {
+      messages.add(new ChatMessage(RowBytes.map(in)));
+    }
+    return messages;
   }
 
   private static int flag(Object part, int flag) {
@@ -140,13 +173,7 @@ final class ExampleCodec implements RowCodec<Example> {
     List<String> tokens = texts(in, flags, TOKENS);
     List<String> tags = texts(in, flags, TAGS);
     List<String> negatives = texts(in, flags, NEGATIVES);
-    List<ChatMessage> messages = null;
-    if ((flags & MESSAGES) != 0) {
-      messages = new ArrayList<>();
-      for (int left = RowBytes.number(in); left > 0; left--) {
-        messages.add(new ChatMessage(RowBytes.map(in)));
-      }
-    }
+    List<ChatMessage> messages = (flags & MESSAGES) == 0 ? null : messages(in);
     List<GoldAnswer> answers = null;
     if ((flags & ANSWERS) != 0) {
       answers = new ArrayList<>();
@@ -155,6 +182,7 @@ final class ExampleCodec implements RowCodec<Example> {
         answers.add(new GoldAnswer(answer, RowBytes.number(in)));
       }
     }
+    Example rejected = (flags & REJECTED) == 0 ? null : rejected(in, row, prompt);
     String[] own = {text, textPair, label, prompt, completion};
     ByteBuffer rest = in.slice();
     return new Example(
@@ -170,6 +198,7 @@ final class ExampleCodec implements RowCodec<Example> {
         messages,
         answers,
         negatives,
+        rejected,
         new LazyFields(() -> fields(rest.duplicate(), own)));
   }
 

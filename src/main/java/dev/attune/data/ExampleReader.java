@@ -33,6 +33,10 @@ final class ExampleReader {
           "chatgpt", "assistant",
           "assistant", "assistant");
 
+  /** What OpenAI's {@code input} of a preference holds. */
+  private static final List<String> INPUT_FIELDS =
+      List.of("messages", "tools", "parallel_tool_calls");
+
   /** Names of columns that nothing is read from, in the report. */
   private static final int UNUSED_SHOWN = 4;
 
@@ -118,8 +122,32 @@ final class ExampleReader {
         bad.add(row.number(), e);
       }
     }
-    FileReading reading = new FileReading(described(), seen, given.positions(), advice, List.of());
-    return bad.noted(new Dataset(file, examples.list(), reading));
+    return bad.noted(dataset(examples.list()));
+  }
+
+  /**
+   * The examples of rows that come later: their columns mean what they meant in those that were
+   * read first, whatever stands in them.
+   */
+  Dataset more(List<Row> rows) {
+    Columns others = given.isPositional() ? given : given.withGuessed(guesses);
+    List<Example> examples = new ArrayList<>();
+    for (Row row : rows) {
+      Set<String> names = row.values().keySet();
+      Columns columns = shapes.getOrDefault(names, others);
+      try {
+        checkUsable(row.number(), columns, names);
+        examples.add(example(row, columns));
+      } catch (InputException e) {
+        bad.add(row.number(), e);
+      }
+    }
+    return dataset(examples);
+  }
+
+  private Dataset dataset(List<Example> examples) {
+    return new Dataset(
+        file, examples, new FileReading(described(), seen, given.positions(), advice, List.of()));
   }
 
   private Columns guessed(Map<String, ColumnValues> values) {
@@ -139,13 +167,15 @@ final class ExampleReader {
     if (!columns.isUsable(names)) {
       throw new InputException(
           at(row)
-              + (columns.arePairs() ? " has no pair of texts" : " has no text")
+              + (columns.arePreferences()
+                  ? " has no answer with a worse one"
+                  : columns.arePairs() ? " has no pair of texts" : " has no text")
               + ": its fields are "
               + Excerpt.quoted(List.copyOf(names))
               + ". Recognised: "
               + Columns.documentation()
               + ". Name another with "
-              + Term.COLUMNS.of(columns.arePairs() ? Columns.PAIR_BY_NAME : "text=NAME"));
+              + Term.COLUMNS.of(columns.byName()));
     }
   }
 
@@ -244,6 +274,9 @@ final class ExampleReader {
           negatives(row, values, Columns.negatives(roles, values.keySet())),
           given.fields());
     }
+    if (columns.arePreferences()) {
+      return preference(row, values, roles, given.fields());
+    }
     boolean isTurns = columns.areTurns(roles);
     Instruction instruction = isTurns ? instruction(row, values, roles) : null;
     List<ChatMessage> messages =
@@ -271,6 +304,98 @@ final class ExampleReader {
         null,
         null,
         given.fields());
+  }
+
+  /**
+   * A prompt with two answers: texts, or turns; OpenAI's {@code input} holds the prompt's turns.
+   */
+  private Example preference(
+      int row,
+      Map<String, Object> values,
+      Map<Columns.Role, String> roles,
+      Map<String, Object> fields) {
+    String chosen = roles.get(Columns.Role.CHOSEN);
+    String rejected = roles.get(Columns.Role.REJECTED);
+    boolean hasPrompt = roles.containsKey(Columns.Role.PROMPT);
+    String prompt = roles.get(hasPrompt ? Columns.Role.PROMPT : Columns.Role.INPUT);
+    for (String column : List.of(chosen, rejected)) {
+      Check.input(values.get(column) != null, "%s: \"%s\" is missing", at(row), column);
+    }
+    boolean areTurns = values.get(chosen) instanceof List<?>;
+    if (!areTurns) {
+      Check.input(
+          prompt != null && values.get(prompt) != null,
+          "%s: the answers have no prompt. Name its column: %s",
+          at(row),
+          Term.COLUMNS.of("prompt=NAME"));
+      String given = text(row, values, prompt);
+      return Example.ofPreference(
+          row,
+          Example.ofPrompt(row, given, text(row, values, chosen)),
+          Example.ofPrompt(row, given, text(row, values, rejected)),
+          fields);
+    }
+    List<ChatMessage> better = messages(row, values, chosen);
+    List<ChatMessage> worse = messages(row, values, rejected);
+    List<ChatMessage> turns = promptTurns(row, values, prompt, better, worse);
+    return Example.ofPreference(
+        row,
+        Example.ofMessages(row, joined(turns, better)),
+        Example.ofMessages(row, joined(turns, worse)),
+        fields);
+  }
+
+  private static List<ChatMessage> joined(List<ChatMessage> prompt, List<ChatMessage> answer) {
+    List<ChatMessage> all = new ArrayList<>(prompt);
+    all.addAll(answer);
+    return all;
+  }
+
+  /** The turns before the answers' own; none where these begin with them. */
+  private List<ChatMessage> promptTurns(
+      int row,
+      Map<String, Object> values,
+      String prompt,
+      List<ChatMessage> better,
+      List<ChatMessage> worse) {
+    Object given = prompt == null ? null : values.get(prompt);
+    if (given instanceof Map<?, ?> input) {
+      for (Object key : input.keySet()) {
+        Check.input(
+            INPUT_FIELDS.contains(key),
+            "%s: \"%s\" has the field \"%s\", which is not known; known are %s",
+            at(row),
+            prompt,
+            key,
+            String.join(", ", INPUT_FIELDS));
+      }
+      Map<String, Object> inner = new LinkedHashMap<>();
+      input.forEach((name, value) -> inner.put(prompt + "." + name, value));
+      String name = prompt + ".messages";
+      Check.input(inner.get(name) != null, "%s: \"%s\" is missing", at(row), name);
+      return messages(row, inner, name);
+    }
+    if (given instanceof List<?>) {
+      return messages(row, values, prompt);
+    }
+    int shared = 0;
+    while (shared < Math.min(better.size(), worse.size())
+        && better.get(shared).equals(worse.get(shared))) {
+      shared++;
+    }
+    Check.input(
+        shared > 0,
+        "%s: the two answers are turns that have no first turn in common, and \"prompt\" is no list"
+            + " of turns: it cannot be told what they answer",
+        at(row));
+    String text = given == null ? null : text(row, values, prompt);
+    Check.input(
+        text == null
+            || better.subList(0, shared).stream().anyMatch(turn -> turn.content().equals(text)),
+        "%s: \"%s\" is a text that is no turn of both answers; write the prompt as a list of turns",
+        at(row),
+        prompt);
+    return List.of();
   }
 
   /** One text a column, or the list of a column. */

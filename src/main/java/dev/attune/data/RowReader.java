@@ -284,6 +284,15 @@ final class RowReader {
               + "; where row 1 is data, say what its columns are: "
               + Term.COLUMNS.of("anchor,positive"));
     }
+    if (columns.arePreferences()) {
+      throw new InputException(
+          file
+              + ", row 1 does not name a prompt with two answers: "
+              + Excerpt.quoted(header)
+              + dialect.otherDelimiter(header)
+              + "\n  Say which columns they are: "
+              + Term.COLUMNS.of(Columns.PREFERENCE_BY_NAME));
+    }
     throw new InputException(
         file
             + ", row 1 names no text column: "

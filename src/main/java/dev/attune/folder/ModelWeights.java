@@ -70,6 +70,10 @@ public final class ModelWeights {
           continue;
         }
         String name = find(source, segment.name(), model, wrapper);
+        if (segment.frozen() && parameters.sharesFrozen()) {
+          used.add(name); // by the model whose they are
+          continue;
+        }
         checkOnce(folder, source, name, model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (how.rows() != null

@@ -2,6 +2,7 @@ package dev.attune.generate;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
@@ -332,7 +333,9 @@ final class Decoding implements AutoCloseable {
                   last.operandDtype(tape.dtype())));
       product.addAdapters(tape, out, inp, count, DType.F32);
     }
-    return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
+    return FiniteOutput.checked(
+        window.read(logits.address(), logits.sizeBytes()).asFloatBuffer(),
+        (long) wanted * last.rows());
   }
 
   private void putTables() {

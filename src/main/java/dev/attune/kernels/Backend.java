@@ -99,6 +99,15 @@ public interface Backend extends Allocator, AutoCloseable {
     return false;
   }
 
+  /**
+   * Up to how many rows products with a weight may sum in an order of their own. Of more rows each
+   * comes out the same bits however many there are, whatever the others hold. As many as there are
+   * numbers where that is not known, as of libraries that plan for every shape.
+   */
+  default long fewRows() {
+    return Long.MAX_VALUE;
+  }
+
   /** Whether there can be others on the same memory, for other threads: see {@link #sibling}. */
   default boolean hasSiblings() {
     return false;

@@ -129,8 +129,7 @@ public final class KeyValueCache implements AutoCloseable {
       int size = dtype.sizeBytes();
       long key = qkv.address() + heads.queryWidth() * size;
       long value = key + heads.keyValueWidth() * size;
-      tape.backend()
-          .run(
+      tape.run(
               new KvCacheWriteCall(
                   keys.address(),
                   values.address(),
@@ -143,8 +142,7 @@ public final class KeyValueCache implements AutoCloseable {
                   width,
                   dtype));
       Tensor out = tape.tensor(qkv.rows(), heads.queryWidth(), dtype, false);
-      tape.backend()
-          .run(
+      tape.run(
               new AttentionCachedCall(
                   out.address(),
                   qkv.address(),

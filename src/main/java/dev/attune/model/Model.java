@@ -66,6 +66,21 @@ public interface Model extends AutoCloseable {
    */
   Tensor forward(Tape tape, Inputs inputs);
 
+  /**
+   * The part of {@link #forward} that treats every row alike, whosever head follows: all layers
+   * that each row of the output depends on through all rows, but for the last where the head reads
+   * few of them.
+   *
+   * @return what {@link #upper} goes on from: (N,C) each
+   */
+  Tensor[] lower(Tape tape, Inputs inputs);
+
+  /** The rest of {@link #forward}. */
+  Tensor upper(Tape tape, Tensor[] lower, Inputs inputs);
+
+  /** Whether {@link #lower} can run for the batches of several jobs at a time. */
+  boolean canShareLayers();
+
   /** The name of a tensor or a module in the class of Transformers: {@link #architecture}. */
   default String savedName(String name) {
     return name;

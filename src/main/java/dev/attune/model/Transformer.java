@@ -1,5 +1,6 @@
 package dev.attune.model;
 
+import dev.attune.core.Chunk;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Block.State;
@@ -53,6 +54,7 @@ public final class Transformer implements AutoCloseable {
   private final List<Buffer> outgrown = new ArrayList<>();
   private Backend backend;
   private volatile int reach; // positions that the tables have
+  private Tensor[] below; // the stream below the last layer, where that has run; else null
 
   /**
    * Declares the body's parameters; {@link #allocate} follows once they are built.
@@ -198,12 +200,14 @@ public final class Transformer implements AutoCloseable {
   private Buffer fill(Rotary rotary, int length) {
     int rowBytes = rotary.size() * Float.BYTES;
     Buffer table = Buffer.allocate(backend, (long) length * rowBytes, false);
-    int rowsAtOnce = Math.max(1, (1 << 20) / rowBytes);
-    for (int first = 0; first < length; first += rowsAtOnce) {
-      int rows = Math.min(rowsAtOnce, length - first);
-      ByteBuffer piece = ByteBuffer.allocateDirect(rows * rowBytes).order(ByteOrder.nativeOrder());
-      rotary.fill(first + rows, first, rows, piece.asFloatBuffer());
-      table.write((long) first * rowBytes, piece);
+    int rowsAtOnce = Chunk.BYTES / rowBytes;
+    try (Chunk lent = Chunk.borrow()) {
+      for (int first = 0; first < length; first += rowsAtOnce) {
+        int rows = Math.min(rowsAtOnce, length - first);
+        ByteBuffer piece = lent.bytes().order(ByteOrder.nativeOrder()).limit(rows * rowBytes);
+        rotary.fill(first + rows, first, rows, piece.asFloatBuffer());
+        table.write((long) first * rowBytes, piece);
+      }
     }
     return table;
   }
@@ -292,6 +296,31 @@ public final class Transformer implements AutoCloseable {
     stack(tape, inputs, Positions.Distances.NONE, cache, layers.size());
   }
 
+  /** The stream below the last layer, for {@link #above}. */
+  Tensor[] forwardBelowLast(Tape tape, Inputs inputs) {
+    return stack(tape, inputs, distances(tape, inputs), null, layers.size() - 1).parts();
+  }
+
+  /**
+   * Runs what is left of a pass whose layers but the last have run.
+   *
+   * @param stream as {@link #forwardBelowLast} gives it
+   * @param pass runs this body
+   */
+  <T> T above(Tensor[] stream, Supplier<T> pass) {
+    below = stream;
+    try {
+      return pass.get();
+    } finally {
+      below = null;
+    }
+  }
+
+  /** Whether nothing in a pass depends on how long the longest text of the batch is. */
+  boolean canShareLayers() {
+    return relative == null && batchRotaries.isEmpty();
+  }
+
   /** What scores get by distance in this pass. */
   private Positions.Distances distances(Tape tape, Inputs inputs) {
     return relative == null ? Positions.Distances.NONE : relative.of(tape, inputs.maxLength());
@@ -311,8 +340,12 @@ public final class Transformer implements AutoCloseable {
     Tensor shared = distances.shared();
     Supplier<Tensor[]> embedding = () -> new Tensor[] {embed(tape, inputs)};
     Tensor[] out =
-        tape.training() && keepsEmbeddings ? tape.untrained(shared, embedding) : embedding.get();
-    for (int i = 0; i < count; i++) {
+        below != null
+            ? below
+            : tape.training() && keepsEmbeddings
+                ? tape.untrained(shared, embedding)
+                : embedding.get();
+    for (int i = below == null ? 0 : layers.size() - 1; i < count; i++) {
       Block block = layers.get(i).block;
       Block.Place at = place(i, inputs);
       KeyValueCache.Layer cached = cache == null ? null : cache.layer(i);

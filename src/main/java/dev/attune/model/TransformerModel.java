@@ -74,7 +74,7 @@ public final class TransformerModel implements Model {
                     : null);
     this.parameters = builder.build(backend);
     try {
-      if (!builder.borrows()) { // else the other model's body runs
+      if (builder.isRun()) {
         body.allocate(backend);
       }
     } catch (RuntimeException e) {
@@ -235,9 +235,31 @@ public final class TransformerModel implements Model {
     if (kind == HeadKind.POOLED) {
       return Cast.apply(tape, pooling.apply(tape, body, inputs), DType.F32);
     }
-    return head == null || kind == HeadKind.MASKED_LANGUAGE_MODEL
+    return endsWithBody()
         ? body.forward(tape, inputs)
         : head.forward(tape, body, inputs);
+  }
+
+  /** A language model's rows meet no head before their loss. */
+  private boolean endsWithBody() {
+    return head == null || kind == HeadKind.MASKED_LANGUAGE_MODEL;
+  }
+
+  @Override
+  public Tensor[] lower(Tape tape, Inputs inputs) {
+    return endsWithBody()
+        ? new Tensor[] {body.forward(tape, inputs)}
+        : body.forwardBelowLast(tape, inputs);
+  }
+
+  @Override
+  public Tensor upper(Tape tape, Tensor[] lower, Inputs inputs) {
+    return endsWithBody() ? lower[0] : body.above(lower, () -> head.forward(tape, body, inputs));
+  }
+
+  @Override
+  public boolean canShareLayers() {
+    return kind != HeadKind.POOLED && body.canShareLayers();
   }
 
   @Override

@@ -27,8 +27,7 @@ public final class Add implements Node {
     Check.argument(
         a.rows() == b.rows() && a.cols() == b.cols() && a.dtype() == b.dtype(),
         "an addition of different shapes");
-    tape.backend()
-        .run(
+    tape.run(
             new CastCall(
                 a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype()));
     return tape.record(new Add(a, b, tape.rename(a, a.requiresGrad() || b.requiresGrad())));
@@ -46,7 +45,7 @@ public final class Add implements Node {
       // b, recorded last, is visited at once and may read the block. Until a is visited, the
       // block's
       // owner may have added to it: a stream that both branches start from.
-      tape.backend().run(new CopyCall(tape.gradientOf(a), out.gradient(), out.sizeBytes()));
+      tape.run(new CopyCall(tape.gradientOf(a), out.gradient(), out.sizeBytes()));
       tape.moveGradient(out, b);
     } else if (a.requiresGrad() || b.requiresGrad()) {
       tape.moveGradient(out, a.requiresGrad() ? a : b);

@@ -188,8 +188,7 @@ public final class Attention implements Node {
             tape.takeStreams(1),
             lse,
             out);
-    tape.backend()
-        .run(
+    tape.run(
             new AttentionCall.Forward(
                 out.address(),
                 lse,
@@ -247,8 +246,7 @@ public final class Attention implements Node {
     long dqueries = tape.gradientOf(queries);
     long dkeyValues = tape.gradientOf(keyValues);
     long dbias = bias == null || !bias.requiresGrad() ? 0 : biasGradient(tape);
-    tape.backend()
-        .run(
+    tape.run(
             new AttentionCall.Backward(
                 query(dqueries),
                 key(dkeyValues),
@@ -270,7 +268,7 @@ public final class Attention implements Node {
   private long biasGradient(Tape tape) {
     if (bias.gradient() == 0) {
       long sizeBytes = bias.sizeBytes();
-      tape.backend().run(new FillZeroCall(tape.gradientOf(bias), sizeBytes));
+      tape.run(new FillZeroCall(tape.gradientOf(bias), sizeBytes));
     }
     return bias.gradient();
   }

@@ -20,8 +20,7 @@ public final class BinaryCrossEntropy {
    * @param losses (N) f32 on the device, overwritten
    */
   public static void apply(Tape tape, Tensor logits, long targets, long posWeight, long losses) {
-    tape.backend()
-        .run(
+    tape.run(
             new BinaryCrossEntropyCall(
                 losses,
                 tape.training() ? tape.gradientOf(logits) : 0,

@@ -22,8 +22,7 @@ public final class Cast implements Node {
       return inp;
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), dtype, inp.requiresGrad());
-    tape.backend()
-        .run(
+    tape.run(
             new CastCall(
                 out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype()));
     return tape.record(new Cast(inp, out));
@@ -37,8 +36,7 @@ public final class Cast implements Node {
   @Override
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
-    tape.backend()
-        .run(
+    tape.run(
             new CastCall(
                 tape.gradientOf(inp),
                 out.gradient(),

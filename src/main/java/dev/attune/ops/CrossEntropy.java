@@ -25,8 +25,7 @@ public final class CrossEntropy {
    */
   public static void apply(
       Tape tape, Tensor logits, long labels, long classWeight, long losses, float labelSmoothing) {
-    tape.backend()
-        .run(
+    tape.run(
             new CrossEntropyCall(
                 losses,
                 tape.training() ? tape.gradientOf(logits) : 0,

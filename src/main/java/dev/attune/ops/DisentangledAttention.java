@@ -127,8 +127,7 @@ public final class DisentangledAttention implements Node {
             tape.takeStreams(1),
             lse,
             out);
-    tape.backend()
-        .run(
+    tape.run(
             new DisentangledAttentionCall.Forward(
                 out.address(),
                 lse,
@@ -193,8 +192,7 @@ public final class DisentangledAttention implements Node {
     long dqkv = tape.gradientOf(qkv);
     long dpositions = positions.rows.requiresGrad() ? positionsGradient(tape) : 0;
     long scratch = tape.allocate(floats * Float.BYTES);
-    tape.backend()
-        .run(
+    tape.run(
             new DisentangledAttentionCall.Backward(
                 part(dqkv, 0),
                 part(dqkv, 1),
@@ -223,7 +221,7 @@ public final class DisentangledAttention implements Node {
     Tensor rows = positions.rows;
     long gradient = tape.gradientOf(rows);
     if (rows.cols() > positions.used() * heads.queryWidth()) {
-      tape.backend().run(new FillZeroCall(gradient, rows.sizeBytes()));
+      tape.run(new FillZeroCall(gradient, rows.sizeBytes()));
     }
     return gradient;
   }

@@ -57,8 +57,7 @@ final class Dora extends LowRank {
     if (p == 0) {
       Product.forward(tape, product, inp, weight, 0, N, dtype);
       addAdapters(tape, saved, inp, N, dtype, product);
-      tape.backend()
-          .run(
+      tape.run(
               new DoraCall.Forward(
                   out,
                   product,
@@ -76,8 +75,7 @@ final class Dora extends LowRank {
     Product.forward(tape, product, dropped, weight, 0, N, dtype);
     addAdapters(tape, saved, dropped, N, dtype, product, out);
     tape.free(dropped);
-    tape.backend()
-        .run(
+    tape.run(
             new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
     return saved;
   }
@@ -123,8 +121,7 @@ final class Dora extends LowRank {
     for (int part = 0; part < parts.size(); part++) {
       long offset = column * dtype.sizeBytes();
       Parameter magnitude = wantsMagnitude ? magnitude(part) : null;
-      tape.backend()
-          .run(
+      tape.run(
               new DoraCall.Backward(
                   saved.product() + offset,
                   magnitude == null ? 0 : magnitude.gradient(),
@@ -164,9 +161,8 @@ final class Dora extends LowRank {
     long ddropped = tape.allocate(count * dtype.sizeBytes());
     Product.backwardInput(tape, ddropped, saved.product(), weight, N, false, dtype);
     addAdapterGradients(tape, saved, ddropped, N, dtype);
-    tape.backend()
-        .run(new DropoutCall(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype));
-    tape.backend().run(new CastCall(dinp, ddropped, count, true, dtype, dtype));
+    tape.run(new DropoutCall(ddropped, ddropped, count, p, tape.seed(), saved.stream(), dtype));
+    tape.run(new CastCall(dinp, ddropped, count, true, dtype, dtype));
     tape.free(ddropped);
   }
 

@@ -31,8 +31,7 @@ public final class Dropout implements Node {
       return inp;
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), inp.dtype(), inp.requiresGrad());
-    tape.backend()
-        .run(
+    tape.run(
             new DropoutCall(
                 out.address(),
                 inp.address(),
@@ -57,8 +56,7 @@ public final class Dropout implements Node {
     // A second consumer has left a gradient: this one's is made in place and added.
     boolean isShared = inp.gradient() != 0;
     long dinp = tape.gradientOf(inp);
-    tape.backend()
-        .run(
+    tape.run(
             new DropoutCall(
                 isShared ? out.gradient() : dinp,
                 out.gradient(),
@@ -69,7 +67,7 @@ public final class Dropout implements Node {
                 out.dtype()));
     if (isShared) {
       long count = out.rows() * out.cols();
-      tape.backend().run(new CastCall(dinp, out.gradient(), count, true, inp.dtype(), out.dtype()));
+      tape.run(new CastCall(dinp, out.gradient(), count, true, inp.dtype(), out.dtype()));
     }
   }
 }

@@ -110,7 +110,7 @@ public final class Embedding implements Node {
   /** The first row of a table, N times: (N,C) in the tape's type. */
   public static Tensor firstRow(Tape tape, Table table, long N) {
     long ids = tape.allocate(N * Integer.BYTES);
-    tape.backend().run(new FillZeroCall(ids, N * Integer.BYTES));
+    tape.run(new FillZeroCall(ids, N * Integer.BYTES));
     return apply(tape, table, null, null, N, ids, 0, 0, ids);
   }
 
@@ -172,8 +172,7 @@ public final class Embedding implements Node {
       }
       return true;
     }
-    tape.backend()
-        .run(
+    tape.run(
             new EmbeddingCall.Forward(
                 out.address(),
                 word.address(),
@@ -201,8 +200,7 @@ public final class Embedding implements Node {
     long R = adapter.rank();
     DType dtype = out.dtype();
     long low = tape.allocate(N * R * dtype.sizeBytes());
-    tape.backend()
-        .run(
+    tape.run(
             new EmbeddingCall.Forward(
                 low,
                 adapter.down().address(),
@@ -227,13 +225,12 @@ public final class Embedding implements Node {
     long C = out.cols();
     DType dtype = table.dtype();
     if (out.dtype() == dtype && !accumulate) {
-      tape.backend()
-          .run(new GatherRowsCall.Forward(out.address(), table.address(), ids, N, C, dtype));
+      tape.run(new GatherRowsCall.Forward(out.address(), table.address(), ids, N, C, dtype));
       return;
     }
     long rows = tape.allocate(N * C * dtype.sizeBytes());
-    tape.backend().run(new GatherRowsCall.Forward(rows, table.address(), ids, N, C, dtype));
-    tape.backend().run(new CastCall(out.address(), rows, N * C, accumulate, out.dtype(), dtype));
+    tape.run(new GatherRowsCall.Forward(rows, table.address(), ids, N, C, dtype));
+    tape.run(new CastCall(out.address(), rows, N * C, accumulate, out.dtype(), dtype));
     tape.free(rows);
   }
 
@@ -250,8 +247,7 @@ public final class Embedding implements Node {
       writesAny |= table != null && table.trainable();
     }
     if (writesAny) {
-      tape.backend()
-          .run(
+      tape.run(
               new EmbeddingCall.Backward(
                   gradient(word),
                   gradient(position),
@@ -271,8 +267,7 @@ public final class Embedding implements Node {
       long dlow = tape.allocate(N * R * dtype.sizeBytes());
       LowRank.backwardUp(tape, adapter, dlow, out.gradient(), lookup.low, N, out.cols(), dtype);
       long ddown = adapter.down().addableGradient();
-      tape.backend()
-          .run(new EmbeddingCall.Backward(ddown, 0, 0, dlow, lookup.ids, 0, 0, N, R, dtype));
+      tape.run(new EmbeddingCall.Backward(ddown, 0, 0, dlow, lookup.ids, 0, 0, N, R, dtype));
       tape.free(dlow);
     }
   }

@@ -52,14 +52,14 @@ public final class GatedMlp implements Node {
     long N = inp.rows();
     long F = down.cols();
     int size = inp.dtype().sizeBytes();
-    boolean hiddenNeedsGradient = inp.requiresGrad() || gateUp.trainable();
-    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable());
+    boolean hiddenNeedsGradient = inp.requiresGrad() || gateUp.trainable(tape);
+    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable(tape));
     long pre = tape.allocate(2 * N * F * size);
     LowRank.Saved gateUpSaved =
         gateUp.forward(
             tape, pre, 0, inp.address(), N, Activation.NONE, inp.dtype(), inp.requiresGrad());
     long hidden = tape.allocate(N * F * size);
-    tape.backend().run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
+    tape.run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
     LowRank.Saved downSaved =
         down.forward(
             tape, out.address(), 0, hidden, N, Activation.NONE, inp.dtype(), hiddenNeedsGradient);
@@ -79,10 +79,10 @@ public final class GatedMlp implements Node {
     long F = down.cols();
     long dout = out.gradient();
     long hiddenBytes = N * F * inp.dtype().sizeBytes();
-    if (down.hasAdapters()) {
+    if (down.hasAdapters(tape)) {
       // The adapters' gradients come first: the hidden gradient needs theirs.
       long hidden = tape.allocate(hiddenBytes);
-      tape.backend().run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
+      tape.run(new GatedCall.Forward(hidden, pre, N, F, activation, inp.dtype()));
       down.backwardWeight(tape, downSaved, dout, hidden, N, inp.dtype());
       tape.free(hidden);
     }
@@ -90,9 +90,8 @@ public final class GatedMlp implements Node {
     down.backwardInput(
         tape, downSaved, dhidden, 0, dout, 0, N, Activation.NONE, false, inp.dtype());
     // In place: the gate's and up's gradients replace their values, the hidden values its gradient.
-    tape.backend()
-        .run(new GatedCall.Backward(pre, dhidden, dhidden, pre, N, F, activation, inp.dtype()));
-    if (!down.hasAdapters()) {
+    tape.run(new GatedCall.Backward(pre, dhidden, dhidden, pre, N, F, activation, inp.dtype()));
+    if (!down.hasAdapters(tape)) {
       down.backwardWeight(tape, downSaved, dout, dhidden, N, inp.dtype());
     }
     tape.free(dhidden);

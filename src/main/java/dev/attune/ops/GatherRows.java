@@ -24,8 +24,7 @@ public final class GatherRows implements Node {
    */
   public static Tensor apply(Tape tape, Tensor inp, long rows, long M) {
     Tensor out = tape.tensor(M, inp.cols(), inp.dtype(), inp.requiresGrad());
-    tape.backend()
-        .run(
+    tape.run(
             new GatherRowsCall.Forward(
                 out.address(), inp.address(), rows, M, inp.cols(), inp.dtype()));
     return tape.record(new GatherRows(inp, rows, out));
@@ -39,8 +38,7 @@ public final class GatherRows implements Node {
   @Override
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
-    tape.backend()
-        .run(
+    tape.run(
             new GatherRowsCall.Backward(
                 tape.gradientOf(inp),
                 out.gradient(),

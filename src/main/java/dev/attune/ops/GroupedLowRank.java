@@ -29,7 +29,7 @@ final class GroupedLowRank {
     List<Share> shares = new ArrayList<>();
     for (RowGroup group : tape.groups()) {
       if (group.adapters() instanceof Parameters store) {
-        List<Adapter> adapters = store.adaptersFor(weight);
+        List<Adapter> adapters = weight.adaptersIn(store);
         if (!adapters.isEmpty()) {
           shares.add(new Share(group, adapters));
         }

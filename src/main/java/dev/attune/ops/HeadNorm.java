@@ -55,7 +55,7 @@ public final class HeadNorm implements Node {
     long before = 0;
     if (tape.training()) {
       before = tape.allocate(inp.sizeBytes());
-      tape.backend().run(new CopyCall(before, inp.address(), inp.sizeBytes()));
+      tape.run(new CopyCall(before, inp.address(), inp.sizeBytes()));
     }
     long queryRstd = query == null ? 0 : tape.allocate(N * heads.heads() * Float.BYTES);
     long keyRstd = key == null ? 0 : tape.allocate(N * heads.keyValueHeads() * Float.BYTES);
@@ -78,8 +78,7 @@ public final class HeadNorm implements Node {
   private void forward(
       Tape tape, long offset, Parameter weight, long rstd, long groups, float eps) {
     long address = out.address() + offset;
-    tape.backend()
-        .run(
+    tape.run(
             new RmsNormCall.Forward(
                 address,
                 0,
@@ -116,8 +115,7 @@ public final class HeadNorm implements Node {
 
   private void backward(Tape tape, long offset, Parameter weight, long rstd, long groups) {
     long gradient = out.gradient() + offset;
-    tape.backend()
-        .run(
+    tape.run(
             new RmsNormCall.Backward(
                 gradient,
                 weight.trainable() ? weight.gradient() : 0,

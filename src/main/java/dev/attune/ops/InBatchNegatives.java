@@ -80,18 +80,15 @@ public final class InBatchNegatives {
     long K = among.rows();
     long scores = tape.allocate(N * K * Float.BYTES);
     Activation none = Activation.NONE;
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.Forward(
                 scores, 0, from.address(), among.address(), 0, N, D, K, none, F32, F32));
     long dscores = gradients == 0 ? 0 : scores;
-    tape.backend()
-        .run(
+    tape.run(
             new CrossEntropyCall(
                 losses, dscores, scores, positions, N, K, CrossEntropy.IGNORE, 0f, weight, F32));
     if (gradients != 0) {
-      tape.backend()
-          .run(
+      tape.run(
               new LinearCall.BackwardInput(
                   from.in(gradients),
                   0,
@@ -105,8 +102,7 @@ public final class InBatchNegatives {
                   accumulate,
                   F32,
                   F32));
-      tape.backend()
-          .run(
+      tape.run(
               new LinearCall.BackwardWeight(
                   among.in(gradients), 0, scores, from.address(), N, D, K, accumulate, F32));
     }

@@ -31,8 +31,7 @@ public final class L2Normalize implements Node {
     Check.argument(inp.dtype() == DType.F32, "unit vectors are f32, not %s", inp.dtype());
     Tensor out = tape.tensor(inp.rows(), D, DType.F32, inp.requiresGrad());
     long rnorm = tape.allocate(inp.rows() * Float.BYTES);
-    tape.backend()
-        .run(
+    tape.run(
             new L2NormalizeCall.Forward(
                 out.address(), rnorm, inp.address(), inp.rows(), D, inp.cols(), scale));
     return tape.record(new L2Normalize(inp, scale, rnorm, out));
@@ -48,10 +47,9 @@ public final class L2Normalize implements Node {
     boolean isFirst = inp.gradient() == 0;
     long dinp = tape.gradientOf(inp);
     if (isFirst) {
-      tape.backend().run(new FillZeroCall(dinp, inp.sizeBytes()));
+      tape.run(new FillZeroCall(dinp, inp.sizeBytes()));
     }
-    tape.backend()
-        .run(
+    tape.run(
             new L2NormalizeCall.Backward(
                 dinp,
                 out.gradient(),

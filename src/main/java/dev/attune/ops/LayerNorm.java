@@ -84,8 +84,7 @@ public final class LayerNorm implements Node {
     this.out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || affine.trainable());
     this.mean = tape.allocate(N * Float.BYTES);
     this.rstd = tape.allocate(N * Float.BYTES);
-    tape.backend()
-        .run(
+    tape.run(
             new LayerNormCall.Forward(
                 out.address(),
                 inp.address(),
@@ -194,8 +193,7 @@ public final class LayerNorm implements Node {
     // The kernel has no gradient of a bias without that of its weight.
     long unwanted =
         trainsBias && !weight.trainable() ? tape.allocate(weight.count() * Float.BYTES) : 0;
-    tape.backend()
-        .run(
+    tape.run(
             new LayerNormCall.Backward(
                 dinp,
                 dresidual,

@@ -50,7 +50,7 @@ public final class Linear implements Node {
             inp.rows(),
             projection.rows(),
             inp.dtype(),
-            inp.requiresGrad() || projection.trainable());
+            inp.requiresGrad() || projection.trainable(tape));
     long pre =
         activation != Activation.NONE && tape.training() ? tape.allocate(out.sizeBytes()) : 0;
     LowRank.Saved saved =
@@ -75,8 +75,7 @@ public final class Linear implements Node {
   public void backward(Tape tape) {
     long dout = out.gradient();
     if (activation != Activation.NONE) {
-      tape.backend()
-          .run(
+      tape.run(
               new ActivationCall.Backward(
                   dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype()));
     }

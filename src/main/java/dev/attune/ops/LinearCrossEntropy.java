@@ -27,7 +27,62 @@ public final class LinearCrossEntropy {
 
   private static final long MIN_ROWS = 16;
 
-  private LinearCrossEntropy() {}
+  /** What the loss of each row counts in the loss of all, which may depend on the losses. */
+  @FunctionalInterface
+  public interface RowWeights {
+    /**
+     * Called once the losses of all rows are there.
+     *
+     * @return (M), the derivative of what is minimised by each of them; finite
+     */
+    float[] get();
+  }
+
+  private final Tape tape;
+  private final Backend backend;
+  private final Tensor inp;
+  private final Parameter weight;
+  private final AdaptedWeight adapted;
+  private final long labels;
+  private final long losses;
+  private final long M;
+  private final long C;
+  private final long V;
+  private final int size; // of an element
+  private final long chunk; // rows
+  private final long logits; // (chunk,V)
+  private final Low low; // null: the product has no adapter
+  private final long dinp; // 0: not wanted
+  private final boolean wantsWeight;
+  private final boolean wantsBias;
+
+  private LinearCrossEntropy(Tape tape, Tensor inp, Projection product, long labels, long losses) {
+    this.tape = tape;
+    this.backend = tape.backend();
+    this.inp = inp;
+    this.weight = product.weight();
+    this.adapted = product.adapted();
+    this.labels = labels;
+    this.losses = losses;
+    this.M = inp.rows();
+    this.C = inp.cols();
+    this.V = weight.rows();
+    Check.argument(
+        weight.cols() == C,
+        "%s is (%d, %d), its input has %d columns",
+        weight.name(),
+        V,
+        weight.cols(),
+        C);
+    Check.state(inp.gradient() == 0, "the input of the last product has a second consumer");
+    this.size = inp.dtype().sizeBytes();
+    this.chunk = Math.min(Math.max(M, 1), chunkRows(V * size));
+    this.logits = tape.allocate(chunk * V * size);
+    this.dinp = tape.training() && inp.requiresGrad() ? tape.gradientOf(inp) : 0;
+    this.wantsWeight = tape.training() && weight.trainable();
+    this.low = M == 0 ? null : Low.of(tape, inp, product);
+    this.wantsBias = tape.training() && adapted.bias() != null && adapted.bias().trainable();
+  }
 
   /** Rows of a chunk for logits of so many bytes a row. */
   static long chunkRows(long rowBytes) {
@@ -50,99 +105,173 @@ public final class LinearCrossEntropy {
       long losses,
       long predictions,
       float labelSmoothing) {
-    Parameter weight = product.weight();
-    long M = inp.rows();
-    long C = inp.cols();
-    long V = weight.rows();
-    Check.argument(
-        weight.cols() == C,
-        "%s is (%d, %d), its input has %d columns",
-        weight.name(),
-        V,
-        weight.cols(),
-        C);
-    Check.state(inp.gradient() == 0, "the input of the last product has a second consumer");
-    Backend backend = tape.backend();
-    int size = inp.dtype().sizeBytes();
-    long chunk = Math.min(Math.max(M, 1), chunkRows(V * size));
-    long logits = tape.allocate(chunk * V * size);
-    long dinp = tape.training() && inp.requiresGrad() ? tape.gradientOf(inp) : 0;
-    boolean wantsWeight = tape.training() && weight.trainable();
-    Low low = M == 0 ? null : Low.of(tape, inp, product);
-    AdaptedWeight adapted = product.adapted();
-    boolean wantsBias = tape.training() && adapted.bias() != null && adapted.bias().trainable();
-    boolean wantsAny = dinp != 0 || wantsWeight || wantsBias || low != null && tape.training();
-    for (long first = 0; first < M; first += chunk) {
-      long rows = Math.min(chunk, M - first);
-      long x = inp.address() + first * C * size;
+    LinearCrossEntropy op = new LinearCrossEntropy(tape, inp, product, labels, losses);
+    boolean wantsAny = op.wantsGradient();
+    for (long first = 0; first < op.M; first += op.chunk) {
+      long rows = op.rows(first);
+      op.multiply(first, rows);
+      if (predictions != 0) {
+        op.backend.run(
+            new ArgmaxCall(
+                predictions + first * Integer.BYTES, op.logits, rows, op.V, inp.dtype()));
+      }
+      op.entropy(first, 0, rows, wantsAny, labelSmoothing, 1f);
+      op.backward(first, rows);
+    }
+    op.finish();
+  }
+
+  /**
+   * The same where what a row's loss counts is known only once all losses are: they are computed
+   * first, then the logits again with their gradient, those of the last chunk apart, which are
+   * still there. Without a gradient the losses alone are computed, and weights are asked for all
+   * the same. Work that asks cannot be recorded.
+   */
+  public static void weighted(
+      Tape tape, Tensor inp, Projection product, long labels, long losses, RowWeights weights) {
+    LinearCrossEntropy op = new LinearCrossEntropy(tape, inp, product, labels, losses);
+    long last = op.M == 0 ? 0 : (op.M - 1) / op.chunk * op.chunk;
+    for (long first = 0; first < op.M; first += op.chunk) {
+      op.multiply(first, op.rows(first));
+      op.entropy(first, 0, op.rows(first), false, 0f, 1f);
+    }
+    float[] counts = weights.get();
+    if (tape.training() && op.M > 0) {
+      for (long first = last; first >= 0; first -= op.chunk) {
+        if (first < last) {
+          op.multiply(first, op.rows(first));
+        }
+        op.entropies(first, op.rows(first), counts);
+        op.backward(first, op.rows(first));
+      }
+    }
+    op.finish();
+  }
+
+  /**
+   * The same where what each row's loss counts is known before.
+   *
+   * @param counts (M), finite
+   */
+  public static void weighted(
+      Tape tape, Tensor inp, Projection product, long labels, long losses, float[] counts) {
+    LinearCrossEntropy op = new LinearCrossEntropy(tape, inp, product, labels, losses);
+    for (long first = 0; first < op.M; first += op.chunk) {
+      long rows = op.rows(first);
+      op.multiply(first, rows);
+      op.entropies(first, rows, counts);
+      op.backward(first, rows);
+    }
+    op.finish();
+  }
+
+  /** Rows of the chunk that begins with one. */
+  private long rows(long first) {
+    return Math.min(chunk, M - first);
+  }
+
+  private boolean wantsGradient() {
+    return dinp != 0 || wantsWeight || wantsBias || low != null && tape.training();
+  }
+
+  /** The logits of a chunk. */
+  private void multiply(long first, long rows) {
+    backend.run(
+        new LinearCall.Forward(
+            logits,
+            0,
+            inp.address() + first * C * size,
+            weight.operand(inp.dtype()),
+            adapted.biasAddress(),
+            rows,
+            C,
+            V,
+            Activation.NONE,
+            inp.dtype(),
+            weight.operandDtype(inp.dtype())));
+    if (low != null) {
+      low.add(tape, logits, first, rows);
+    }
+  }
+
+  /**
+   * Losses of some rows of a chunk and, in place of their logits, the gradient.
+   *
+   * @param first row of the chunk
+   * @param from of the rows, counted from it
+   */
+  private void entropy(
+      long first, long from, long rows, boolean wantsGradient, float labelSmoothing, float scale) {
+    long at = logits + from * V * size;
+    backend.run(
+        new CrossEntropyCall(
+            losses + (first + from) * Float.BYTES,
+            wantsGradient ? at : 0,
+            at,
+            labels + (first + from) * Integer.BYTES,
+            rows,
+            V,
+            CrossEntropy.IGNORE,
+            labelSmoothing,
+            scale,
+            inp.dtype()));
+  }
+
+  /** The same of rows that count differently: those that count alike, and follow, at a time. */
+  private void entropies(long first, long rows, float[] counts) {
+    boolean wantsAny = wantsGradient();
+    for (long from = 0; from < rows; ) {
+      long to = from + 1;
+      float count = counts[(int) (first + from)];
+      while (to < rows && counts[(int) (first + to)] == count) {
+        to++;
+      }
+      entropy(first, from, to - from, wantsAny, 0f, count);
+      from = to;
+    }
+  }
+
+  /** What follows from the gradient of a chunk's logits. */
+  private void backward(long first, long rows) {
+    long x = inp.address() + first * C * size;
+    if (low != null && tape.training()) {
+      low.backward(tape, logits, first, rows);
+    }
+    if (wantsWeight) {
+      boolean accumulate = weight.accumulate();
       backend.run(
-          new LinearCall.Forward(
+          new LinearCall.BackwardWeight(
+              weight.gradient(),
+              wantsBias ? biasGradient(adapted.bias(), accumulate) : 0,
               logits,
-              0,
               x,
+              rows,
+              C,
+              V,
+              accumulate,
+              inp.dtype()));
+    } else if (wantsBias) {
+      Product.backwardBias(tape, adapted, logits, rows, inp.dtype());
+    }
+    if (dinp != 0) {
+      backend.run(
+          new LinearCall.BackwardInput(
+              dinp + first * C * size,
+              0,
+              logits,
               weight.operand(inp.dtype()),
-              adapted.biasAddress(),
+              0,
               rows,
               C,
               V,
               Activation.NONE,
+              false,
               inp.dtype(),
               weight.operandDtype(inp.dtype())));
-      if (low != null) {
-        low.add(tape, logits, first, rows);
-      }
-      if (predictions != 0) {
-        backend.run(
-            new ArgmaxCall(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype()));
-      }
-      backend.run(
-          new CrossEntropyCall(
-              losses + first * Float.BYTES,
-              wantsAny ? logits : 0,
-              logits,
-              labels + first * Integer.BYTES,
-              rows,
-              V,
-              CrossEntropy.IGNORE,
-              labelSmoothing,
-              1f,
-              inp.dtype()));
-      if (low != null && tape.training()) {
-        low.backward(tape, logits, first, rows);
-      }
-      if (wantsWeight) {
-        boolean accumulate = weight.accumulate();
-        backend.run(
-            new LinearCall.BackwardWeight(
-                weight.gradient(),
-                wantsBias ? biasGradient(adapted.bias(), accumulate) : 0,
-                logits,
-                x,
-                rows,
-                C,
-                V,
-                accumulate,
-                inp.dtype()));
-      } else if (wantsBias) {
-        Product.backwardBias(tape, adapted, logits, rows, inp.dtype());
-      }
-      if (dinp != 0) {
-        backend.run(
-            new LinearCall.BackwardInput(
-                dinp + first * C * size,
-                0,
-                logits,
-                weight.operand(inp.dtype()),
-                0,
-                rows,
-                C,
-                V,
-                Activation.NONE,
-                false,
-                inp.dtype(),
-                weight.operandDtype(inp.dtype())));
-      }
     }
+  }
+
+  private void finish() {
     tape.free(logits);
     if (low != null) {
       low.finish(tape, inp, dinp);
@@ -216,8 +345,8 @@ public final class LinearCrossEntropy {
           long count = M * inp.cols();
           long dseen = tape.allocate(inp.sizeBytes());
           Product.backwardInput(tape, dseen, dlow, adapter.down(), M, false, dtype);
-          tape.backend().run(new DropoutCall(dseen, dseen, count, p, tape.seed(), stream, dtype));
-          tape.backend().run(new CastCall(dinp, dseen, count, true, dtype, dtype));
+          tape.run(new DropoutCall(dseen, dseen, count, p, tape.seed(), stream, dtype));
+          tape.run(new CastCall(dinp, dseen, count, true, dtype, dtype));
           tape.free(dseen);
         }
         tape.free(dlow);

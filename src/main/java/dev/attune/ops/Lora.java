@@ -38,6 +38,11 @@ final class Lora extends LowRank {
     if (bias != adapted.biasAddress()) {
       tape.free(bias);
     }
+    return adapt(tape, out, inp, N, dtype);
+  }
+
+  /** Adds what the adapters add to the product of the weight, {@code out (N,F)}. */
+  Saved adapt(Tape tape, long out, long inp, long N, DType dtype) {
     Saved saved = new Saved(new long[adapters.size()], 0, tape.takeStreams(adapters.size()));
     for (int i = 0; i < adapters.size(); i++) {
       long seen = seen(tape, saved, i, inp, N, dtype);
@@ -56,7 +61,7 @@ final class Lora extends LowRank {
     }
     long bytes = rows() * Float.BYTES;
     long sum = tape.allocate(bytes);
-    tape.backend().run(own == 0 ? new FillZeroCall(sum, bytes) : new CopyCall(sum, own, bytes));
+    tape.run(own == 0 ? new FillZeroCall(sum, bytes) : new CopyCall(sum, own, bytes));
     for (Adapter adapter : adapters) {
       Parameter bias = adapter.upBias();
       addScaled(
@@ -71,8 +76,7 @@ final class Lora extends LowRank {
 
   /** {@code sum (F) += scale vector (F)}: the product of an adapter of rank 1 with a row of one. */
   private static void addScaled(Tape tape, long sum, long vector, long F, Adapter adapter) {
-    tape.backend()
-        .run(
+    tape.run(
             new LoraCall.Forward(
                 sum, tape.one(), vector, 1, F, 1, F, 1, adapter.scale(), DType.F32));
   }
@@ -86,7 +90,7 @@ final class Lora extends LowRank {
     for (Adapter adapter : adapters) {
       Parameter bias = adapter.upBias();
       if (!bias.accumulate()) {
-        tape.backend().run(new FillZeroCall(bias.gradient(), adapter.up().rows() * Float.BYTES));
+        tape.run(new FillZeroCall(bias.gradient(), adapter.up().rows() * Float.BYTES));
       }
       long own = sums + adapter.firstColumn() * Float.BYTES;
       addScaled(tape, bias.gradient(), own, adapter.up().rows(), adapter);
@@ -123,6 +127,11 @@ final class Lora extends LowRank {
   void backwardInput(
       Tape tape, Saved saved, long dinp, long dout, long N, boolean accumulate, DType dtype) {
     Product.backwardInput(tape, dinp, dout, adapted.weight(), N, accumulate, dtype);
+    adaptInput(tape, saved, dinp, N, dtype);
+  }
+
+  /** Adds what the adapters add to the gradient of the input, {@code dinp (N,C)}. */
+  void adaptInput(Tape tape, Saved saved, long dinp, long N, DType dtype) {
     float p = dropout(tape);
     long count = N * adapted.cols();
     for (int i = 0; i < adapters.size(); i++) {
@@ -133,9 +142,8 @@ final class Lora extends LowRank {
       }
       long target = tape.allocate(count * dtype.sizeBytes());
       Product.backwardInput(tape, target, saved.lows()[i], down, N, false, dtype);
-      tape.backend()
-          .run(new DropoutCall(target, target, count, p, tape.seed(), saved.stream() + i, dtype));
-      tape.backend().run(new CastCall(dinp, target, count, true, dtype, dtype));
+      tape.run(new DropoutCall(target, target, count, p, tape.seed(), saved.stream() + i, dtype));
+      tape.run(new CastCall(dinp, target, count, true, dtype, dtype));
       tape.free(target);
     }
   }

@@ -6,6 +6,7 @@ import dev.attune.kernels.calls.LoraCall;
 import dev.attune.store.AdaptedWeight;
 import dev.attune.store.Adapter;
 import dev.attune.tape.Tape;
+import java.util.List;
 
 /** What the low-rank adapters of a weight do to its product: plain ones, or weight-decomposed. */
 abstract class LowRank {
@@ -17,12 +18,23 @@ abstract class LowRank {
    * @param product of weight-decomposed adapters: what is multiplied by the gain (N,F), which
    *     backward replaces likewise; else 0
    * @param stream first random stream of the adapters' dropout
+   * @param jobs what each job has left in a pass that several share; else none
    */
-  record Saved(long[] lows, long product, long stream) {
+  record Saved(long[] lows, long product, long stream, List<Saved> jobs) {
     /** Of a weight without adapters. */
     static final Saved NOTHING = new Saved(new long[0], 0, 0);
 
+    Saved(long[] lows, long product, long stream) {
+      this(lows, product, stream, List.of());
+    }
+
+    /** Of several jobs. */
+    Saved(List<Saved> jobs) {
+      this(new long[0], 0, 0, jobs);
+    }
+
     void release(Tape tape) {
+      jobs.forEach(job -> job.release(tape));
       for (long low : lows) {
         tape.free(low);
       }
@@ -64,7 +76,7 @@ abstract class LowRank {
   final long dropped(Tape tape, long inp, long N, float p, long stream, DType dtype) {
     long count = N * adapted.cols();
     long dropped = tape.allocate(count * dtype.sizeBytes());
-    tape.backend().run(new DropoutCall(dropped, inp, count, p, tape.seed(), stream, dtype));
+    tape.run(new DropoutCall(dropped, inp, count, p, tape.seed(), stream, dtype));
     return dropped;
   }
 
@@ -86,8 +98,7 @@ abstract class LowRank {
    * @param F columns of out
    */
   static void add(Tape tape, Adapter adapter, long out, long low, long N, long F, DType dtype) {
-    tape.backend()
-        .run(
+    tape.run(
             new LoraCall.Forward(
                 out + adapter.firstColumn() * dtype.sizeBytes(),
                 low,
@@ -126,8 +137,7 @@ abstract class LowRank {
   static void backwardUp(
       Tape tape, Adapter adapter, long dlow, long dout, long low, long N, long F, DType dtype) {
     long R = adapter.rank();
-    tape.backend()
-        .run(
+    tape.run(
             new LoraCall.Backward(
                 dlow,
                 adapter.up().gradient(),

@@ -24,8 +24,7 @@ public final class MeanPool implements Node {
    */
   public static Tensor apply(Tape tape, Tensor inp, long cuSeqlens, long B) {
     Tensor out = tape.tensor(B, inp.cols(), inp.dtype(), inp.requiresGrad());
-    tape.backend()
-        .run(
+    tape.run(
             new MeanPoolCall.Forward(
                 out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype()));
     return tape.record(new MeanPool(inp, cuSeqlens, out));
@@ -39,8 +38,7 @@ public final class MeanPool implements Node {
   @Override
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
-    tape.backend()
-        .run(
+    tape.run(
             new MeanPoolCall.Backward(
                 tape.gradientOf(inp),
                 out.gradient(),

@@ -51,8 +51,8 @@ public final class Mlp implements Node {
     up.checkInput(inp.cols());
     long N = inp.rows();
     long hiddenBytes = N * up.rows() * inp.dtype().sizeBytes();
-    boolean hiddenNeedsGradient = inp.requiresGrad() || up.trainable();
-    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable());
+    boolean hiddenNeedsGradient = inp.requiresGrad() || up.trainable(tape);
+    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable(tape));
     long pre = tape.training() ? tape.allocate(hiddenBytes) : 0;
     long hidden = tape.allocate(hiddenBytes);
     LowRank.Saved upSaved =
@@ -77,10 +77,9 @@ public final class Mlp implements Node {
     long hiddenBytes = N * up.rows() * inp.dtype().sizeBytes();
     long hidden = tape.allocate(hiddenBytes);
     long dpre = tape.allocate(hiddenBytes);
-    if (down.hasAdapters()) {
+    if (down.hasAdapters(tape)) {
       // Their gradients need act(pre), and the input's gradient needs theirs.
-      tape.backend()
-          .run(new ActivationCall.Forward(hidden, pre, N * up.rows(), activation, inp.dtype()));
+      tape.run(new ActivationCall.Forward(hidden, pre, N * up.rows(), activation, inp.dtype()));
       down.backwardWeight(tape, downSaved, dout, hidden, N, inp.dtype());
       down.backwardInput(tape, downSaved, dpre, 0, dout, pre, N, activation, false, inp.dtype());
     } else {

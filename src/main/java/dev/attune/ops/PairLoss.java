@@ -32,8 +32,7 @@ public final class PairLoss {
         "%d vectors are no %d columns of as many",
         vectors.rows(),
         kind.columns());
-    tape.backend()
-        .run(
+    tape.run(
             new PairLossCall(
                 losses,
                 tape.training() ? tape.gradientOf(vectors) : 0,

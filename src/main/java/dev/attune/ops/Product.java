@@ -46,8 +46,7 @@ final class Product {
     long most = tape.rowsAtOnce() == 0 ? N : tape.rowsAtOnce();
     long size = dtype.sizeBytes();
     for (long first = 0; first < N; first += most) {
-      tape.backend()
-          .run(
+      tape.run(
               new LinearCall.Forward(
                   out + first * weight.rows() * size,
                   pre == 0 ? 0 : pre + first * weight.rows() * size,
@@ -77,8 +76,7 @@ final class Product {
         dtype == DType.F32 && pre == 0,
         "products of integers are of inference with f32 activations");
     long scratch = tape.allocate(LinearInt8Call.Forward.scratchBytes(N, weight.cols()));
-    tape.backend()
-        .run(
+    tape.run(
             new LinearInt8Call.Forward(
                 out,
                 scratch,
@@ -115,8 +113,7 @@ final class Product {
       Activation activation,
       boolean accumulate,
       DType dtype) {
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardInput(
                 dinp,
                 actOut,
@@ -141,8 +138,7 @@ final class Product {
       Check.state(
           bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
     }
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardWeight(
                 weight.gradient(),
                 bias == null ? 0 : bias.gradient(),
@@ -167,7 +163,7 @@ final class Product {
     for (Part module : adapted.parts()) {
       if (!adapted.trainsBias(module)) {
         long first = bias.gradient() + column * Float.BYTES;
-        tape.backend().run(new FillZeroCall(first, module.rows() * Float.BYTES));
+        tape.run(new FillZeroCall(first, module.rows() * Float.BYTES));
       }
       column += module.rows();
     }
@@ -178,8 +174,7 @@ final class Product {
       Tape tape, long sums, long dout, long N, long F, boolean accumulate, DType dtype) {
     long zeros = zeros(tape, N * NARROW * dtype.sizeBytes());
     long unwanted = zeros(tape, F * NARROW * Float.BYTES);
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardWeight(
                 unwanted, sums, dout, zeros, N, NARROW, F, accumulate, dtype));
     tape.free(unwanted);
@@ -188,7 +183,7 @@ final class Product {
 
   private static long zeros(Tape tape, long bytes) {
     long block = tape.allocate(bytes);
-    tape.backend().run(new FillZeroCall(block, bytes));
+    tape.run(new FillZeroCall(block, bytes));
     return block;
   }
 }

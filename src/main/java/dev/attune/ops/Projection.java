@@ -113,13 +113,26 @@ public final class Projection {
     return adapted.bias();
   }
 
-  /** Whether a gradient is wanted for anything here. */
-  public boolean trainable() {
-    return adapted.trainable();
+  /** Whether a gradient is wanted for anything here, by any job of the pass. */
+  boolean trainable(Tape tape) {
+    return adapted.trainable() || hasAdapters(tape);
   }
 
   boolean hasAdapters() {
     return lowRank != null;
+  }
+
+  /** Whether there are adapters, of any job of the pass. */
+  boolean hasAdapters(Tape tape) {
+    return hasAdapters() || isShared(tape) && shared(tape, tape.dtype()).hasAdapters();
+  }
+
+  private static boolean isShared(Tape tape) {
+    return !tape.ranges().isEmpty();
+  }
+
+  private SharedProduct shared(Tape tape, DType dtype) {
+    return new SharedProduct(tape, adapted, dtype);
   }
 
   void checkInput(long cols) {
@@ -153,6 +166,9 @@ public final class Projection {
       GroupedLowRank.forward(tape, adapted, out, inp, N, activation, dtype);
       return Saved.NOTHING;
     }
+    if (isShared(tape)) {
+      return shared(tape, dtype).forward(out, pre, inp, activation);
+    }
     if (lowRank == null) {
       Product.forward(tape, out, pre, inp, weight(), adapted.biasAddress(), N, activation, dtype);
       return Saved.NOTHING;
@@ -160,7 +176,7 @@ public final class Projection {
     long sum = pre == 0 ? out : pre;
     Saved saved = lowRank.forward(tape, sum, inp, N, dtype);
     if (activation != Activation.NONE) {
-      tape.backend().run(new ActivationCall.Forward(out, sum, N * rows(), activation, dtype));
+      tape.run(new ActivationCall.Forward(out, sum, N * rows(), activation, dtype));
     }
     return saved;
   }
@@ -178,6 +194,10 @@ public final class Projection {
 
   /** Gradients of weight, bias and adapters, from {@code dout (N,F)} and {@code inp (N,C)}. */
   void backwardWeight(Tape tape, Saved saved, long dout, long inp, long N, DType dtype) {
+    if (isShared(tape)) {
+      shared(tape, dtype).backwardWeight(saved, dout, inp);
+      return;
+    }
     if (adapted.trainsBiasAlone()) {
       Product.backwardBias(tape, adapted, dout, N, dtype);
     }
@@ -206,6 +226,10 @@ public final class Projection {
       Activation activation,
       boolean accumulate,
       DType dtype) {
+    if (isShared(tape)) {
+      shared(tape, dtype).backwardInput(saved, dinp, actOut, dout, pre, activation, accumulate);
+      return;
+    }
     if (lowRank == null) {
       Product.backwardInput(
           tape, dinp, actOut, dout, weight(), pre, N, activation, accumulate, dtype);
@@ -216,10 +240,9 @@ public final class Projection {
         "an adapter below an activation cannot add to a gradient");
     lowRank.backwardInput(tape, saved, dinp, dout, N, accumulate, dtype);
     if (activation != Activation.NONE) {
-      tape.backend()
-          .run(new ActivationCall.Backward(dinp, dinp, pre, N * cols(), activation, false, dtype));
+      tape.run(new ActivationCall.Backward(dinp, dinp, pre, N * cols(), activation, false, dtype));
       if (actOut != 0) {
-        tape.backend().run(new ActivationCall.Forward(actOut, pre, N * cols(), activation, dtype));
+        tape.run(new ActivationCall.Forward(actOut, pre, N * cols(), activation, dtype));
       }
     }
   }

@@ -41,8 +41,7 @@ public final class RelativeBias implements Node {
     } else {
       // A frozen table, of a few hundred numbers.
       long wide = tape.allocate(K * H * DType.F32.sizeBytes());
-      tape.backend()
-          .run(new CastCall(wide, table.address(), K * H, false, DType.F32, table.dtype()));
+      tape.run(new CastCall(wide, table.address(), K * H, false, DType.F32, table.dtype()));
       expand(tape, out, wide, buckets, reach, K);
       tape.free(wide);
     }
@@ -50,8 +49,7 @@ public final class RelativeBias implements Node {
   }
 
   private static void expand(Tape tape, Tensor out, long table, long buckets, long reach, long K) {
-    tape.backend()
-        .run(new RelativeBiasCall.Forward(out.address(), table, buckets, out.rows(), reach, K));
+    tape.run(new RelativeBiasCall.Forward(out.address(), table, buckets, out.rows(), reach, K));
   }
 
   @Override
@@ -61,8 +59,7 @@ public final class RelativeBias implements Node {
 
   @Override
   public void backward(Tape tape) {
-    tape.backend()
-        .run(
+    tape.run(
             new RelativeBiasCall.Backward(
                 table.gradient(),
                 out.gradient(),

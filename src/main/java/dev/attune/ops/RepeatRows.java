@@ -31,8 +31,7 @@ public final class RepeatRows implements Node {
   public static Tensor apply(Tape tape, Tensor inp, long rows, long M) {
     Check.argument(inp.dtype() == DType.F32, "rows to repeat are f32, not %s", inp.dtype());
     Tensor out = tape.tensor(M, inp.cols(), DType.F32, inp.requiresGrad());
-    tape.backend()
-        .run(
+    tape.run(
             new EmbeddingCall.Forward(
                 out.address(),
                 inp.address(),
@@ -60,10 +59,9 @@ public final class RepeatRows implements Node {
     boolean isFirst = inp.gradient() == 0;
     long dinp = tape.gradientOf(inp);
     if (isFirst) {
-      tape.backend().run(new FillZeroCall(dinp, inp.sizeBytes()));
+      tape.run(new FillZeroCall(dinp, inp.sizeBytes()));
     }
-    tape.backend()
-        .run(
+    tape.run(
             new EmbeddingCall.Backward(
                 dinp, 0, 0, out.gradient(), rows, 0, 0, out.rows(), out.cols(), DType.F32));
   }

@@ -48,8 +48,7 @@ public final class RmsNorm implements Node {
     boolean sumNeedsGradient = inp.requiresGrad() || (residual != null && residual.requiresGrad());
     Tensor out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || weight.trainable());
     long rstd = tape.allocate(N * Float.BYTES);
-    tape.backend()
-        .run(
+    tape.run(
             new RmsNormCall.Forward(
                 out.address(),
                 residual == null ? 0 : inp.address(),
@@ -82,8 +81,7 @@ public final class RmsNorm implements Node {
     }
     long extra = sum.gradient();
     long dsum = tape.gradientOf(sum);
-    tape.backend()
-        .run(
+    tape.run(
             new RmsNormCall.Backward(
                 dsum,
                 weight.trainable() ? weight.gradient() : 0,

@@ -45,8 +45,7 @@ public final class Rope implements Node {
   }
 
   private void rotate(Tape tape, long address, boolean inverse) {
-    tape.backend()
-        .run(
+    tape.run(
             new RopeCall(
                 address,
                 table.table(),

@@ -28,8 +28,7 @@ public final class SpanCrossEntropy {
   public static void apply(
       Tape tape, Tensor logits, long cuSeqlens, long B, long starts, long ends, long losses) {
     Check.argument(logits.cols() == 2, "spans have two scores a row, not %d", logits.cols());
-    tape.backend()
-        .run(
+    tape.run(
             new SpanCrossEntropyCall(
                 losses,
                 tape.training() ? tape.gradientOf(logits) : 0,

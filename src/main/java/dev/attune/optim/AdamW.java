@@ -44,8 +44,8 @@ public final class AdamW implements Optimizer {
 
     /** The same of numbers that may be beyond what 32 bits hold. */
     public static Config of(double beta1, double beta2, double eps, double weightDecay) {
-      Bounds.share(Term.ADAM_BETA1, beta1);
-      Bounds.share(Term.ADAM_BETA2, beta2);
+      Bounds.floatShare(Term.ADAM_BETA1, beta1);
+      Bounds.floatShare(Term.ADAM_BETA2, beta2);
       Bounds.within(Term.ADAM_EPSILON, eps, Float.MIN_NORMAL, 1);
       Bounds.within(Term.WEIGHT_DECAY, weightDecay, 0, Bounds.MAX_DECAY);
       return new Config((float) beta1, (float) beta2, (float) eps, (float) weightDecay);
@@ -71,7 +71,7 @@ public final class AdamW implements Optimizer {
   private static final long STREAM = RandomStream.MOMENTS.of(0);
 
   private final Parameters parameters;
-  private final Config config;
+  private Config config;
   private final RateFactors factors;
   private final List<Range> decaying;
   private final List<Range> others;
@@ -97,6 +97,16 @@ public final class AdamW implements Optimizer {
       m.close();
       throw e;
     }
+  }
+
+  /**
+   * Goes on with other numbers.
+   *
+   * @param other with moments of the same type
+   */
+  public void become(Config other) {
+    Check.argument(other.moments == config.moments, "moments stay %s", config.moments);
+    config = other;
   }
 
   private Buffer moments() {

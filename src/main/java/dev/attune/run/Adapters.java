@@ -269,6 +269,13 @@ public final class Adapters {
     return out;
   }
 
+  /** All that adapters are, as a text that is the same for the same ones. */
+  static String described(LoraConfig lora) {
+    return SAID.entrySet().stream()
+        .map(said -> said.getKey().option() + "=" + shown(said.getValue().apply(lora)))
+        .collect(Collectors.joining(" "));
+  }
+
   /** As an option takes it. */
   private static String shown(Object said) {
     if (said instanceof Map<?, ?> values) {

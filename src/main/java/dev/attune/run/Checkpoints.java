@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Check;
+import dev.attune.core.Chunk;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.memory.Buffer;
@@ -30,8 +31,6 @@ import java.util.function.Consumer;
  * hundredths of the time that the disk needs. One save at a time: the next waits for it.
  */
 final class Checkpoints implements CheckpointSink, AutoCloseable {
-  private static final int CHUNK_BYTES = 1 << 20;
-
   /** Smaller states are written at once: a copy would spare nothing that is felt. */
   private static final long LEAST_COPIED = 64L << 20;
 
@@ -208,10 +207,12 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   private static void copy(Buffer from, Buffer to) {
-    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_BYTES);
-    for (long at = 0; at < from.sizeBytes(); at += CHUNK_BYTES) {
-      from.read(at, chunk.clear().limit((int) Math.min(CHUNK_BYTES, from.sizeBytes() - at)));
-      to.write(at, chunk.flip());
+    try (Chunk lent = Chunk.borrow()) {
+      ByteBuffer chunk = lent.bytes();
+      for (long at = 0; at < from.sizeBytes(); at += Chunk.BYTES) {
+        from.read(at, chunk.clear().limit((int) Math.min(Chunk.BYTES, from.sizeBytes() - at)));
+        to.write(at, chunk.flip());
+      }
     }
   }
 

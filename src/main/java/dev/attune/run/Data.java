@@ -3,6 +3,8 @@ package dev.attune.run;
 import dev.attune.batch.EncodedCache;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.batch.TrainingData;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
@@ -21,7 +23,11 @@ import dev.attune.text.TextTokenizer;
 import dev.attune.train.AnswerCheck;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
+import dev.attune.train.ReferencePass;
 import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
 
 /** A training run's data: read, checked, tokenised. */
 final class Data {
@@ -31,6 +37,7 @@ final class Data {
   private final Dataset validation;
   private final Dataset test;
   private EncodedDataset encodedTrain;
+  private TrainingData streamed; // null: those are all
   private EncodedDataset encodedFitting; // null where nothing is fitted
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
@@ -162,8 +169,52 @@ final class Data {
     }
   }
 
-  EncodedDataset train() {
+  /**
+   * Gives all data what the task compares the model with: what it finds now, before it is trained.
+   * Does nothing where the task compares with nothing.
+   *
+   * @return how many sequences the model has read
+   */
+  int compareWithStart(Model model, Tape tape, Inference inference, BooleanSupplier stopRequested) {
+    if (!task.comparesWithStart()) {
+      return 0;
+    }
+    UnaryOperator<EncodedDataset> pass =
+        split ->
+            split == null ? null : ReferencePass.over(split, model, tape, inference, stopRequested);
+    encodedTrain = pass.apply(encodedTrain);
+    encodedValidation = pass.apply(encodedValidation);
+    encodedTest = pass.apply(encodedTest);
+    int sequences = 0;
+    for (EncodedDataset split :
+        new EncodedDataset[] {encodedTrain, encodedValidation, encodedTest}) {
+      sequences += split == null ? 0 : split.size();
+    }
+    return sequences;
+  }
+
+  /** The training data as they were read, of a stream the first rows. */
+  EncodedDataset encodedTrain() {
     return encodedTrain;
+  }
+
+  /** How much of an epoch examples are; 0 where it is not known how many there are. */
+  double shareOfEpoch(long examples) {
+    return streamed == null ? (double) examples / encodedTrain.examples() : 0;
+  }
+
+  /** What is learned from. */
+  TrainingData train() {
+    return streamed == null ? new WholeDataset(encodedTrain) : streamed;
+  }
+
+  /**
+   * Learns from a stream, of which the training data are the first rows.
+   *
+   * @param rows makes it of those
+   */
+  void stream(Function<EncodedDataset, TrainingData> rows) {
+    streamed = rows.apply(encodedTrain);
   }
 
   /** Null where there is none. */

@@ -171,7 +171,9 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
   static ReadOptions options(RunConfig config, TaskType task, boolean asTurns) {
     Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
     return new ReadOptions(
-        task.readsPairs() ? columns.forPairs() : columns,
+        task.readsPreferences()
+            ? columns.forPreferences()
+            : task.readsPairs() ? columns.forPairs() : columns,
         config.flag(RunOption.SKIP_BAD_ROWS),
         asTurns,
         written(config, task.readsTags()));
@@ -264,7 +266,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
         test == null ? null : change.apply(test));
   }
 
-  private static Dataset named(RunConfig config, Dataset data) {
+  static Dataset named(RunConfig config, Dataset data) {
     LabelNames names = LabelNames.parse(config.text(RunOption.LABEL_NAMES));
     return names == null ? data : names.applied(data);
   }

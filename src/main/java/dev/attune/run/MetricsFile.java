@@ -230,6 +230,7 @@ final class MetricsFile implements AutoCloseable {
         line.put("step", step.step()).put("epoch", step.epoch()).put("loss", step.loss());
         line.put("grad_norm", step.gradNorm()).put("learning_rate", step.learningRate());
         line.put("tokens", step.tokens());
+        step.metrics().forEach(line::put);
         append(line);
       }
       super.onStep(step);

@@ -1,6 +1,8 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TrainingData;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
@@ -22,6 +24,7 @@ import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.store.Freezing;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.task.Purpose;
 import dev.attune.task.Task;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
@@ -52,7 +55,9 @@ final class PreparedRun implements AutoCloseable {
   private DataReport report;
   private String baseDigest;
   private RunIdentity identity; // null until it is asked for
+  private Streaming stream; // null: the training data are read already
   private ChromeTrace trace; // null: nobody wants to know where time goes
+  private SharedBase shared; // null: the run is alone
 
   private PreparedRun(
       TrainPlan plan,
@@ -78,11 +83,15 @@ final class PreparedRun implements AutoCloseable {
    *
    * @param datasets null, or null in it: the files that the options name
    * @param fold of a cross-validation; null: the run is none
+   * @param shared what it has in common with others of a group; null: it is alone
    * @throws InputException on the first thing that makes training impossible or pointless
    */
-  static PreparedRun of(TrainPlan asked, Datasets datasets, Fold fold, RunListener listener) {
+  static PreparedRun of(
+      TrainPlan asked, Datasets datasets, Fold fold, SharedBase shared, RunListener listener) {
     RunConfig given = asked.config();
-    Datasets.check(given, datasets == null || datasets.train() == null);
+    boolean needsFile = datasets == null || datasets.train() == null;
+    Datasets.check(given, needsFile);
+    Streaming.check(given, asked.task(), needsFile);
     (fold == null ? HeldOut.of(given, datasets) : HeldOut.FOLD).check(asked);
     OutputFolder.checkFree(
         Path.of(given.text(RunOption.OUTPUT_DIR)),
@@ -100,21 +109,18 @@ final class PreparedRun implements AutoCloseable {
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
     LargeData large = new LargeData(config, listener::onNote);
-    Subject subject =
-        Subject.of(
-            plan,
-            base,
-            Datasets.read(
-                Fetched.data(config, fetching),
-                datasets,
-                plan.task().generates() && base.hasChatTemplate(),
-                large.rows()),
-            fold);
-    Task task = subject.data().task();
-    HeadChoice head = subject.head();
-    Data data = subject.data();
     Opening opening = new Opening();
     try {
+      boolean asTurns = plan.task().generates() && base.hasChatTemplate();
+      RunConfig fetched = Fetched.data(config, fetching);
+      Streaming stream =
+          opening.add(Streaming.open(fetched, Datasets.options(fetched, plan.task(), asTurns)));
+      Datasets known = stream == null ? datasets : stream.with(datasets);
+      Subject subject =
+          Subject.of(plan, base, Datasets.read(fetched, known, asTurns, large.rows()), fold);
+      Task task = subject.data().task();
+      HeadChoice head = subject.head();
+      Data data = subject.data();
       OutputFolder output =
           opening.add(
               OutputFolder.prepare(
@@ -124,23 +130,32 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
       ChromeTrace trace = config.flag(RunOption.PROFILE) ? new ChromeTrace() : null;
+      Compute compute = compute(config, output);
       Session session =
           opening.add(
-              Session.open(
-                  compute(config, output),
-                  backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
+              shared != null
+                  ? shared.session(compute)
+                  : Session.open(
+                      compute,
+                      backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
       TextTokenizer plain = opening.add(base.openTokenizer());
       AddedVocabulary added = AddedVocabulary.of(config, base, plain);
       TextTokenizer tokenizer = added == null ? plain : opening.add(added.tokenizer());
+      ParameterBuilder builder = builder(plan, base, session);
+      if (shared != null) {
+        builder.borrow(shared.declare(plan, base, task), true);
+      }
       Model model =
           opening.add(
               task.model(
                   session.backend(),
                   added == null ? base.config() : added.config(base.config()),
                   plan.dropout(),
-                  builder(plan, base, session)));
+                  builder));
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
       run.trace = trace;
+      run.shared = shared;
+      run.stream = stream;
       run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
@@ -250,8 +265,11 @@ final class PreparedRun implements AutoCloseable {
   private static final class Opening {
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
 
+    /** Adds what may be null. */
     <T extends AutoCloseable> T add(T opened) {
-      open.push(opened);
+      if (opened != null) {
+        open.push(opened);
+      }
       return opened;
     }
 
@@ -296,7 +314,7 @@ final class PreparedRun implements AutoCloseable {
   private static HeadChoice adapterHead(TrainPlan plan, ModelFolder adapter, Datasets datasets) {
     TaskType type = plan.task();
     Task learned = Tasks.of(adapter, TaskOptions.NONE);
-    if (learned.type() != type) {
+    if (learned.type() != type.leaves()) {
       throw new InputException(
           RunOption.TASK.with(type.name())
               + ": "
@@ -346,7 +364,12 @@ final class PreparedRun implements AutoCloseable {
     }
     listener.onDataReport(report);
     report.throwIfFatal();
-    data.checkVocabulary(config().path("vocab_size").asInt());
+    int vocabulary = config().path("vocab_size").asInt();
+    data.checkVocabulary(vocabulary);
+    if (stream != null) {
+      data.stream(first -> streamed(first, vocabulary));
+      Optional.of(stream.note()).filter(note -> !note.isEmpty()).ifPresent(listener::onNote);
+    }
     if (added != null) {
       listener.onNote(added.note());
     }
@@ -402,7 +425,18 @@ final class PreparedRun implements AutoCloseable {
     }
   }
 
+  private TrainingData streamed(EncodedDataset first, int vocabulary) {
+    return stream.data(
+        data.task(),
+        plan.newHead() ? List.of() : base.labelNames(),
+        data.task().encoder(tokenizer, maxLength(), Purpose.TRAINING),
+        first,
+        maxLength(),
+        vocabulary);
+  }
+
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
+    String known = shared == null ? null : shared.load(threads);
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
       loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
@@ -420,7 +454,10 @@ final class PreparedRun implements AutoCloseable {
                   Set.of(),
                   added == null ? null : added.rows()));
     }
-    baseDigest = ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
+    baseDigest =
+        known != null
+            ? known
+            : ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads);
     return loaded;
   }
 
@@ -435,7 +472,11 @@ final class PreparedRun implements AutoCloseable {
    * here is to name it.
    */
   String baseName() {
-    RunConfig config = plan.config();
+    return baseName(plan.config(), base);
+  }
+
+  /** The same of a model that a config names. */
+  static String baseName(RunConfig config, ModelFolder base) {
     String moved = config.text(RunOption.BASE_MODEL);
     String name = base.isAdapter() ? base.adapter().base() : config.text(RunOption.MODEL);
     String counts = moved == null ? name : moved;
@@ -516,6 +557,9 @@ final class PreparedRun implements AutoCloseable {
 
   @Override
   public void close() {
+    if (stream != null) {
+      stream.close();
+    }
     model.close();
     tokenizer.close();
     session.close();

@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
@@ -98,6 +99,7 @@ public final class RunConfig {
         root =
             YAMLMapper.builder()
                 .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                 .build()
                 .readTree(yaml);
       } catch (JsonProcessingException e) {
@@ -177,12 +179,15 @@ public final class RunConfig {
     return value == null ? defaultOf(option) : value;
   }
 
-  /** Adapters, which begin at zero and are few, learn at ten times the rate of a whole model. */
+  /**
+   * Adapters, which begin at zero and are few, learn at ten times the rate of a whole model, where
+   * the task does not say otherwise.
+   */
   private String defaultOf(RunOption option) {
     boolean isOfAdapters =
         option == RunOption.LEARNING_RATE
             && !values.getOrDefault(RunOption.LORA_R, "0").equals("0");
-    return isOfAdapters ? ADAPTER_LEARNING_RATE : usual(option).orElse(option.defaultValue());
+    return usual(option).orElse(isOfAdapters ? ADAPTER_LEARNING_RATE : option.defaultValue());
   }
 
   /** What an option is for the task where nobody says it; empty: as for all tasks. */

@@ -14,12 +14,19 @@ public final class Session implements AutoCloseable {
 
   private final Backend backend;
   private final DType precision;
+  private final Session lender; // null: backend and tape are its own
   private Tape tape;
   private long leftBytes;
 
-  private Session(Backend backend, DType precision) {
+  private Session(Backend backend, DType precision, Session lender) {
     this.backend = backend;
     this.precision = precision;
+    this.lender = lender;
+  }
+
+  /** The same backend and the same tape for one of several runs; this one is closed last. */
+  Session lent() {
+    return new Session(backend, precision, this);
   }
 
   /** Opens the backend that a config asks for. */
@@ -39,7 +46,7 @@ public final class Session implements AutoCloseable {
   static Session open(Compute compute, UnaryOperator<Backend> seen) {
     Backend backend = seen.apply(compute.open());
     try {
-      return new Session(backend, compute.precision().on(backend));
+      return new Session(backend, compute.precision().on(backend), null);
     } catch (RuntimeException e) {
       backend.close();
       throw e;
@@ -65,6 +72,9 @@ public final class Session implements AutoCloseable {
 
   /** The tape; its arena may grow to what the backend can reserve when this is first called. */
   public Tape tape(long seed) {
+    if (lender != null) {
+      return lender.tape(seed);
+    }
     if (tape == null) {
       tape = new Tape(backend, arena(backend, leftBytes), precision, seed);
     }
@@ -97,6 +107,9 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
+    if (lender != null) {
+      return;
+    }
     if (tape != null) {
       tape.close();
     }

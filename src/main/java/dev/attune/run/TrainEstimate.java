@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.WholeDataset;
 import dev.attune.batch.Packer;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -132,7 +133,7 @@ public record TrainEstimate(
                 .path("vocab_size")
                 .asInt());
         Need need = need(plan, session, model, data, taken);
-        EncodedDataset train = data.train();
+        EncodedDataset train = data.encodedTrain();
         List<Finding> wrong =
             report.findings(Severity.WARNING).stream()
                 .filter(finding -> !finding.reasons().isEmpty())
@@ -184,10 +185,10 @@ public record TrainEstimate(
         Optimizer optimizer = plan.optimizer(model.parameters())) {
       long optimizing = taken.bytes() - weights;
       Evaluator validating = data.validation(data.task(), inference);
-      EncodedDataset train = data.train();
+      EncodedDataset train = data.encodedTrain();
       try (TrainingLoop loop =
           new TrainingLoop(
-              data.task(), model, optimizer, tape, train, validating, plan.trainer())) {
+              data.task(), model, optimizer, tape, new WholeDataset(train), validating, plan.trainer())) {
         loop.rehearse(largest(train, plan.trainer().batchSize(), model.positionOffset()));
         if (validating != null && !data.task().isFitted()) {
           evaluateOnce(validating, model, tape);

@@ -1,6 +1,6 @@
 package dev.attune.run;
 
-import dev.attune.batch.BatchStream;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
@@ -72,6 +73,7 @@ public final class TrainRun {
   private final RunConfig config;
   private final Datasets datasets;
   private final Fold fold; // null: no cross-validation
+  private final SharedBase.Seat seat; // null: the run is alone
   private final RunListener listener;
   private final BooleanSupplier stopRequested;
 
@@ -81,13 +83,13 @@ public final class TrainRun {
    * @param stopRequested asked after every step; once true the run saves a checkpoint and ends
    */
   public TrainRun(RunConfig config, RunListener listener, BooleanSupplier stopRequested) {
-    this(config, null, listener, stopRequested);
+    this(config, null, null, null, listener, stopRequested);
   }
 
   /** The same on examples that are in memory; the options of files are not read then. */
   public TrainRun(
       RunConfig config, Datasets datasets, RunListener listener, BooleanSupplier stopRequested) {
-    this(config, datasets, null, listener, stopRequested);
+    this(config, datasets, null, null, listener, stopRequested);
     if (config.smallInteger(RunOption.K_FOLD) != 0) {
       throw new InputException(
           RunOption.K_FOLD + " is for a cross-validation, whose runs are of parts of the data");
@@ -101,9 +103,29 @@ public final class TrainRun {
       Fold fold,
       RunListener listener,
       BooleanSupplier stopRequested) {
+    this(config, datasets, fold, null, listener, stopRequested);
+  }
+
+  /** One run of a group. */
+  TrainRun(
+      RunConfig config,
+      SharedBase.Seat seat,
+      RunListener listener,
+      BooleanSupplier stopRequested) {
+    this(config, null, null, seat, listener, stopRequested);
+  }
+
+  private TrainRun(
+      RunConfig config,
+      Datasets datasets,
+      Fold fold,
+      SharedBase.Seat seat,
+      RunListener listener,
+      BooleanSupplier stopRequested) {
     this.config = config;
     this.datasets = datasets;
     this.fold = fold;
+    this.seat = seat;
     this.listener = listener;
     this.stopRequested = stopRequested;
   }
@@ -140,11 +162,13 @@ public final class TrainRun {
 
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
-    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, listener)) {
+    SharedBase shared = seat == null ? null : seat.base();
+    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, shared, listener)) {
       listener.onPrepared();
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {
+        compareWithStart(run, inference);
         Evaluator validating = run.data().validation(run.data().task(), inference);
         try (TrainingLoop trainer = trainer(run, optimizer, validating)) {
           if (run.trace() != null) {
@@ -214,6 +238,9 @@ public final class TrainRun {
             metrics.before(tracking.listener()),
             metrics.before(new CheckpointModels(checkpoints, run, listener)),
             stopRequested);
+    if (seat != null) {
+      seat.job().end();
+    }
     tracking.traced();
     double utilization = utilization(run.session(), result);
     if (result.interrupted()) {
@@ -282,11 +309,29 @@ public final class TrainRun {
   }
 
   /** Takes the memory that training needs beside activations, which get the rest. */
-  private static void reserve(PreparedRun run) {
+  private void reserve(PreparedRun run) {
     Session session = run.session();
     run.model().parameters().enableTraining();
     run.model().parameters().prepare(session.precision());
     session.leave(run.data().answerCacheBytes(run.model(), session.precision()));
+    if (seat != null) {
+      seat.base().admit(run.plan(), run.model());
+    }
+  }
+
+  /** The weights are those that the run begins with: a checkpoint is loaded later. */
+  private void compareWithStart(PreparedRun run, Inference inference) {
+    long begin = System.nanoTime();
+    int sequences = run.data().compareWithStart(run.model(), tape(run), inference, stopRequested);
+    if (sequences > 0) {
+      listener.onNote(
+          String.format(
+              Locale.ROOT,
+              "the reference is the model as it is now: its log-probabilities of %s were computed"
+                  + " once, in %.1f s",
+              Count.many(sequences, "answer"),
+              (System.nanoTime() - begin) * 1e-9));
+    }
   }
 
   private Tape tape(PreparedRun run) {
@@ -302,7 +347,8 @@ public final class TrainRun {
         tape(run),
         run.data().train(),
         validating,
-        run.plan().trainer());
+        run.plan().trainer(),
+        seat == null ? null : seat.job());
   }
 
   private Checkpoints checkpoints(PreparedRun run) {
@@ -318,9 +364,7 @@ public final class TrainRun {
 
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
   private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
-    int batches =
-        BatchStream.batchesPerEpoch(
-            run.data().train().examples(), run.plan().trainer().batchSize());
+    long batches = run.data().train().batchesPerEpoch(run.plan().trainer().batchSize());
     Optional<Checkpoints.Resumed> resumed = checkpoints.loadLatest(trainer.buffers(), batches);
     if (resumed.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");

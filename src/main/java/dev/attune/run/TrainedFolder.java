@@ -18,7 +18,7 @@ final class TrainedFolder {
     ObjectNode attune = JsonNodeFactory.instance.objectNode();
     // An adapter's folder has no config.json: what the outputs mean must stand elsewhere.
     task.describe(plan.lora() == null ? json : attune, attune);
-    attune.put("task", task.name());
+    attune.put("task", task.type().leaves().name());
     attune.put("base_model", run.baseName());
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());

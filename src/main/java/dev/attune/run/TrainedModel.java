@@ -105,7 +105,7 @@ public final class TrainedModel implements AutoCloseable {
       return null;
     }
     ParameterBuilder builder = builder(folder, task, options.weights(), backend, precision);
-    builder.borrow(base.model.parameters());
+    builder.borrow(base.model.parameters(), false);
     Model model = task.model(backend, folder.config(), null, builder);
     try {
       if (!model.parameters().segments().stream().allMatch(TrainedModel::isBorrowedOrLowRank)) {

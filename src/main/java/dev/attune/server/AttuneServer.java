@@ -75,33 +75,13 @@ public final class AttuneServer implements AutoCloseable {
   private static final int TIDY_SECONDS = 30;
   private static final Pattern MODEL_NAME = Pattern.compile("[\\p{Alnum}][\\p{Alnum}._/-]{0,95}");
 
-  private final DataFolder data;
-  private final WebServer web;
-  private final KeyStore keys;
-  private final ModelPool pool;
-  private final Feedback feedback;
-  private final Jobs jobs;
-  private final Webhooks webhooks;
-  private final ScheduledExecutorService tidying;
+  private final URI address;
+  private final List<AutoCloseable> parts; // in the order in which they end
   private boolean closed;
 
-  private AttuneServer(
-      DataFolder data,
-      WebServer web,
-      KeyStore keys,
-      ModelPool pool,
-      Jobs jobs,
-      Webhooks webhooks,
-      Feedback feedback,
-      ScheduledExecutorService tidying) {
-    this.data = data;
-    this.web = web;
-    this.keys = keys;
-    this.pool = pool;
-    this.feedback = feedback;
-    this.jobs = jobs;
-    this.webhooks = webhooks;
-    this.tidying = tidying;
+  private AttuneServer(URI address, List<AutoCloseable> parts) {
+    this.address = address;
+    this.parts = parts;
   }
 
   /**
@@ -114,45 +94,43 @@ public final class AttuneServer implements AutoCloseable {
     boolean isLocal = isLocal(config.host());
     config.baseModels().forEach(AttuneServer::checkBase);
     WebServer.Tls tls = tls(config);
-    DataFolder data = DataFolder.open(config.dataDir());
+    List<AutoCloseable> parts = new ArrayList<>(List.of(DataFolder.open(config.dataDir())));
     try {
-      return start(config, isLocal, tls, data);
+      return start(config, isLocal, tls, parts);
     } catch (IOException e) {
-      data.close();
+      close(parts);
       throw new UncheckedIOException("the server cannot be started: " + e.getMessage(), e);
     } catch (RuntimeException | Error e) {
-      data.close();
+      close(parts);
       throw e;
     }
   }
 
+  /**
+   * Makes all parts and starts them.
+   *
+   * @param parts what there is to be closed, the first of which is the data folder; each part is
+   *     put before those that it needs
+   */
   private static AttuneServer start(
-      ServerConfig config, boolean isLocal, WebServer.Tls tls, DataFolder data)
+      ServerConfig config, boolean isLocal, WebServer.Tls tls, List<AutoCloseable> parts)
       throws IOException {
+    DataFolder data = (DataFolder) parts.get(0);
     Limits limits =
-        new Limits(
-            config.tenantFileBytes(), config.tenantJobs(), config.tenantRequestsPerMinute());
+        new Limits(config.tenantFileBytes(), config.tenantJobs(), config.tenantRequestsPerMinute());
     Metrics metrics = new Metrics();
     KeyStore keys = new KeyStore(data.journal());
-    FileStore files =
-        new FileStore(data.journal(), data.files(), tenant -> limits, FileOps.SYSTEM);
+    parts.add(0, keys::noteUse);
+    FileStore files = new FileStore(data.journal(), data.files(), tenant -> limits, FileOps.SYSTEM);
     files.removeLeftovers();
     UploadStore uploads = new UploadStore(data.journal(), data.uploads(), files, FileOps.SYSTEM);
     uploads.removeLeftovers();
+    parts.add(0, tidying(keys, files, uploads));
     ModelCatalog models = new ModelCatalog(data.journal(), config.baseModels(), data.models());
-
-    List<Route> routes = new ArrayList<>(own(metrics));
-    routes.addAll(new KeysApi(keys).routes());
-    routes.addAll(new FilesApi(files).routes());
-    routes.addAll(new UploadsApi(uploads).routes());
     ModelPool pool = new ModelPool(models, config.inference().settings());
-    routes.addAll(new ModelsApi(models).routes());
-    routes.addAll(new ChatApi(models, pool).routes());
-    routes.addAll(new CompletionsApi(models, pool).routes());
-    routes.addAll(new EmbeddingsApi(models, pool).routes());
-    routes.addAll(new ClassificationsApi(models, pool).routes());
-
+    parts.add(0, pool::close);
     Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
+    parts.add(0, webhooks::close);
     Jobs jobs =
         new Jobs(
             new Jobs.Parts(
@@ -165,12 +143,21 @@ public final class AttuneServer implements AutoCloseable {
                 data.runs()),
             config.trainingMemoryBytes(),
             () -> 0);
+    metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
+    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
+
+    List<Route> routes = new ArrayList<>(own(metrics));
+    routes.addAll(new KeysApi(keys).routes());
+    routes.addAll(new FilesApi(files).routes());
+    routes.addAll(new UploadsApi(uploads).routes());
+    routes.addAll(new ModelsApi(models).routes());
+    routes.addAll(new ChatApi(models, pool).routes());
+    routes.addAll(new CompletionsApi(models, pool).routes());
+    routes.addAll(new EmbeddingsApi(models, pool).routes());
+    routes.addAll(new ClassificationsApi(models, pool).routes());
     routes.addAll(new JobsApi(jobs).routes());
     routes.addAll(new WebhooksApi(webhooks).routes());
-    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
     routes.addAll(feedback.routes());
-    metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
-
     routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
@@ -178,6 +165,7 @@ public final class AttuneServer implements AutoCloseable {
     Router router = new Router(routes, access, isLocal, metrics);
     WebServer web =
         WebServer.start(config.host(), config.port(), tls, config.stopTimeout(), router, metrics);
+    parts.add(0, web);
     if (!isLocal && tls == null) {
       LOG.log(
           Level.WARNING,
@@ -185,10 +173,11 @@ public final class AttuneServer implements AutoCloseable {
               + " certificate, or put it behind what has one");
     }
     webhooks.start();
+    parts.add(0, jobs::close);
     jobs.start();
+    parts.add(0, feedback::close);
     feedback.start();
-    return new AttuneServer(
-        data, web, keys, pool, jobs, webhooks, feedback, tidying(keys, files, uploads));
+    return new AttuneServer(URI.create(web.address() + "/v1"), parts);
   }
 
   private static boolean isLocal(String host) {
@@ -261,8 +250,7 @@ public final class AttuneServer implements AutoCloseable {
   }
 
   /** What is done now and then. */
-  private static ScheduledExecutorService tidying(
-      KeyStore keys, FileStore files, UploadStore uploads) {
+  private static AutoCloseable tidying(KeyStore keys, FileStore files, UploadStore uploads) {
     ScheduledExecutorService tidying =
         Executors.newSingleThreadScheduledExecutor(
             task -> {
@@ -283,12 +271,15 @@ public final class AttuneServer implements AutoCloseable {
         TIDY_SECONDS,
         TIDY_SECONDS,
         TimeUnit.SECONDS);
-    return tidying;
+    return () -> {
+      tidying.shutdownNow();
+      tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
+    };
   }
 
   /** Where clients find it, with the path that OpenAI's clients take as their base URL. */
   public URI address() {
-    return URI.create(web.address() + "/v1");
+    return address;
   }
 
   /**
@@ -297,23 +288,22 @@ public final class AttuneServer implements AutoCloseable {
    */
   @Override
   public synchronized void close() {
-    if (closed) {
-      return;
+    if (!closed) {
+      closed = true;
+      close(parts);
     }
-    closed = true;
-    try {
-      jobs.close();
-      web.close();
-      feedback.close();
-      webhooks.close();
-      pool.close();
-      tidying.shutdownNow();
-      tidying.awaitTermination(TIDY_SECONDS, TimeUnit.SECONDS);
-      keys.noteUse();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } finally {
-      data.close();
+  }
+
+  /** Closes all, also after one could not be. */
+  private static void close(List<AutoCloseable> parts) {
+    for (AutoCloseable part : parts) {
+      try {
+        part.close();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      } catch (Exception e) {
+        LOG.log(Level.ERROR, "a part of the server could not be closed", e);
+      }
     }
   }
 }

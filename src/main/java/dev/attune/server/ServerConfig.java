@@ -20,9 +20,9 @@ public final class ServerConfig {
   private int tenantJobs = Integer.MAX_VALUE;
   private int tenantRequestsPerMinute = Integer.MAX_VALUE;
   private Duration stopTimeout = Duration.ofSeconds(30);
-  private final InferenceOptions inference = new InferenceOptions();
   private final Map<URI, String> webhooks = new LinkedHashMap<>();
   private long trainingMemoryBytes;
+  private final InferenceOptions inference = new InferenceOptions();
 
   /**
    * The address to listen on; this machine alone unless given. On any other address an API key is
@@ -98,16 +98,6 @@ public final class ServerConfig {
     return this;
   }
 
-  /** How models answer: {@code inference(o -> o.concurrency(32))}. */
-  public ServerConfig inference(Consumer<InferenceOptions> options) {
-    options.accept(inference);
-    return this;
-  }
-
-  InferenceOptions inference() {
-    return inference;
-  }
-
   /**
    * Somebody who is told of the ends of all jobs; unlike those that clients name, it may be on this
    * machine.
@@ -132,6 +122,16 @@ public final class ServerConfig {
 
   long trainingMemoryBytes() {
     return trainingMemoryBytes;
+  }
+
+  /** How models answer: {@code inference(o -> o.concurrency(32))}. */
+  public ServerConfig inference(Consumer<InferenceOptions> options) {
+    options.accept(inference);
+    return this;
+  }
+
+  InferenceOptions inference() {
+    return inference;
   }
 
   String host() {

@@ -10,6 +10,7 @@
  * access      API keys and what they allow
  * files       uploads, which are whole or absent
  * models      bases, and what jobs have made
+ * webhooks    who is told of the ends of jobs
  * jobs        a queue that loses nothing, and who works it off
  * inference   answers of models, many at a time
  * feedback    corrections, and the small updates that they lead to

@@ -51,11 +51,11 @@ public record AdaptedWeight(
   public static AdaptedWeight over(
       ParameterBuilder builder, String module, Parameter weight, Parameter bias) {
     List<Part> parts = List.of(new Part(module, weight.rows()));
-    return builder.adaptsByName(module)
-        ? adapted(builder, parts, weight, bias, Layout.PLAIN)
-        : builder.add(
-            new AdaptedWeight(
-                parts, weight, bias, List.of(), builder.lora(), null, 0, builder.productCount()));
+    if (builder.adaptsByName(module)) {
+      return adapted(builder, parts, weight, bias, Layout.PLAIN);
+    }
+    int number = builder.note(new AdapterSet(weight, parts, List.of(), builder.lora()));
+    return new AdaptedWeight(parts, weight, bias, List.of(), builder.lora(), null, 0, number);
   }
 
   private static AdaptedWeight adapted(
@@ -92,16 +92,36 @@ public record AdaptedWeight(
     }
     Decomposition decomposition =
         adapters.isEmpty() || !lora.weightDecomposed() ? null : builder.decompose(weight, adapters);
-    return builder.add(
-        new AdaptedWeight(
-            List.copyOf(modules),
-            weight,
-            biases,
-            List.copyOf(adapters),
-            lora,
-            decomposition,
-            0,
-            builder.productCount()));
+    int number = builder.note(new AdapterSet(weight, List.copyOf(modules), List.copyOf(adapters), lora));
+    return new AdaptedWeight(
+        List.copyOf(modules),
+        weight,
+        biases,
+        List.copyOf(adapters),
+        lora,
+        decomposition,
+        0,
+        number);
+  }
+
+  /**
+   * The same weight with the adapters of each job of the pass that runs: see {@link
+   * Parameters#serve}.
+   */
+  public List<AdaptedWeight> ofGuests() {
+    return weight.guests().stream()
+        .map(guest -> guest.adapters(number))
+        .map(
+            its ->
+                new AdaptedWeight(parts, weight, bias, its.adapters(), its.lora(), null, 0, number))
+        .toList();
+  }
+
+  /** The adapters that another store of the same base has for this product. */
+  public List<Adapter> adaptersIn(Parameters other) {
+    AdapterSet its = other.adapters(number);
+    boolean isWhole = firstRow == 0 && rows() == its.weight().rows();
+    return isWhole ? its.adapters() : its.columns(firstRow, firstRow + rows());
   }
 
   private static List<Part> named(List<Part> modules, String suffix) {
@@ -118,23 +138,16 @@ public record AdaptedWeight(
    */
   public AdaptedWeight columns(long begin, long end) {
     List<Part> within = new ArrayList<>();
-    int firstPart = 0;
     long column = 0;
-    for (int part = 0; part < parts.size(); part++) {
-      Part module = parts.get(part);
+    for (Part module : parts) {
       long rows = Math.min(end, column + module.rows()) - Math.max(begin, column);
       if (rows > 0) {
-        firstPart = within.isEmpty() ? part : firstPart;
         within.add(new Part(module.name(), rows));
       }
       column += module.rows();
     }
-    int shift = firstPart;
     List<Adapter> narrowed =
-        adapters.stream()
-            .filter(a -> a.firstColumn() < end && a.firstColumn() + a.up().rows() > begin)
-            .map(a -> a.columns(begin, end, shift))
-            .toList();
+        new AdapterSet(weight, parts, adapters, lora).columns(begin, end);
     return new AdaptedWeight(
         within,
         weight.slice(begin, end),

@@ -4,6 +4,7 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.ChannelInt8Layout;
 import dev.attune.kernels.calls.FillZeroCall;
+import java.util.List;
 
 /**
  * A weight matrix or vector: a range of the flat store. It may cover several Hugging Face tensors
@@ -88,6 +89,11 @@ public final class Parameter {
   /** Where in the model it stands. */
   public Depth depth() {
     return declaration.depth();
+  }
+
+  /** Whose adapters stand on the weight: see {@link Parameters#serve}. */
+  List<Parameters> guests() {
+    return place().store.guests();
   }
 
   /** How the values are held. */

@@ -25,8 +25,9 @@ public final class ParameterBuilder {
 
   private final List<Parameter> declared = new ArrayList<>();
   private final List<Decomposition> decompositions = new ArrayList<>();
-  private final List<AdaptedWeight> products = new ArrayList<>();
+  private final List<AdapterSet> products = new ArrayList<>();
   private Parameters lender; // null: frozen weights are the model's own
+  private boolean isRun = true;
   private boolean built;
   private LoraConfig lora;
   private DType frozenAs;
@@ -67,28 +68,20 @@ public final class ParameterBuilder {
   }
 
   /**
-   * Takes what is frozen from the store of a model of the same base, which holds it in the same
-   * way: the model that is declared has memory for its adapters alone. Its adapters are for passes
-   * of the other model ({@link dev.attune.tape.RowGroup}).
+   * Takes what is frozen from the store of a model of the same base, which holds it in the same way
+   * and is closed later: the model that is declared has memory for what is its own alone.
+   *
+   * @param isRun whether the model runs passes of its own; else its adapters are for passes of the
+   *     other one ({@link dev.attune.tape.RowGroup})
    */
-  public void borrow(Parameters base) {
+  public void borrow(Parameters base, boolean isRun) {
     this.lender = base;
+    this.isRun = isRun;
   }
 
-  /** Whether the frozen weights belong to another model. */
-  public boolean borrows() {
-    return lender != null;
-  }
-
-  /** How many products have been declared: the number of the next. */
-  int productCount() {
-    return products.size();
-  }
-
-  /** Notes a product; they are counted in the order of the model. */
-  AdaptedWeight add(AdaptedWeight product) {
-    products.add(product);
-    return product;
+  /** Whether the model runs passes. */
+  public boolean isRun() {
+    return isRun;
   }
 
   /** Freezes parts of what is declared from here on, in f32. */
@@ -186,6 +179,12 @@ public final class ParameterBuilder {
     }
     byName.add(module);
     return note(module);
+  }
+
+  /** Notes the adapters of a product; returns its number, in the order of the model. */
+  int note(AdapterSet product) {
+    products.add(product);
+    return products.size() - 1;
   }
 
   private boolean note(String module) {

@@ -37,7 +37,8 @@ public final class Parameters implements AutoCloseable {
   private final FrozenWeights frozen; // null where nothing is, or all of it is another store's
   private final Map<Segment, Segment> borrowed = new IdentityHashMap<>(); // to the lender's
   private final Parameters lender; // null: nothing is another store's
-  private final List<AdaptedWeight> products;
+  private final List<AdapterSet> products; // in the order of the model
+  private List<Parameters> guests = List.of();
   private final HostWindow window;
   private final Decompositions decompositions;
   private long version;
@@ -56,7 +57,7 @@ public final class Parameters implements AutoCloseable {
       Backend backend,
       List<Parameter> declared,
       List<Decomposition> decomposed,
-      List<AdaptedWeight> products,
+      List<AdapterSet> products,
       Parameters lender) {
     this.backend = backend;
     this.products = List.copyOf(products);
@@ -99,11 +100,37 @@ public final class Parameters implements AutoCloseable {
       this.decompositions = new Decompositions(backend, this, decomposed);
     } catch (RuntimeException e) {
       weights.close();
-      if (frozen != null) {
-        frozen.close();
-      }
+      closeFrozen();
       throw e;
     }
+  }
+
+  private void closeFrozen() {
+    if (frozen != null) {
+      frozen.close();
+    }
+  }
+
+  /** Whether the frozen weights are those of another model, which has loaded them. */
+  public boolean sharesFrozen() {
+    return lender != null;
+  }
+
+  /**
+   * Says whose adapters stand on these weights in the passes that follow, where several jobs share
+   * them: one store for each range of rows, in the order of those.
+   */
+  public void serve(List<Parameters> jobs) {
+    guests = List.copyOf(jobs);
+  }
+
+  List<Parameters> guests() {
+    return guests;
+  }
+
+  /** The adapters of a product, by its number among those of the model. */
+  AdapterSet adapters(int product) {
+    return products.get(product);
   }
 
   private void borrow() {
@@ -121,19 +148,6 @@ public final class Parameters implements AutoCloseable {
         borrowed.put(segment, theirs);
       }
     }
-  }
-
-  /**
-   * The adapters that this store has for a product of a model of the same base.
-   *
-   * @param product of the other model, or some columns of one
-   */
-  public List<Adapter> adaptersFor(AdaptedWeight product) {
-    AdaptedWeight own = products.get(product.number());
-    boolean isWhole = product.firstRow() == 0 && product.rows() == own.rows();
-    return own.adapters().isEmpty() || isWhole
-        ? own.adapters()
-        : own.columns(product.firstRow(), product.firstRow() + product.rows()).adapters();
   }
 
   /** Bytes of the weights that are this store's own. */
@@ -424,9 +438,7 @@ public final class Parameters implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
-    if (frozen != null) {
-      frozen.close();
-    }
+    closeFrozen();
     decompositions.close();
     shadow.close();
     if (gradients != null) {

@@ -13,10 +13,10 @@ public final class Recomputation implements Node {
   private final Tensor[] inputs;
   private final Tensor[] outputs;
   private final UnaryOperator<Tensor[]> body;
-  private final int streams;
+  private final long[] streams;
 
   private Recomputation(
-      Tensor[] inputs, Tensor[] outputs, UnaryOperator<Tensor[]> body, int streams) {
+      Tensor[] inputs, Tensor[] outputs, UnaryOperator<Tensor[]> body, long[] streams) {
     this.inputs = inputs;
     this.outputs = outputs;
     this.body = body;
@@ -34,7 +34,7 @@ public final class Recomputation implements Node {
     if (!tape.keepsCheckpoints()) {
       return body.apply(inputs);
     }
-    int streams = tape.streams();
+    long[] streams = tape.streams();
     long mark = tape.arena().mark();
     // Ops may consume their inputs: these get copies, and the tensors themselves are what is kept.
     Tensor[] outputs = tape.withoutRecording(() -> body.apply(copies(tape, inputs)));
@@ -53,7 +53,7 @@ public final class Recomputation implements Node {
       Tensor input = inputs[i];
       if (input != null) {
         copies[i] = tape.tensor(input.rows(), input.cols(), input.dtype(), input.requiresGrad());
-        tape.backend().run(new CopyCall(copies[i].address(), input.address(), input.sizeBytes()));
+        tape.run(new CopyCall(copies[i].address(), input.address(), input.sizeBytes()));
       }
     }
     return copies;

@@ -4,6 +4,11 @@ import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.Call;
+import dev.attune.kernels.RowCall;
+import dev.attune.kernels.RowRange;
+import dev.attune.kernels.calls.CopyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.HostMirror;
@@ -21,9 +26,12 @@ public final class Tape implements AutoCloseable {
   private final Arena arena;
   private final DType dtype;
   private final long seed;
-  private List<Node> nodes = new ArrayList<>();
   private List<RowGroup> groups = List.of();
   private int rowsAtOnce; // 0: all
+  private List<Recorded> nodes = new ArrayList<>();
+  private List<RowRange> ranges = List.of(); // of a pass that several jobs share
+  private RowRange within; // whose ops run; null: those of all rows
+  private boolean whole; // a kernel runs for all rows of a shared pass at once
   private boolean recording = true;
   private boolean checkpoints;
   private boolean training;
@@ -32,6 +40,13 @@ public final class Tape implements AutoCloseable {
   private HostMirror one; // null until it is asked for
   private NumericsCheck numerics; // null: values are not looked at
   private int layer = NumericsCheck.NO_LAYER;
+
+  /**
+   * An op, and whose rows it ran on.
+   *
+   * @param within null: the rows of all
+   */
+  private record Recorded(Node node, RowRange within) {}
 
   /**
    * @param arena where activations live; the tape owns it from here on
@@ -58,6 +73,8 @@ public final class Tape implements AutoCloseable {
     nodes.clear();
     groups = List.of();
     rowsAtOnce = 0;
+    ranges = List.of();
+    within = null;
     layer = NumericsCheck.NO_LAYER;
     if (numerics != null) {
       numerics.begin();
@@ -97,6 +114,60 @@ public final class Tape implements AutoCloseable {
     return groups;
   }
 
+  /**
+   * Makes the pass that has begun one of several jobs: each owns a range of the rows, and the ops
+   * that follow do for its rows what they would do if there were no others, with the random streams
+   * that the job would then have. Of products with a frozen weight alone the rows of all are one
+   * operand: {@link #whole}.
+   *
+   * @param jobs one range after the other
+   */
+  public void share(List<RowRange> jobs) {
+    ranges = List.copyOf(jobs);
+  }
+
+  /** The ranges of rows in their order, where ops run for the rows of several jobs; else none. */
+  public List<RowRange> ranges() {
+    return within == null ? ranges : List.of();
+  }
+
+  /** Runs ops for the rows of one job alone, forward and backward. */
+  public <T> T within(RowRange range, Supplier<T> body) {
+    RowRange outer = within;
+    within = range;
+    try {
+      return body.get();
+    } finally {
+      within = outer;
+    }
+  }
+
+  /** Runs kernels whose rows do not depend on each other, for the rows of several jobs as one. */
+  public void whole(Runnable body) {
+    whole = true;
+    try {
+      body.run();
+    } finally {
+      whole = false;
+    }
+  }
+
+  /** Runs a kernel; in a pass that several jobs share, once for the rows of each. */
+  public void run(Call call) {
+    boolean isOfBytes = call instanceof CopyCall || call instanceof FillZeroCall;
+    if (whole || isOfBytes || ranges().isEmpty()) {
+      backend.run(call);
+      return;
+    }
+    if (!(call instanceof RowCall rows)) {
+      throw new UnsupportedOperationException(
+          call.getClass().getName() + " does not tell the rows of jobs apart");
+    }
+    for (RowRange range : ranges) {
+      backend.run(rows.ofRows(range));
+    }
+  }
+
   public Backend backend() {
     return backend;
   }
@@ -120,14 +191,19 @@ public final class Tape implements AutoCloseable {
     return training ? p : 0f;
   }
 
+  /** Of the masks; in a pass that several jobs share, of the one whose ops run. */
   public long seed() {
-    return seed;
+    return within == null ? seed : within.seed();
   }
 
   /** Takes {@code count} consecutive random streams of this pass; returns the first. */
   public long takeStreams(int count) {
+    if (within != null) {
+      return within.takeStreams(count);
+    }
     long first = streams;
     streams += count;
+    ranges.forEach(range -> range.takeStreams(first, count));
     return first;
   }
 
@@ -250,8 +326,21 @@ public final class Tape implements AutoCloseable {
     return training && checkpoints;
   }
 
-  int streams() {
-    return streams;
+  /** Which random streams are taken: for {@link #replay}. */
+  long[] streams() {
+    long[] taken = new long[1 + ranges.size()];
+    taken[0] = streams;
+    for (int i = 0; i < ranges.size(); i++) {
+      taken[i + 1] = ranges.get(i).taken();
+    }
+    return taken;
+  }
+
+  private void takeAgain(long[] taken) {
+    streams = (int) taken[0];
+    for (int i = 0; i < ranges.size(); i++) {
+      ranges.get(i).takeAgain(taken[i + 1]);
+    }
   }
 
   <T> T withoutRecording(Supplier<T> body) {
@@ -264,16 +353,16 @@ public final class Tape implements AutoCloseable {
   }
 
   /** Records a block again, from the random streams it had, and runs it backward. */
-  void replay(int firstStream, Runnable body) {
-    List<Node> outer = nodes;
-    int outerStreams = streams;
+  void replay(long[] firstStreams, Runnable body) {
+    List<Recorded> outer = nodes;
+    long[] outerStreams = streams();
     long outerFlops = flops;
     nodes = new ArrayList<>();
-    streams = firstStream;
+    takeAgain(firstStreams);
     body.run();
     walk(nodes);
     nodes = outer;
-    streams = outerStreams;
+    takeAgain(outerStreams);
     flops = outerFlops; // utilization counts the model's work, not what is done twice
   }
 
@@ -283,7 +372,7 @@ public final class Tape implements AutoCloseable {
       numerics.forward(node, layer);
     }
     if (recording()) {
-      nodes.add(node);
+      nodes.add(new Recorded(node, within));
     } else {
       node.release(this);
     }
@@ -421,9 +510,11 @@ public final class Tape implements AutoCloseable {
     nodes.clear();
   }
 
-  private void walk(List<Node> recorded) {
+  private void walk(List<Recorded> recorded) {
+    RowRange outer = within;
     for (int i = recorded.size() - 1; i >= 0; i--) {
-      Node node = recorded.get(i);
+      Node node = recorded.get(i).node;
+      within = recorded.get(i).within;
       Tensor out = node.out();
       if (out.gradient() != 0) {
         node.backward(this);
@@ -435,6 +526,7 @@ public final class Tape implements AutoCloseable {
       discard(out);
       dropGradient(out);
     }
+    within = outer;
   }
 
   @Override

@@ -174,7 +174,7 @@ public final class CausalLm implements Task {
                 + " with a space or end prompts with a line break");
   }
 
-  private static boolean runsTogether(Example example) {
+  static boolean runsTogether(Example example) {
     return example.prompt() != null
         && example.completion() != null
         && !example.prompt().isEmpty()
@@ -209,7 +209,8 @@ public final class CausalLm implements Task {
         n -> many(n, "row is", "rows are") + " left out: no token to learn" + cause);
   }
 
-  private static void ends(Findings found, Texts texts) {
+  /** What is said of where texts end, and of tokens across borders. */
+  static void ends(Findings found, Texts texts) {
     boolean any = false;
     boolean spaces = false;
     for (int i = 0; i < texts.marks().size(); i++) {
@@ -285,6 +286,11 @@ public final class CausalLm implements Task {
     @Override
     public String pipeline() {
       return "text-generation";
+    }
+
+    @Override
+    public boolean streams() {
+      return true;
     }
 
     @Override

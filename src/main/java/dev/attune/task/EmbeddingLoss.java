@@ -321,8 +321,7 @@ record EmbeddingLoss(
 
   /** The sums of the losses of each example, each by its share: a product with one row. */
   private void addUp(Tape tape, Staging staging, long losses, int B) {
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardWeight(
                 staging.losses(),
                 0,

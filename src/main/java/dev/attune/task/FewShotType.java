@@ -6,8 +6,10 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.ModelFolder;
 import dev.attune.folder.SavedSettings;
 import dev.attune.folder.SentenceModules;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -87,7 +89,11 @@ final class FewShotType implements TaskType {
   public Optional<String> usual(Term option, TaskOptions given) {
     String strategy = given.get(Term.SAMPLING_STRATEGY);
     boolean listed = strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
-    return Optional.ofNullable((listed ? SETFIT : OURS).get(option));
+    String rank = given.get(Term.LORA_R);
+    boolean isOfAdapters = option == Term.LEARNING_RATE && rank != null && !rank.equals("0");
+    return isOfAdapters
+        ? Optional.empty()
+        : Optional.ofNullable((listed ? SETFIT : OURS).get(option));
   }
 
   /** The head is fitted, not trained with the model. */
@@ -99,6 +105,11 @@ final class FewShotType implements TaskType {
   @Override
   public String stratum(Example example) {
     return base.stratum(example);
+  }
+
+  @Override
+  public List<Path> settingsFiles(ModelFolder folder) {
+    return SentenceModules.files(folder.path());
   }
 
   @Override

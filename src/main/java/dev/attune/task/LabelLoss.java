@@ -146,17 +146,14 @@ final class LabelLoss {
     long targets = tape.allocate((long) P * Float.BYTES);
     long losses = tape.allocate((long) P * Float.BYTES);
     long labels = staging.numbers();
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.Forward(
                 same, 0, labels, labels, 0, B, K, B, Activation.NONE, DType.F32, DType.F32));
-    tape.backend()
-        .run(
+    tape.run(
             new GatherRowsCall.Forward(
                 targets, same, staging.constants(at.targets()), P, 1, DType.F32));
     PairLoss.apply(tape, paired, targets, losses, compared(), isRanking() ? scale : 0, 1f);
-    tape.backend()
-        .run(
+    tape.run(
             new LinearCall.BackwardWeight(
                 staging.losses(),
                 0,

@@ -19,6 +19,13 @@ public interface ModelOutput {
   /** Each of the batch's losses, where they were asked for; a device is waited for. */
   float[] losses();
 
+  /**
+   * The losses, and behind them so many further values of each, as {@link Task#stepMetrics} says.
+   */
+  default float[] lossesAnd(int values) {
+    throw new UnsupportedOperationException("no losses were asked for");
+  }
+
   /** Of a language model: how many of the learned tokens were the most probable ones. */
   int right();
 }

@@ -97,7 +97,20 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     if (example.prompt() != null) {
       return completion(dataset, example);
     }
-    return conversation(dataset, example);
+    return conversation(dataset, example, dataset.tools(example), 0);
+  }
+
+  /**
+   * A prompt with an answer, which alone is learned.
+   *
+   * @param example with prompt and completion, or messages
+   * @param tools that the assistant may call, or null
+   * @param given of messages: turns before the answer
+   */
+  Row answer(Dataset dataset, Example example, List<?> tools, int given) {
+    return example.messages() == null
+        ? completion(dataset, example)
+        : conversation(dataset, example, tools, given);
   }
 
   /** A part of a text is encoded with the end of the one before, by which borders are checked. */
@@ -131,13 +144,15 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
     return chat;
   }
 
-  private Row conversation(Dataset dataset, Example example) {
+  /**
+   * @param given turns of which none is learned
+   */
+  private Row conversation(Dataset dataset, Example example, List<?> tools, int given) {
     List<ChatMessage> messages = example.messages();
     Check.input(
         messages.get(messages.size() - 1).isAssistant(),
         "%s: the conversation does not end on the assistant's turn: there is no answer to learn",
         dataset.where(example));
-    List<?> tools = dataset.tools(example);
     boolean leavesOut = messages.stream().anyMatch(ChatMessage::isLeftOut);
     Check.input(
         !(trainOnPrompt && leavesOut),
@@ -155,6 +170,10 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
         ChatTemplate.Conversation conversation = template.conversation(messages, tools);
         text = conversation.text();
         learned = conversation.learned();
+        if (given > 0) {
+          int begin = template.render(messages.subList(0, given), tools, true).length();
+          learned = learned.stream().filter(span -> span[0] >= begin).toList();
+        }
       }
     } catch (InputException e) {
       throw new InputException(dataset.where(example) + ": " + e.getMessage(), e);

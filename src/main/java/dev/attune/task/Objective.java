@@ -6,6 +6,7 @@ import dev.attune.core.Term;
 import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
+import java.util.List;
 
 /** A task's loss, with its label smoothing. */
 public final class Objective {
@@ -33,6 +34,16 @@ public final class Objective {
   /** See {@link Task#divisor}. */
   public double divisor(Batch batch) {
     return task.divisor(batch);
+  }
+
+  /** See {@link Task#readsBack}. */
+  public boolean readsBack() {
+    return task.readsBack();
+  }
+
+  /** See {@link Task#stepMetrics}. */
+  public List<String> stepMetrics() {
+    return task.stepMetrics();
   }
 
   /** See {@link Task#pieceExamples}. */

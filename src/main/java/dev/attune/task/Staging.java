@@ -25,9 +25,13 @@ public final class Staging implements AutoCloseable {
   // Bounds, first rows, one each, last rows, last positions; then the targets of sequences.
   private static final int ARRAYS_OF_SEQUENCES = 5;
 
-  // After them losses (two a sequence or one a row) and predictions, which come the other way.
+  // After them losses (a few a sequence or one a row) and predictions, which come the other way.
+
+  /** Losses of a sequence, and what else is told of it, at most. */
+  private static final int LOSSES_OF_SEQUENCE = 3;
 
   private final Backend backend;
+  private Batch batch; // that was staged last
   private HostMirror mirror;
   private IntBuffer ints;
   private FloatBuffer floats;
@@ -69,6 +73,7 @@ public final class Staging implements AutoCloseable {
   public Inputs stage(Batch batch, List<Rotary> rotaries) {
     int N = batch.rows();
     int B = batch.sequences();
+    this.batch = batch;
     sequences = B;
     examples = batch.examples();
     layout = batch.layout();
@@ -248,7 +253,7 @@ public final class Staging implements AutoCloseable {
     return address(targetArray(0));
   }
 
-  /** Address of room for two losses f32 per sequence, or one per row. */
+  /** Address of room for losses f32: {@link #lossCapacity}. */
   public long losses() {
     return address(lossArray());
   }
@@ -261,6 +266,11 @@ public final class Staging implements AutoCloseable {
   /** Address of 0, 1, 2, … as i32, as many as sequences. */
   public long numbersOfSequences() {
     return address(sequenceArray(2));
+  }
+
+  /** The staged batch on the host; its owner lends it until the next one. */
+  Batch batch() {
+    return batch;
   }
 
   /** B of the staged batch. */
@@ -319,6 +329,17 @@ public final class Staging implements AutoCloseable {
     return out;
   }
 
+  /** Puts losses that the host has computed in the place of the first ones. */
+  void putLosses(float[] values) {
+    floats.put(lossArray(), values);
+    mirror.push(lossArray() * Integer.BYTES, values.length * Float.BYTES);
+  }
+
+  /** Numbers that there is room for in the place of the losses of so many rows and sequences. */
+  public static int lossCapacity(int rows, int sequences) {
+    return Math.max(rows, LOSSES_OF_SEQUENCE * sequences);
+  }
+
   /** Sum of the first {@code count} losses, in order. Waits for the device. */
   public double sumLosses(int count) {
     mirror.pull(lossArray() * Integer.BYTES, count * Float.BYTES);
@@ -369,7 +390,7 @@ public final class Staging implements AutoCloseable {
   }
 
   private int predictionArray() {
-    return lossArray() + Math.max(rowCapacity, 2 * (sequenceCapacity + backend.fillingSequences()));
+    return lossArray() + lossCapacity(rowCapacity, sequenceCapacity + backend.fillingSequences());
   }
 
   private long address(int element) {

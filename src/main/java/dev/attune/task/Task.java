@@ -18,7 +18,6 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BiConsumer;
 
@@ -60,11 +59,6 @@ public interface Task extends TargetChecks {
     return this;
   }
 
-  /** The files of a model folder that {@link #on} reads beside its config; some may be absent. */
-  default List<Path> settingsFiles(ModelFolder folder) {
-    return List.of();
-  }
-
   /** What was decided where nobody asked for it: to be told before training. */
   default List<String> notes() {
     return List.of();
@@ -102,6 +96,30 @@ public interface Task extends TargetChecks {
    * @return how many losses there are
    */
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
+
+  /**
+   * Whether losses are read on the host within {@link #loss}, so that the work of a step cannot be
+   * recorded.
+   */
+  default boolean readsBack() {
+    return false;
+  }
+
+  /**
+   * What {@link #loss} leaves behind the losses, as many values of each as there are losses: their
+   * sums, divided like the loss, are told of each step.
+   */
+  default List<String> stepMetrics() {
+    return List.of();
+  }
+
+  /**
+   * Whether the model is compared with what it was before training: then {@link
+   * EncodedDataset#withReferences} gives all data the {@link SequenceLogprobs} by that.
+   */
+  default boolean comparesWithStart() {
+    return false;
+  }
 
   /**
    * Whether the loss means something for some data.

@@ -5,6 +5,8 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.ModelFolder;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -65,6 +67,11 @@ public interface TaskType {
   /** Refuses what no data could make right of what was asked for. */
   default void check(TaskOptions options) {}
 
+  /** What its models are once they are trained, by what their folders say. */
+  default TaskType leaves() {
+    return this;
+  }
+
   /** Whether its models answer in texts, as they continue prompts. */
   default boolean generates() {
     return false;
@@ -82,6 +89,21 @@ public interface TaskType {
 
   /** Whether it learns from pairs and triplets of texts. */
   default boolean readsPairs() {
+    return false;
+  }
+
+  /** Whether it learns from prompts with two answers, of which one is better. */
+  default boolean readsPreferences() {
+    return false;
+  }
+
+  /** The files of a model folder that tasks of it read beside its config; some may be absent. */
+  default List<Path> settingsFiles(ModelFolder folder) {
+    return List.of();
+  }
+
+  /** Whether each row is learned from by itself, so that the others need not be known. */
+  default boolean streams() {
     return false;
   }
 

@@ -22,6 +22,7 @@ public final class Tasks {
           TokenClassification.TYPE,
           QuestionAnswering.TYPE,
           CausalLm.TYPE,
+          Dpo.TYPE,
           MaskedLm.TYPE,
           Embedding.TYPE,
           FewShotType.ONE_LABEL,

@@ -29,6 +29,49 @@ final class VocabularyLoss {
     return M;
   }
 
+  /** What the loss of each learned row counts, once all are known. */
+  @FunctionalInterface
+  interface Weighing {
+    /**
+     * @param losses (M) of the learned rows of the batch, in their order, then of those that fill
+     *     up
+     * @return (M), the derivative of what is minimised by each of them
+     */
+    float[] of(float[] losses);
+  }
+
+  /**
+   * The losses of the learned rows, each counting what is made of all of them on the host, which
+   * waits for the device. Leaves the gradient of what that is the derivative of.
+   */
+  static void weighted(Tape tape, Model model, Tensor hidden, Staging staging, Weighing weighing) {
+    int M = staging.learnedRowCount();
+    Tensor rows = GatherRows.apply(tape, hidden, staging.learnedRows(), M);
+    LinearCrossEntropy.weighted(
+        tape,
+        model.beforeVocabulary(tape, rows),
+        model.vocabulary(),
+        staging.rowLabels(),
+        staging.losses(),
+        () -> weighing.of(staging.losses(M)));
+  }
+
+  /**
+   * The same where what they count is known before, so that nothing waits.
+   *
+   * @param counts (M)
+   */
+  static void weighted(Tape tape, Model model, Tensor hidden, Staging staging, float[] counts) {
+    Tensor rows = GatherRows.apply(tape, hidden, staging.learnedRows(), counts.length);
+    LinearCrossEntropy.weighted(
+        tape,
+        model.beforeVocabulary(tape, rows),
+        model.vocabulary(),
+        staging.rowLabels(),
+        staging.losses(),
+        counts);
+  }
+
   /** See {@link Task#metricNames()}. */
   static List<String> metricNames() {
     NextTokenMetrics metrics = new NextTokenMetrics();

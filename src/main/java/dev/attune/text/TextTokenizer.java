@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Check;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -90,6 +90,9 @@ public final class Tracker implements AutoCloseable {
       points.add(new Point("train/learning_rate", step.step(), now, step.learningRate()));
       points.add(new Point("train/epoch", step.step(), now, step.epoch()));
       points.add(new Point("train/tokens", step.step(), now, step.tokens()));
+      step.metrics()
+          .forEach(
+              (name, value) -> points.add(new Point(Point.TRAIN + name, step.step(), now, value)));
     }
     if (isSampled) {
       sampledMillis = now;

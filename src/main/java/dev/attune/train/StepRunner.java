@@ -7,7 +7,9 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.BackendException;
 import dev.attune.kernels.Recorder;
 import dev.attune.kernels.Results;
+import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.StepCall;
+import dev.attune.memory.Buffer;
 import dev.attune.model.Inputs;
 import dev.attune.optim.GradientNorm;
 import dev.attune.store.FiniteValues;
@@ -21,6 +23,8 @@ import dev.attune.task.Staging;
 import dev.attune.train.StepPhases.Phase;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.List;
 
 /**
  * Runs training steps on a backend. What changes from step to step lies in the step block, so that
@@ -56,8 +60,9 @@ final class StepRunner implements AutoCloseable {
    *
    * @param loss mean over the targets, weighted where they are
    * @param gradNorm of its gradient, before clipping
+   * @param metrics {@link Objective#stepMetrics}, in their order
    */
-  record Result(double loss, double gradNorm) {
+  record Result(double loss, double gradNorm, List<Double> metrics) {
     boolean isFinite() {
       return Double.isFinite(loss) && Double.isFinite(gradNorm);
     }
@@ -71,6 +76,7 @@ final class StepRunner implements AutoCloseable {
   private final Backend backend;
   private final RecordedWork recorded; // null: work runs call by call
   private final PiecewiseWork piecewise; // null: the model reads batches as a whole
+  private final Buffer earlierLosses; // of a step's batches but the last; null: not wanted
   private final int lead;
   private final Staging staging;
   private final GradientNorm gradientNorm;
@@ -108,18 +114,26 @@ final class StepRunner implements AutoCloseable {
     this.parameters = parts.parameters();
     this.backend = parameters.backend();
     Recorder recorder = backend.recorder();
-    boolean records = asked && !parts.tape().checksNumerics();
+    boolean records =
+        asked
+            && !parts.tape().checksNumerics()
+            && !parts.objective().readsBack()
+            && parts.shared() == null;
     this.recorded = recorder != null && records ? new RecordedWork(recorder, parameters) : null;
     this.lead = recorder == null ? 0 : DEVICE_LEAD;
     this.staging = new Staging(backend);
     GradientNorm norm = null;
     PiecewiseWork pieces = null;
+    Buffer earlier = null;
     try {
       staging.reserve(
           parts.maxRows(), parts.maxSequences(), parts.targets(), parts.model().batchRotaries());
       norm = new GradientNorm(parameters);
       int examples = parts.objective().pieceExamples();
       pieces = examples == 0 ? null : new PiecewiseWork(parts, examples, parts.columns());
+      if (parts.shared() != null && parts.microBatches() > 1) {
+        earlier = Buffer.allocate(backend, resultBytes(), false, "the losses of a step");
+      }
       backend.run(new StepCall.Reset());
       this.results = backend.results(lead + 1, resultBytes());
     } catch (RuntimeException e) {
@@ -130,16 +144,22 @@ final class StepRunner implements AutoCloseable {
       if (pieces != null) {
         pieces.close();
       }
+      if (earlier != null) {
+        earlier.close();
+      }
       throw e;
     }
     this.gradientNorm = norm;
+    this.earlierLosses = earlier;
     this.piecewise = pieces;
     begin();
   }
 
   /** Of a step: its norm, and the losses of all its micro-batches. */
   private int resultBytes() {
-    int maxLosses = Math.max(backend.paddedRows(parts.maxRows()), 2 * parts.maxSequences());
+    int maxLosses =
+        Staging.lossCapacity(
+            backend.paddedRows(parts.maxRows()), parts.maxSequences() + backend.fillingSequences());
     return Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
   }
 
@@ -167,12 +187,14 @@ final class StepRunner implements AutoCloseable {
     phases.enter(Phase.FORWARD);
     Inputs inputs = staging.stage(batch, parts.model().batchRotaries());
     int sparseRows = mark(batch, inputs, update != null);
-    backend.run(new StepCall.StreamBase(Philox.stream(microStep, 0)));
-    if (update != null) {
-      parts.optimizer().announce(update.learningRate(), update.targets(), update.meanWeight());
+    long streamBase = Philox.stream(microStep, 0);
+    if (parts.shared() == null) {
+      announce(streamBase, update);
     }
     RecordedWork.Work work;
-    if (piecewise != null && piecewise.isFor(batch)) {
+    if (parts.shared() != null) {
+      work = together(inputs, streamBase, update);
+    } else if (piecewise != null && piecewise.isFor(batch)) {
       work = piecewise.run(batch, microStep, staging);
       if (update != null) {
         update(sparseRows);
@@ -180,7 +202,7 @@ final class StepRunner implements AutoCloseable {
     } else {
       work = asWhole(inputs, sparseRows, update);
     }
-    int lossBytes = work.losses() * Float.BYTES;
+    int lossBytes = work.losses() * (1 + metrics()) * Float.BYTES;
     results.post(slot, postedBytes, staging.losses(), lossBytes);
     postedBytes += lossBytes;
     lossCounts[microBatches++] = work.losses();
@@ -188,6 +210,49 @@ final class StepRunner implements AutoCloseable {
       finish(update);
     }
     return work.flops();
+  }
+
+  /** Puts what the kernels of a step read into the step block. */
+  private void announce(long streamBase, Update update) {
+    backend.run(new StepCall.StreamBase(streamBase));
+    if (update != null) {
+      parts.optimizer().announce(update.learningRate(), update.targets(), update.meanWeight());
+    }
+  }
+
+  /**
+   * Forward and backward with those of other jobs, which leave the step block theirs: it becomes
+   * this job's for the update, with all that would have stopped it by then.
+   */
+  private RecordedWork.Work together(Inputs inputs, long streamBase, Update update) {
+    RecordedWork.Work work =
+        parts
+            .shared()
+            .run(
+                new SharedPass.Part(
+                    parts.model(), parts.objective(), staging, inputs, parts.seed(), streamBase));
+    long earlier = postedBytes - Double.BYTES;
+    if (update == null) {
+      backend.run(
+          new CopyCall(
+              earlierLosses.address() + earlier,
+              staging.losses(),
+              (long) work.losses() * Float.BYTES));
+      return work;
+    }
+    backend.run(new StepCall.Reset());
+    announce(streamBase, update);
+    if (earlier > 0) {
+      backend.run(new StepCall.Watch(earlierLosses.address(), earlier / Float.BYTES));
+    }
+    backend.run(new StepCall.Watch(staging.losses(), work.losses()));
+    update(0);
+    return work;
+  }
+
+  /** How many values are told beside each loss. */
+  private int metrics() {
+    return parts.objective().stepMetrics().size();
   }
 
   private RecordedWork.Work asWhole(Inputs inputs, int sparseRows, Update update) {
@@ -286,16 +351,19 @@ final class StepRunner implements AutoCloseable {
   Result result() {
     Waiting oldest = waiting.remove();
     ByteBuffer bytes = results.await(oldest.slot());
-    double sum = 0;
+    double[] sums = new double[1 + metrics()];
     int at = Double.BYTES;
     for (int losses : oldest.lossCounts()) {
-      double ofBatch = 0;
-      for (int i = 0; i < losses; i++, at += Float.BYTES) {
-        ofBatch += bytes.getFloat(at);
+      for (int value = 0; value < sums.length; value++) {
+        double ofBatch = 0;
+        for (int i = 0; i < losses; i++, at += Float.BYTES) {
+          ofBatch += bytes.getFloat(at);
+        }
+        sums[value] += ofBatch;
       }
-      sum += ofBatch;
     }
-    return new Result(sum / oldest.divisor(), bytes.getDouble(0));
+    List<Double> means = Arrays.stream(sums).map(sum -> sum / oldest.divisor()).boxed().toList();
+    return new Result(means.get(0), bytes.getDouble(0), means.subList(1, means.size()));
   }
 
   /** How many recordings there are. */
@@ -319,6 +387,9 @@ final class StepRunner implements AutoCloseable {
       piecewise.close();
     }
     staging.close();
+    if (earlierLosses != null) {
+      earlierLosses.close();
+    }
     gradientNorm.close();
   }
 }

@@ -15,6 +15,7 @@ public interface TrainListener {
    * @param tokens real tokens of this step
    * @param tokensPerSecond so far, first steps left out
    * @param secondsLeft estimate for the rest of the run
+   * @param metrics what the task tells of a step beside its loss: {@code Task.stepMetrics}
    */
   record Step(
       long step,
@@ -25,7 +26,32 @@ public interface TrainListener {
       double learningRate,
       long tokens,
       double tokensPerSecond,
-      double secondsLeft) {}
+      double secondsLeft,
+      Map<String, Double> metrics) {
+    /** A step of which nothing else is told. */
+    public Step(
+        long step,
+        long totalSteps,
+        double epoch,
+        double loss,
+        double gradNorm,
+        double learningRate,
+        long tokens,
+        double tokensPerSecond,
+        double secondsLeft) {
+      this(
+          step,
+          totalSteps,
+          epoch,
+          loss,
+          gradNorm,
+          learningRate,
+          tokens,
+          tokensPerSecond,
+          secondsLeft,
+          Map.of());
+    }
+  }
 
   /** After each optimizer step. */
   void onStep(Step step);
@@ -65,6 +91,9 @@ public interface TrainListener {
    * itself and leaves what it has learned, whether it is told to stop or not.
    */
   default void onTrained() {}
+
+  /** What was found of the data while they were learned from: one line. */
+  default void onData(String finding) {}
 
   /** After a checkpoint is safe. */
   void onCheckpoint(long step);

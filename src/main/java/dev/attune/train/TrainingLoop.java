@@ -6,6 +6,8 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
+import dev.attune.batch.TrainingData;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -29,6 +31,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.function.BooleanSupplier;
 
 /** The training loop. */
@@ -38,7 +41,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final Parameters parameters;
   private final Optimizer optimizer;
   private final TrainerConfig config;
-  private final EncodedDataset data;
+  private final TrainingData data;
   private final Evaluator evaluator;
   private final Tape tape;
   private final StepRunner runner;
@@ -48,7 +51,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final NumericalGuard guard;
   private final LossSpikes spikes = new LossSpikes();
   private final long totalSteps;
-  private final long stepsPerEpoch;
+  private final long stepsPerEpoch; // 0: not known
   private Throughput throughput = new Throughput();
   private StepPhases phases = StepPhases.NONE;
   private TrainState state = new TrainState();
@@ -65,6 +68,18 @@ public final class TrainingLoop implements AutoCloseable {
       long examples,
       long flops) {}
 
+  /** Learns from data that are all tokenised: see the other constructor. */
+  public TrainingLoop(
+      Task task,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      EncodedDataset data,
+      Evaluator evaluator,
+      TrainerConfig config) {
+    this(task, model, optimizer, tape, new WholeDataset(data), evaluator, config);
+  }
+
   /**
    * @param task what is learned
    * @param model with its weights loaded; the caller closes it
@@ -78,9 +93,26 @@ public final class TrainingLoop implements AutoCloseable {
       Model model,
       Optimizer optimizer,
       Tape tape,
-      EncodedDataset data,
+      TrainingData data,
       Evaluator evaluator,
       TrainerConfig config) {
+    this(task, model, optimizer, tape, data, evaluator, config, null);
+  }
+
+  /**
+   * The same, whose batches go forward and backward with those of other jobs.
+   *
+   * @param shared null: alone
+   */
+  public TrainingLoop(
+      Task task,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      TrainingData data,
+      Evaluator evaluator,
+      TrainerConfig config,
+      SharedPass.Job shared) {
     this.task = task;
     this.model = model;
     this.parameters = model.parameters();
@@ -96,8 +128,7 @@ public final class TrainingLoop implements AutoCloseable {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
     tape.useNumericsCheck(config.guards().checksNumerics());
-    int sequences = BatchStream.sequenceCapacity(data, config.batchSize());
-    long batches = BatchStream.batchesPerEpoch(data.examples(), config.batchSize());
+    long batches = data.batchesPerEpoch(config.batchSize());
     this.runner =
         StepRunner.of(
             new TrainingParts(
@@ -106,12 +137,16 @@ public final class TrainingLoop implements AutoCloseable {
                 tape,
                 new Objective(task, (float) config.labelSmoothing()),
                 config.maxGradNorm(),
-                BatchStream.rowCapacity(data, sequences),
-                sequences,
+                data.rowCapacity(config.batchSize()),
+                data.sequenceCapacity(config.batchSize()),
                 data.layout(),
                 data.columns(),
                 // A step ends with its epoch.
-                (int) Math.min(config.gradientAccumulationSteps(), batches)));
+                batches == 0
+                    ? config.gradientAccumulationSteps()
+                    : (int) Math.min(config.gradientAccumulationSteps(), batches),
+                config.seed(),
+                shared));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
     this.totalSteps = config.totalSteps(batches);
     this.schedule = config.rates().over(totalSteps);
@@ -207,20 +242,31 @@ public final class TrainingLoop implements AutoCloseable {
   public TrainResult run(
       TrainListener listener, CheckpointSink checkpoints, BooleanSupplier stopRequested) {
     throughput = new Throughput();
-    int epochs = (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
+    int epochs =
+        stepsPerEpoch == 0
+            ? Integer.MAX_VALUE
+            : (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
     boolean interrupted = false;
     Map<String, Double> evaluation = Map.of();
     long evaluatedAt = -1;
     Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
     try (BatchStream stream =
-        BatchStream.training(
-            data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
+        data.batches(order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
       while (!state.stoppedEarly && (state.step < totalSteps || state.evaluationDue)) {
+        boolean ranOut = false;
         if (!state.evaluationDue) {
-          boolean endsEpoch = step(stream);
-          state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
+          interrupted = !stream.await(stopRequested);
+          ranOut = !interrupted && !stream.hasNext();
+          if (ranOut) {
+            endsEarly(listener);
+            state.evaluationDue = evaluator != null && evaluatedAt != state.step;
+          } else if (!interrupted) {
+            boolean endsEpoch = step(stream, stopRequested);
+            state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
+          }
+          tell(listener);
         }
-        boolean last = state.step == totalSteps;
+        boolean last = ranOut || state.step == totalSteps;
         boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
         boolean waits = state.evaluationDue || saveIsDue || last;
         // What a device ran ahead of a step that is skipped would be skipped with it.
@@ -231,8 +277,8 @@ public final class TrainingLoop implements AutoCloseable {
         settle(checkpoints, listener, waits);
         if (state.evaluationDue) {
           Optional<Map<String, Double>> values = evaluated(stopRequested);
-          interrupted = values.isEmpty();
-          if (!interrupted) {
+          interrupted |= values.isEmpty();
+          if (values.isPresent()) {
             evaluation = values.get();
             evaluatedAt = state.step;
             note(evaluation, listener, checkpoints);
@@ -244,10 +290,11 @@ public final class TrainingLoop implements AutoCloseable {
           guard.checkWeights(state.step);
         }
         boolean ends = last || state.stoppedEarly;
-        if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
+        boolean stops = interrupted && state.step > 0;
+        if (checkpoints != null && (stops || (ends ? checkpoints.savesLast() : saveIsDue))) {
           save(checkpoints, listener, interrupted, interrupted || ends);
         }
-        if (interrupted) {
+        if (interrupted || ranOut) {
           break;
         }
       }
@@ -336,8 +383,28 @@ public final class TrainingLoop implements AutoCloseable {
     return state.toJson();
   }
 
+  /** The data were a stream that ends, before the steps were done. */
+  private void endsEarly(TrainListener listener) {
+    if (state.step == 0) {
+      throw new InputException("the training data ended before there was a step");
+    }
+    listener.onData(
+        "the training data ended after step "
+            + state.step
+            + " of "
+            + totalSteps
+            + ", and so does the run: the learning rate has not come to its end");
+  }
+
+  private void tell(TrainListener listener) {
+    Queue<String> findings = data.findings();
+    for (String finding = findings.poll(); finding != null; finding = findings.poll()) {
+      listener.onData(finding);
+    }
+  }
+
   /** Asks for one optimizer step: forward and backward of its batches, then the update. */
-  private boolean step(BatchStream stream) {
+  private boolean step(BatchStream stream, BooleanSupplier stopRequested) {
     long begin = System.nanoTime();
     long targets = 0;
     double divisor = 0;
@@ -348,6 +415,9 @@ public final class TrainingLoop implements AutoCloseable {
     float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       phases.enter(Phase.DATA);
+      if (!stream.await(stopRequested)) {
+        throw new InterruptedCallException("waiting for training data within a step");
+      }
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
       divisor += task.divisor(batch);
@@ -395,7 +465,8 @@ public final class TrainingLoop implements AutoCloseable {
             Double.parseDouble(Float.toString(done.learningRate())),
             done.tokens(),
             throughput.tokensPerSecond(),
-            throughput.secondsPerStep() * (totalSteps - done.step()));
+            throughput.secondsPerStep() * (totalSteps - done.step()),
+            metrics(result));
     if (result.isFinite()) {
       state.skippedInARow = 0;
       state.lossSum += result.loss();
@@ -408,6 +479,15 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
+  private Map<String, Double> metrics(StepRunner.Result result) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    List<String> names = task.stepMetrics();
+    for (int i = 0; i < names.size(); i++) {
+      metrics.put(names.get(i), result.metrics().get(i));
+    }
+    return metrics;
+  }
+
   private void completeUntil(int left, TrainListener listener) {
     while (pending.size() > left) {
       complete(listener);
@@ -415,6 +495,9 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private double epoch() {
+    if (stepsPerEpoch == 0) {
+      return state.cursor.epoch();
+    }
     long into = Math.floorMod(state.step, stepsPerEpoch);
     return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
   }

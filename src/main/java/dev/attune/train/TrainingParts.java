@@ -16,6 +16,8 @@ import dev.attune.task.Objective;
  * @param targets how they lie in a batch
  * @param columns sequences of an example
  * @param microBatches of a step, at most
+ * @param seed of the dropout masks
+ * @param shared where forward and backward run with those of other jobs; null: alone
  */
 record TrainingParts(
     Model model,
@@ -27,7 +29,9 @@ record TrainingParts(
     int maxSequences,
     TargetLayout targets,
     int columns,
-    int microBatches) {
+    int microBatches,
+    long seed,
+    SharedPass.Job shared) {
   Parameters parameters() {
     return model.parameters();
   }

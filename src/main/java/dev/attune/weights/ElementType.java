@@ -1,6 +1,7 @@
 package dev.attune.weights;
 
 import dev.attune.core.Check;
+import dev.attune.core.Chunk;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import java.nio.ByteBuffer;
@@ -95,24 +96,26 @@ enum ElementType {
   private void halvesToFloats(ShortBuffer in, FloatBuffer out) {
     short[] halves = new short[CHUNK];
     int[] words = new int[CHUNK];
-    ByteBuffer staging = ByteBuffer.allocateDirect(4 * CHUNK).order(ByteOrder.nativeOrder());
-    IntBuffer ints = staging.asIntBuffer();
-    FloatBuffer floats = staging.asFloatBuffer();
     int[] table = this == F16 ? F16Table.WORDS : null;
-    while (out.hasRemaining()) {
-      int count = Math.min(CHUNK, out.remaining());
-      in.get(halves, 0, count);
-      if (table == null) {
-        for (int i = 0; i < count; i++) {
-          words[i] = halves[i] << 16;
+    try (Chunk lent = Chunk.borrow()) {
+      ByteBuffer staging = lent.bytes().order(ByteOrder.nativeOrder());
+      IntBuffer ints = staging.asIntBuffer();
+      FloatBuffer floats = staging.asFloatBuffer();
+      while (out.hasRemaining()) {
+        int count = Math.min(CHUNK, out.remaining());
+        in.get(halves, 0, count);
+        if (table == null) {
+          for (int i = 0; i < count; i++) {
+            words[i] = halves[i] << 16;
+          }
+        } else {
+          for (int i = 0; i < count; i++) {
+            words[i] = table[halves[i] & 0xFFFF];
+          }
         }
-      } else {
-        for (int i = 0; i < count; i++) {
-          words[i] = table[halves[i] & 0xFFFF];
-        }
+        ints.clear().put(words, 0, count);
+        out.put(floats.clear().limit(count));
       }
-      ints.clear().put(words, 0, count);
-      out.put(floats.clear().limit(count));
     }
   }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
+import dev.attune.core.Chunk;
 import dev.attune.core.FileOps;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -29,7 +30,7 @@ import java.util.Set;
  * was added, in the order it was added.
  */
 public final class SafetensorsWriter {
-  private static final int CHUNK_ELEMENTS = 1 << 18;
+  private static final int CHUNK_ELEMENTS = Chunk.BYTES / Float.BYTES;
 
   /** Delivers the data of a tensor, f32, in row-major order. */
   @FunctionalInterface
@@ -173,27 +174,34 @@ public final class SafetensorsWriter {
 
   private static void write(List<Entry> entries, WritableByteChannel channel) throws IOException {
     writeFully(channel, ByteBuffer.wrap(header(entries)));
-    ByteBuffer out = ByteBuffer.allocateDirect(4 * CHUNK_ELEMENTS).order(ByteOrder.LITTLE_ENDIAN);
-    for (Entry entry : entries) {
-      long done = 0;
-      while (done < entry.elements()) {
-        FloatBuffer chunk = entry.data().from(done);
-        int count = chunk.remaining();
-        Check.state(
-            count > 0 && count <= entry.elements() - done,
-            "the data of %s came as %d elements from %d of %d",
-            entry.name(),
-            count,
-            done,
-            entry.elements());
-        for (int from = 0; from < count; from += CHUNK_ELEMENTS) {
-          int part = Math.min(CHUNK_ELEMENTS, count - from);
-          out.clear();
-          entry.type().fromFloats(chunk.slice(chunk.position() + from, part), out, entry.name());
-          writeFully(channel, out.flip());
-        }
-        done += count;
+    try (Chunk lent = Chunk.borrow()) {
+      ByteBuffer out = lent.bytes().order(ByteOrder.LITTLE_ENDIAN);
+      for (Entry entry : entries) {
+        write(entry, out, channel);
       }
+    }
+  }
+
+  private static void write(Entry entry, ByteBuffer out, WritableByteChannel channel)
+      throws IOException {
+    long done = 0;
+    while (done < entry.elements()) {
+      FloatBuffer chunk = entry.data().from(done);
+      int count = chunk.remaining();
+      Check.state(
+          count > 0 && count <= entry.elements() - done,
+          "the data of %s came as %d elements from %d of %d",
+          entry.name(),
+          count,
+          done,
+          entry.elements());
+      for (int from = 0; from < count; from += CHUNK_ELEMENTS) {
+        int part = Math.min(CHUNK_ELEMENTS, count - from);
+        out.clear();
+        entry.type().fromFloats(chunk.slice(chunk.position() + from, part), out, entry.name());
+        writeFully(channel, out.flip());
+      }
+      done += count;
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.attune.ops;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -21,6 +22,7 @@ import dev.attune.testkit.Steps;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -179,6 +181,119 @@ class LinearCrossEntropyTest {
               DType.F32));
       assertNear(f.floats(dinp, M * C), dinput, 1e-5, "dinput");
     }
+  }
+
+  /** Where every row counts 1, the bits are those of the plain loss, in several chunks too. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#best")
+  void rowsThatAllCountOneAreThePlainLoss(Backends.Target target) {
+    int M = 300;
+    try (Fixture f = new Fixture(target.backend(), LARGE, M, false)) {
+      Tensor input = f.input(true);
+      LinearCrossEntropy.apply(f.tape, input, product(f.weight), f.labels(), f.losses(), 0, 0f);
+      float[] losses = f.floats(f.losses(), M);
+      float[] dinput = f.floats(input.gradient(), M * C);
+      float[] dweight = f.floats(f.weight.gradient(), LARGE * C);
+      Steps.end(f.parameters);
+      float[] ones = new float[M];
+      Arrays.fill(ones, 1f);
+      Tensor again = f.input(true);
+      float[][] seen = new float[1][];
+      LinearCrossEntropy.weighted(
+          f.tape,
+          again,
+          product(f.weight),
+          f.labels(),
+          f.losses(),
+          () -> {
+            seen[0] = f.floats(f.losses(), M);
+            return ones;
+          });
+      assertArrayEquals(losses, seen[0]);
+      assertArrayEquals(dinput, f.floats(again.gradient(), M * C));
+      // Chunks come the other way round, and sums of floats with them.
+      assertNear(dweight, f.floats(f.weight.gradient(), LARGE * C), 1e-5, "dweight");
+    }
+  }
+
+  /** Beside the definition in doubles: positive, negative and no weights, alike and not. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#best")
+  void eachRowCountsWhatItIsToldTo(Backends.Target target) {
+    int M = 40;
+    int V = 90;
+    try (Fixture f = new Fixture(target.backend(), V, M, false)) {
+      Tensor input = f.input(true);
+      float[] x = f.floats(input.address(), M * C);
+      float[] w = f.floats(f.weight.address(), V * C);
+      ByteBuffer labels = ByteBuffer.allocateDirect(M * 4).order(ByteOrder.nativeOrder());
+      f.backend.download(labels.duplicate(), f.labels());
+      float[] counts = new float[M];
+      for (int row = 0; row < M; row++) {
+        counts[row] = row < 10 ? -0.75f : row < 20 ? 0f : row % 5 - 2.5f;
+      }
+      LinearCrossEntropy.weighted(
+          f.tape, input, product(f.weight), f.labels(), f.losses(), () -> counts);
+      double[] dx = new double[M * C];
+      double[] dw = new double[V * C];
+      double[] losses = new double[M];
+      for (int row = 0; row < M; row++) {
+        int label = labels.getInt(4 * row);
+        if (label == CrossEntropy.IGNORE) {
+          continue;
+        }
+        double[] p = new double[V];
+        double sum = 0;
+        for (int id = 0; id < V; id++) {
+          double logit = 0;
+          for (int c = 0; c < C; c++) {
+            logit += (double) x[row * C + c] * w[id * C + c];
+          }
+          p[id] = Math.exp(logit);
+          sum += p[id];
+        }
+        losses[row] = Math.log(sum) - Math.log(p[label]);
+        for (int id = 0; id < V; id++) {
+          double d = counts[row] * (p[id] / sum - (id == label ? 1 : 0));
+          for (int c = 0; c < C; c++) {
+            dx[row * C + c] += d * w[id * C + c];
+            dw[id * C + c] += d * x[row * C + c];
+          }
+        }
+      }
+      assertNear(floats(losses), f.floats(f.losses(), M), 1e-5, "losses");
+      assertNear(floats(dx), f.floats(input.gradient(), M * C), 1e-5, "dinput");
+      assertNear(floats(dw), f.floats(f.weight.gradient(), V * C), 1e-5, "dweight");
+    }
+  }
+
+  @Test
+  void withoutAGradientTheLossesAreComputedAlone() {
+    try (Fixture f = new Fixture(Backends.best().toList().get(0).backend(), 90, 12, false)) {
+      Tensor input = f.input(false);
+      int[] asked = {0};
+      LinearCrossEntropy.weighted(
+          f.tape,
+          input,
+          product(f.weight),
+          f.labels(),
+          f.losses(),
+          () -> {
+            asked[0]++;
+            return new float[12];
+          });
+      assertEquals(1, asked[0]);
+      assertEquals(0, input.gradient());
+      assertTrue(f.floats(f.losses(), 12)[0] > 0);
+    }
+  }
+
+  private static float[] floats(double[] values) {
+    float[] out = new float[values.length];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = (float) values[i];
+    }
+    return out;
   }
 
   /** Predictions are the largest logits; a frozen weight takes no gradient. */

@@ -13,6 +13,8 @@ final class RecordedRun implements RunListener {
   private final List<String> notes = new ArrayList<>();
   private long stopAfter = Long.MAX_VALUE;
   private long step;
+  private long actsAfter = Long.MAX_VALUE;
+  private Runnable action = () -> {};
   private DataReport report;
 
   /** A short run on the cpu. */
@@ -41,6 +43,22 @@ final class RecordedRun implements RunListener {
   RecordedRun stoppedAfter(long steps) {
     stopAfter = steps;
     return this;
+  }
+
+  /** Does something after a step, on the thread of the run. */
+  RecordedRun after(long steps, Runnable what) {
+    actsAfter = steps;
+    action = what;
+    return this;
+  }
+
+  /** The same run as one of a group. */
+  TrainGroup.Asked asked() {
+    return new TrainGroup.Asked(config.build(), this);
+  }
+
+  RunConfig config() {
+    return config.build();
   }
 
   TrainRun.Outcome run() {
@@ -87,6 +105,9 @@ final class RecordedRun implements RunListener {
   @Override
   public void onStep(Step done) {
     step = done.step();
+    if (step == actsAfter) {
+      action.run();
+    }
   }
 
   @Override

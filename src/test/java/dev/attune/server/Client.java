@@ -70,8 +70,7 @@ public final class Client {
 
     /** A header, or null. */
     public String header(String name) {
-      return headers.getOrDefault(name.toLowerCase(java.util.Locale.ROOT), List.of())
-          .stream()
+      return headers.getOrDefault(name.toLowerCase(java.util.Locale.ROOT), List.of()).stream()
           .findFirst()
           .orElse(null);
     }
@@ -117,8 +116,8 @@ public final class Client {
   }
 
   /** A form: a file, then the texts, as OpenAI's clients send them. */
-  public static byte[] form(String field, String filename, byte[] content, Map<String, String> texts)
-      throws IOException {
+  public static byte[] form(
+      String field, String filename, byte[] content, Map<String, String> texts) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     String head =
         "--"

@@ -60,6 +60,22 @@ class ChatTemplateTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"chatml.jinja", "chatml_generation.jinja", "llama3.jinja"})
+  void turnsOfWeightZeroAreNotLearned(String name) throws IOException {
+    ChatMessage left =
+        new ChatMessage(Map.of("role", "assistant", "content", "left out", "weight", 0));
+    List<ChatMessage> messages =
+        List.of(
+            ChatMessage.of("user", "a"),
+            left,
+            ChatMessage.of("user", "b"),
+            new ChatMessage(Map.of("role", "assistant", "content", "learned", "weight", 1)));
+    List<String> parts = parts(template(resource(name)).conversation(messages, null));
+    assertEquals(1, parts.size(), parts::toString);
+    assertTrue(parts.get(0).contains("learned"), parts::toString);
+  }
+
+  @ParameterizedTest
   @ValueSource(
       strings = {
         "chatml.jinja",

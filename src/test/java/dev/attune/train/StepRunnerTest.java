@@ -212,7 +212,7 @@ class StepRunnerTest {
           Objective objective = new Objective(task, 0f);
           TrainingParts parts =
               new TrainingParts(
-                  model, optimizer, tape, objective, 1.0, 64, 8, TargetLayout.NONE, 2, 1);
+                  model, optimizer, tape, objective, 1.0, 64, 8, TargetLayout.NONE, 2, 1, 1, null);
           int before = memory.liveCount();
           int failures = 0;
           for (boolean isMade = false; !isMade; ) {
@@ -323,7 +323,9 @@ class StepRunnerTest {
             BATCH,
             data.layout(),
             data.columns(),
-            kind.microBatches());
+            kind.microBatches(),
+            tape.seed(),
+            null);
     return new StepRunner(parts, graphs);
   }
 

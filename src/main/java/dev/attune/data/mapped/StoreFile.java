@@ -1,5 +1,6 @@
 package dev.attune.data.mapped;
 
+import dev.attune.core.Chunk;
 import dev.attune.core.FileOps;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -10,13 +11,11 @@ import java.util.zip.CRC32C;
 
 /** A file of a store in the making: appended to through a buffer, with its checksum. */
 final class StoreFile implements AutoCloseable {
-  private static final int BUFFER_BYTES = 1 << 18;
-
   private final FileOps files;
   private final Path file;
   private final FileChannel channel;
-  private final ByteBuffer buffer =
-      ByteBuffer.allocateDirect(BUFFER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+  private final Chunk lent;
+  private ByteBuffer buffer;
   private final CRC32C crc = new CRC32C();
   private long sizeBytes;
 
@@ -24,6 +23,8 @@ final class StoreFile implements AutoCloseable {
     this.files = files;
     this.file = file;
     this.channel = files.create(file);
+    this.lent = Chunk.borrow();
+    this.buffer = lent.bytes().order(ByteOrder.LITTLE_ENDIAN);
   }
 
   Path file() {
@@ -96,6 +97,8 @@ final class StoreFile implements AutoCloseable {
   /** Closes it as it is. */
   @Override
   public void close() {
+    buffer = ByteBuffer.allocate(0); // what was lent is another's from here on
+    lent.close();
     try {
       channel.close();
     } catch (IOException e) {

@@ -1,8 +1,10 @@
 package dev.attune.kernels.calls;
 
+import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
+import dev.attune.kernels.RowCall;
+import dev.attune.kernels.RowRange;
 
 /** Variable-length multi-head attention over packed rows. */
 public final class AttentionCall {
@@ -64,6 +66,42 @@ public final class AttentionCall {
           dtype);
     }
 
+    private Problem ofRows(RowRange range) {
+      return new Problem(
+          qStride,
+          kvStride,
+          range.sequences().count(),
+          range.sequences().maxLength(),
+          H,
+          Hkv,
+          D,
+          reach,
+          scale,
+          causal,
+          window,
+          p,
+          range.seed(),
+          range.stream(stream),
+          dtype);
+    }
+
+    private long q(RowRange range, long address) {
+      return range.at(address, qStride * dtype.sizeBytes());
+    }
+
+    private long kv(RowRange range, long address) {
+      return range.at(address, kvStride * dtype.sizeBytes());
+    }
+
+    private long out(RowRange range, long address) {
+      return range.at(address, H * D * dtype.sizeBytes());
+    }
+
+    /** Each job has a block of its own: (H, rows). */
+    private long lse(RowRange range, long address) {
+      return range.at(address, H * Float.BYTES);
+    }
+
     void fill(Frame frame, long bias) {
       boolean grouped = Hkv >= 1 && H % Hkv == 0; // else widths mean nothing
       frame.stride(qStride, grouped ? H * D : 0, B).stride(kvStride, grouped ? Hkv * D : 0, B);
@@ -90,11 +128,28 @@ public final class AttentionCall {
    */
   public record Forward(
       long out, long lse, long q, long k, long v, long bias, long cuQ, long cuK, Problem problem)
-      implements Call {
+      implements RowCall {
     /** Without a bias. */
     public Forward(
         long out, long lse, long q, long k, long v, long cuQ, long cuK, Problem problem) {
       this(out, lse, q, k, v, 0, cuQ, cuK, problem);
+    }
+
+    /** Of attention of all rows: each is a query and a key. */
+    @Override
+    public Forward ofRows(RowRange range) {
+      Check.state(cuQ == cuK, "attention of some rows alone");
+      long bounds = range.sequences().cuSeqlens();
+      return new Forward(
+          problem.out(range, out),
+          problem.lse(range, lse),
+          problem.q(range, q),
+          problem.kv(range, k),
+          problem.kv(range, v),
+          bias,
+          bounds,
+          bounds,
+          problem.ofRows(range));
     }
 
     @Override
@@ -125,7 +180,7 @@ public final class AttentionCall {
       long cuQ,
       long cuK,
       Problem problem)
-      implements Call {
+      implements RowCall {
     /** Without a bias. */
     public Backward(
         long dq,
@@ -141,6 +196,29 @@ public final class AttentionCall {
         long cuK,
         Problem problem) {
       this(dq, dk, dv, 0, dout, q, k, v, 0, out, lse, cuQ, cuK, problem);
+    }
+
+    /** Of a bias that is frozen: its gradient would be one of all rows. */
+    @Override
+    public Backward ofRows(RowRange range) {
+      Check.state(cuQ == cuK, "attention of some rows alone");
+      Check.state(dbias == 0, "a bias of attention is trained by several jobs");
+      long bounds = range.sequences().cuSeqlens();
+      return new Backward(
+          problem.q(range, dq),
+          problem.kv(range, dk),
+          problem.kv(range, dv),
+          0,
+          problem.out(range, dout),
+          problem.q(range, q),
+          problem.kv(range, k),
+          problem.kv(range, v),
+          bias,
+          problem.out(range, out),
+          problem.lse(range, lse),
+          bounds,
+          bounds,
+          problem.ofRows(range));
     }
 
     @Override

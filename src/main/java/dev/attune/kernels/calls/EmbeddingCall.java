@@ -3,6 +3,8 @@ package dev.attune.kernels.calls;
 import dev.attune.core.DType;
 import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
+import dev.attune.kernels.RowCall;
+import dev.attune.kernels.RowRange;
 
 /** Rows of embedding tables, which are f32. */
 public final class EmbeddingCall {
@@ -29,7 +31,25 @@ public final class EmbeddingCall {
       long P,
       long T,
       DType dtype)
-      implements Call {
+      implements RowCall {
+    @Override
+    public Forward ofRows(RowRange range) {
+      return new Forward(
+          range.at(out, C * dtype.sizeBytes()),
+          word,
+          position,
+          type,
+          range.at(ids, Integer.BYTES),
+          range.at(positions, Integer.BYTES),
+          range.at(typeIds, Integer.BYTES),
+          range.of(N),
+          C,
+          V,
+          P,
+          T,
+          dtype);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.writes(out).reads(word).mayRead(position).mayRead(type);

@@ -1,8 +1,10 @@
 package dev.attune.kernels.calls;
 
+import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
+import dev.attune.kernels.RowCall;
+import dev.attune.kernels.RowRange;
 
 /** Dropout, residual add, layer norm, dropout. */
 public final class LayerNormCall {
@@ -35,7 +37,29 @@ public final class LayerNormCall {
       long seed,
       long stream,
       DType dtype)
-      implements Call {
+      implements RowCall {
+    @Override
+    public Forward ofRows(RowRange range) {
+      long row = C * dtype.sizeBytes();
+      return new Forward(
+          range.at(out, row),
+          range.at(sum, row),
+          range.at(mean, Float.BYTES),
+          range.at(rstd, Float.BYTES),
+          range.at(inp, row),
+          range.at(residual, row),
+          weight,
+          bias,
+          range.of(N),
+          C,
+          eps,
+          pInp,
+          pOut,
+          range.seed(),
+          range.stream(stream),
+          dtype);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.writes(out).mayWrite(sum).writes(mean).writes(rstd);
@@ -74,7 +98,34 @@ public final class LayerNormCall {
       boolean accumulateResidual,
       boolean accumulateWeight,
       DType dtype)
-      implements Call {
+      implements RowCall {
+    /** Of a weight that is frozen: its gradient would be one of all rows. */
+    @Override
+    public Backward ofRows(RowRange range) {
+      Check.state(dweight == 0, "the weight of a norm is trained by several jobs");
+      long row = C * dtype.sizeBytes();
+      return new Backward(
+          range.at(dinp, row),
+          range.at(dresidual, row),
+          0,
+          0,
+          range.at(dout, row),
+          range.at(dsumExtra, row),
+          range.at(sum, row),
+          range.at(mean, Float.BYTES),
+          range.at(rstd, Float.BYTES),
+          weight,
+          range.of(N),
+          C,
+          pInp,
+          pOut,
+          range.seed(),
+          range.stream(stream),
+          accumulateResidual,
+          accumulateWeight,
+          dtype);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.mayWrite(dinp);

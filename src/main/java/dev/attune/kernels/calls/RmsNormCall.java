@@ -1,8 +1,10 @@
 package dev.attune.kernels.calls;
 
+import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
+import dev.attune.kernels.RowCall;
+import dev.attune.kernels.RowRange;
 
 /**
  * Residual add and root mean square norm, of each row's G groups of C (G > 1: the heads of a
@@ -31,7 +33,26 @@ public final class RmsNormCall {
       long outStride,
       float eps,
       DType dtype)
-      implements Call {
+      implements RowCall {
+    @Override
+    public Forward ofRows(RowRange range) {
+      long row = inpStride * dtype.sizeBytes();
+      return new Forward(
+          range.at(out, outStride * dtype.sizeBytes()),
+          range.at(sum, row),
+          range.at(rstd, G * Float.BYTES),
+          range.at(inp, row),
+          range.at(residual, row),
+          weight,
+          range.of(N),
+          G,
+          C,
+          inpStride,
+          outStride,
+          eps,
+          dtype);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.together(sum, residual, "sum and residual");
@@ -68,7 +89,29 @@ public final class RmsNormCall {
       long outStride,
       boolean accumulateWeight,
       DType dtype)
-      implements Call {
+      implements RowCall {
+    /** Of a weight that is frozen: its gradient would be one of all rows. */
+    @Override
+    public Backward ofRows(RowRange range) {
+      Check.state(dweight == 0, "the weight of a norm is trained by several jobs");
+      long row = inpStride * dtype.sizeBytes();
+      return new Backward(
+          range.at(dinp, row),
+          0,
+          range.at(dout, outStride * dtype.sizeBytes()),
+          range.at(dsumExtra, row),
+          range.at(sum, row),
+          range.at(rstd, G * Float.BYTES),
+          weight,
+          range.of(N),
+          G,
+          C,
+          inpStride,
+          outStride,
+          accumulateWeight,
+          dtype);
+    }
+
     @Override
     public void fill(Frame frame) {
       frame.writes(dinp).mayWrite(dweight).reads(dout).mayRead(dsumExtra);

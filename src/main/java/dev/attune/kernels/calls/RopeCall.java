@@ -1,8 +1,9 @@
 package dev.attune.kernels.calls;
 
 import dev.attune.core.DType;
-import dev.attune.kernels.Call;
 import dev.attune.kernels.Frame;
+import dev.attune.kernels.RowCall;
+import dev.attune.kernels.RowRange;
 
 /**
  * Rotates, in place, the first {@code rotary} elements of H heads of N rows {@code stride} apart.
@@ -22,9 +23,25 @@ public record RopeCall(
     long P,
     boolean inverse,
     DType dtype)
-    implements Call {
+    implements RowCall {
   private static final long MAX_ROTARY = 65_536;
   private static final long MAX_POSITIONS = 1L << 31;
+
+  @Override
+  public RopeCall ofRows(RowRange range) {
+    return new RopeCall(
+        range.at(inp, stride * dtype.sizeBytes()),
+        table,
+        range.at(positions, Integer.BYTES),
+        range.of(N),
+        H,
+        D,
+        rotary,
+        stride,
+        P,
+        inverse,
+        dtype);
+  }
 
   @Override
   public void fill(Frame frame) {

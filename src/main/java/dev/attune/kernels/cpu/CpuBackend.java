@@ -15,6 +15,7 @@ import java.util.Optional;
 /** Our C++ kernels: {@code native/cpu}, one native context. */
 public final class CpuBackend extends NativeBackend {
   private static final String ARITHMETIC = "cpu, ";
+  private static final long FEW_ROWS = 16; // kFewRows of native/cpu/linear_few.h
 
   private final int threads;
   private final Isa isa;
@@ -105,6 +106,11 @@ public final class CpuBackend extends NativeBackend {
   @Override
   public boolean readsNarrowWeights() {
     return true;
+  }
+
+  @Override
+  public long fewRows() {
+    return FEW_ROWS;
   }
 
   @Override

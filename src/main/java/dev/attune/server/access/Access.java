@@ -27,10 +27,7 @@ public final class Access implements Gate {
    * @param nanoTime a clock
    */
   public Access(
-      KeyStore keys,
-      boolean requiresKeys,
-      Function<String, Limits> limits,
-      LongSupplier nanoTime) {
+      KeyStore keys, boolean requiresKeys, Function<String, Limits> limits, LongSupplier nanoTime) {
     this.keys = keys;
     this.requiresKeys = requiresKeys;
     this.limits = limits;
@@ -55,8 +52,7 @@ public final class Access implements Gate {
           "This server needs an API key, in the header 'Authorization: Bearer KEY'");
     }
     if (!authorization.regionMatches(true, 0, BEARER, 0, BEARER.length())) {
-      throw ApiException.unauthenticated(
-          "The header Authorization must be 'Bearer KEY'");
+      throw ApiException.unauthenticated("The header Authorization must be 'Bearer KEY'");
     }
     ApiKey key =
         keys.find(authorization.substring(BEARER.length()).strip())

@@ -101,8 +101,7 @@ public final class KeyStore {
       }
     }
     if (names.isEmpty()) {
-      throw new InputException(
-          "a key needs a scope: one or more of " + String.join(", ", known));
+      throw new InputException("a key needs a scope: one or more of " + String.join(", ", known));
     }
     return names.stream()
         .map(name -> Scope.valueOf(name.toUpperCase(Locale.ROOT)))

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** Reads all that a server's folder holds, and compares it with the journal. */
 public final class DataCheck {
@@ -33,15 +34,29 @@ public final class DataCheck {
       problems.addAll(files.check());
       problems.addAll(
           new UploadStore(data.journal(), data.uploads(), files, FileOps.SYSTEM).check());
-      for (ServedModel model :
-          new ModelCatalog(data.journal(), Map.of(), data.models()).tuned()) {
-        try {
-          ModelFolder.open(model.folder(), null);
-        } catch (InputException e) {
-          problems.add("model " + model.id() + " of " + model.tenant() + ": " + e.getMessage());
-        }
+      ModelCatalog models = new ModelCatalog(data.journal(), Map.of(), data.models());
+      for (ServedModel model : models.tuned()) {
+        problemOf(model.folder())
+            .ifPresent(
+                problem ->
+                    problems.add("model " + model.id() + " of " + model.tenant() + ": " + problem));
+      }
+      for (Path version : models.versions().made()) {
+        problemOf(version)
+            .ifPresent(
+                problem ->
+                    problems.add("version " + data.models().relativize(version) + ": " + problem));
       }
     }
     return problems;
+  }
+
+  private static Optional<String> problemOf(Path folder) {
+    try {
+      ModelFolder.open(folder, null);
+      return Optional.empty();
+    } catch (InputException e) {
+      return Optional.of(e.getMessage());
+    }
   }
 }

@@ -40,7 +40,8 @@ public final class FilesApi {
   private void list(Exchange exchange) throws IOException {
     Page page = Page.of(exchange, MOST_LISTED, MOST_LISTED);
     String purpose = exchange.query("purpose");
-    boolean newestFirst = exchange.queryWord("order", "desc", List.of("asc", "desc")).equals("desc");
+    boolean newestFirst =
+        exchange.queryWord("order", "desc", List.of("asc", "desc")).equals("desc");
     exchange.refuseOtherQueries();
     List<StoredFile> found = files.list(exchange.caller().tenant(), page, purpose, newestFirst);
     exchange.answer(page.answer(found, StoredFile::id, StoredFile::toJson));
@@ -71,8 +72,7 @@ public final class FilesApi {
 
   private Route.Receiving receive(Exchange exchange) throws IOException {
     exchange.refuseOtherQueries();
-    IncomingFile file =
-        files.begin(exchange.caller().tenant(), FormUpload.expectedBytes(exchange));
+    IncomingFile file = files.begin(exchange.caller().tenant(), FormUpload.expectedBytes(exchange));
     return FormUpload.of(exchange, "file", file, upload -> add(exchange, upload));
   }
 

@@ -92,8 +92,7 @@ public final class UploadStore {
   public List<String> check() throws IOException {
     List<String> problems = new ArrayList<>();
     for (UploadPart part : parts("SELECT * FROM upload_parts")) {
-      boolean isThere =
-          Files.isRegularFile(part.path()) && Files.size(part.path()) == part.bytes();
+      boolean isThere = Files.isRegularFile(part.path()) && Files.size(part.path()) == part.bytes();
       if (!isThere) {
         problems.add(
             "part "
@@ -148,8 +147,7 @@ public final class UploadStore {
 
   private Upload upload(String id) {
     return journal
-        .read(
-            session -> session.first("SELECT * FROM uploads WHERE id = ?", UploadStore::read, id))
+        .read(session -> session.first("SELECT * FROM uploads WHERE id = ?", UploadStore::read, id))
         .orElseThrow();
   }
 
@@ -267,8 +265,7 @@ public final class UploadStore {
    * @param order ids of the parts
    * @param md5 of the file, in hexadecimal; null: it is not checked
    */
-  StoredFile complete(String tenant, String id, List<String> order, String md5)
-      throws IOException {
+  StoredFile complete(String tenant, String id, List<String> order, String md5) throws IOException {
     Upload upload = pending(tenant, id);
     if (!busy.add(id)) {
       throw ApiException.conflict("Upload '" + id + "' is being completed");
@@ -301,10 +298,7 @@ public final class UploadStore {
     if (bytes != upload.bytes()) {
       throw ApiException.badRequest(
           "part_ids",
-          "These parts have "
-              + bytes
-              + " bytes; the upload was created for "
-              + upload.bytes());
+          "These parts have " + bytes + " bytes; the upload was created for " + upload.bytes());
     }
     return chosen;
   }
@@ -330,8 +324,7 @@ public final class UploadStore {
         }
       }
       check(upload, lines, md5, HexFormat.of().formatHex(digest.digest()));
-      StoredFile file =
-          files.place(whole, upload.name(), upload.purpose(), upload.lifetime());
+      StoredFile file = files.place(whole, upload.name(), upload.purpose(), upload.lifetime());
       journal.change(
           session -> {
             end(session, upload, Upload.COMPLETED, file.id());

@@ -49,22 +49,19 @@ public final class UploadsApi {
     }
     Duration lifetime = Lifetime.of(body);
     body.refuseOthers();
-    exchange.answer(
-        uploads.create(tenant(exchange), name, purpose, bytes, lifetime).toJson(null));
+    exchange.answer(uploads.create(tenant(exchange), name, purpose, bytes, lifetime).toJson(null));
   }
 
   private Route.Receiving receivePart(Exchange exchange) throws IOException {
     exchange.refuseOtherQueries();
     IncomingFile part =
-        uploads.beginPart(
-            tenant(exchange), upload(exchange), FormUpload.expectedBytes(exchange));
+        uploads.beginPart(tenant(exchange), upload(exchange), FormUpload.expectedBytes(exchange));
     return FormUpload.of(exchange, "data", part, form -> addPart(exchange, form));
   }
 
   private void addPart(Exchange exchange, FormUpload upload) throws IOException {
     upload.form().refuseOthers(Set.of());
-    exchange.answer(
-        uploads.addPart(tenant(exchange), upload(exchange), upload.file()).toJson());
+    exchange.answer(uploads.addPart(tenant(exchange), upload(exchange), upload.file()).toJson());
   }
 
   private void complete(Exchange exchange) throws IOException {

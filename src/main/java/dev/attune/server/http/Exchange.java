@@ -14,9 +14,9 @@ import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.SeekableByteChannel;
-import java.nio.file.Files;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -271,7 +271,7 @@ public final class Exchange {
 
   /** Answers with a file's bytes; if it is deleted meanwhile, they are sent nevertheless. */
   public void answer(Path file, String type) throws IOException {
-    SeekableByteChannel channel = Files.newByteChannel(file);
+    FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
     Request.addCompletionListener(request, ended -> IO.close(channel));
     ByteBufferPool.Sized buffers = new ByteBufferPool.Sized(null, false, PIECE_BYTES);
     answer(200, type, channel.size(), Content.Source.from(buffers, channel, 0, channel.size()));

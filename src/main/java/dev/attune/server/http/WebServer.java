@@ -145,9 +145,8 @@ public final class WebServer implements AutoCloseable {
 
   /** Where clients find it, without a path. */
   public URI address() {
-    String scheme = connector.getConnectionFactory(SslConnectionFactory.class) == null
-        ? "http"
-        : "https";
+    String scheme =
+        connector.getConnectionFactory(SslConnectionFactory.class) == null ? "http" : "https";
     String host = connector.getHost();
     return URI.create(
         scheme

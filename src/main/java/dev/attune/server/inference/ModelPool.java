@@ -507,6 +507,9 @@ public final class ModelPool implements AutoCloseable {
   }
 
   private static void deleteFiles(ServedModel model) {
+    if (!Files.exists(model.folder())) {
+      return; // versions go with their line
+    }
     try (Stream<Path> files = Files.walk(model.folder())) {
       for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
         Files.delete(file);

@@ -225,10 +225,10 @@ public final class ModelCatalog {
           remove(session, id);
           return null;
         });
-    tellRemoved(line.original());
     made.stream()
         .filter(version -> version.parent() > 0)
         .forEach(version -> tellRemoved(served(line, version)));
+    tellRemoved(line.original());
   }
 
   /**

@@ -222,6 +222,18 @@ public final class ModelVersions {
     session.update("DELETE FROM model_lines WHERE model = ?", model);
   }
 
+  /** The folders of all versions that the server has made and not let go, of all lines. */
+  public List<Path> made() {
+    return journal.read(
+        session ->
+            session.list(
+                "SELECT folder FROM model_versions WHERE folder IS NOT NULL AND state IN (?, ?, ?)",
+                row -> folder.resolve(row.getString("folder")),
+                State.READY.word(),
+                State.REJECTED.word(),
+                State.ROLLED_BACK.word()));
+  }
+
   /** The folders of all lines, by their names. */
   public List<Path> folders() {
     return journal.read(

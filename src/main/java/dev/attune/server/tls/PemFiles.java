@@ -24,8 +24,7 @@ import java.util.regex.Pattern;
 /** A certificate with those above it, and its private key, as PEM files. */
 public final class PemFiles {
   private static final Pattern KEY =
-      Pattern.compile(
-          "-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----([^-]+)-----END \\1PRIVATE KEY-----");
+      Pattern.compile("-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----([^-]+)-----END \\1PRIVATE KEY-----");
 
   private static final List<String> KEY_KINDS = List.of("RSA", "EC", "EdDSA");
 
@@ -44,8 +43,7 @@ public final class PemFiles {
       checkPair(chain.get(0), found, certificate, key);
       KeyStore store = KeyStore.getInstance("PKCS12");
       store.load(null, null);
-      store.setKeyEntry(
-          "server", found, password.toCharArray(), chain.toArray(Certificate[]::new));
+      store.setKeyEntry("server", found, password.toCharArray(), chain.toArray(Certificate[]::new));
       return store;
     } catch (GeneralSecurityException | IOException e) {
       throw new InputException(

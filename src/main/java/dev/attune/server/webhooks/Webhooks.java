@@ -31,8 +31,9 @@ public final class Webhooks implements AutoCloseable {
       List.of(
           """
           CREATE TABLE webhooks(
-            id TEXT PRIMARY KEY, tenant TEXT NOT NULL, url TEXT NOT NULL, secret TEXT NOT NULL,
-            events TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID
+            id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, url TEXT NOT NULL,
+            secret TEXT NOT NULL, events TEXT NOT NULL, created INTEGER NOT NULL,
+            updated INTEGER NOT NULL) WITHOUT ROWID
           """,
           """
           CREATE TABLE webhook_messages(
@@ -93,7 +94,8 @@ public final class Webhooks implements AutoCloseable {
           String id = "owner:" + url;
           owners.put(
               id,
-              new Webhook(id, null, Endpoint.of(url.toString(), true), secret, EVENTS, 0));
+              new Webhook(
+                  id, null, "", Endpoint.of(url.toString(), true), secret, EVENTS, 0, 0));
         });
     this.senders =
         Executors.newFixedThreadPool(
@@ -116,10 +118,12 @@ public final class Webhooks implements AutoCloseable {
     return new Webhook(
         row.getString("id"),
         row.getString("tenant"),
+        row.getString("name"),
         Endpoint.of(row.getString("url"), false),
         row.getString("secret"),
         List.of(row.getString("events").split(",")),
-        row.getLong("created"));
+        row.getLong("created"),
+        row.getLong("updated"));
   }
 
   /** Those of a tenant, the newest first. */
@@ -132,16 +136,31 @@ public final class Webhooks implements AutoCloseable {
                 tenant));
   }
 
+  /**
+   * One of a tenant's.
+   *
+   * @throws ApiException if it has none of that id
+   */
+  Webhook find(String tenant, String id) {
+    return list(tenant).stream()
+        .filter(webhook -> webhook.id().equals(id))
+        .findFirst()
+        .orElseThrow(() -> ApiException.notFound(null, "There is no webhook '" + id + "'"));
+  }
+
   /** Notes a new one, with a new secret. */
-  Webhook create(String tenant, Endpoint endpoint, List<String> events) {
+  Webhook create(String tenant, String name, Endpoint endpoint, List<String> events) {
+    long now = Instant.now().getEpochSecond();
     Webhook webhook =
         new Webhook(
             Ids.next("wh_"),
             tenant,
+            name,
             endpoint,
             Signature.newSecret(),
             events,
-            Instant.now().getEpochSecond());
+            now,
+            now);
     journal.change(
         session -> {
           List<Webhook> there =
@@ -151,15 +170,34 @@ public final class Webhooks implements AutoCloseable {
                 "There are " + MOST_OF_TENANT + " webhooks, the most that there may be; delete one");
           }
           return session.update(
-              "INSERT INTO webhooks VALUES(?, ?, ?, ?, ?, ?)",
+              "INSERT INTO webhooks VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
               webhook.id(),
               tenant,
+              name,
               endpoint.url().toString(),
               webhook.secret(),
               String.join(",", events),
-              webhook.created());
+              now,
+              now);
         });
     return webhook;
+  }
+
+  /** Notes how one is now. */
+  Webhook update(Webhook webhook) {
+    journal.change(
+        session ->
+            session.update(
+                "UPDATE webhooks SET name = ?, url = ?, secret = ?, events = ?, updated = ?"
+                    + " WHERE id = ? AND tenant = ?",
+                webhook.name(),
+                webhook.endpoint().url().toString(),
+                webhook.secret(),
+                String.join(",", webhook.events()),
+                Instant.now().getEpochSecond(),
+                webhook.id(),
+                webhook.tenant()));
+    return find(webhook.tenant(), webhook.id());
   }
 
   /** Forgets one, with what was on its way to it. */
@@ -188,19 +226,34 @@ public final class Webhooks implements AutoCloseable {
         session.list("SELECT * FROM webhooks WHERE tenant = ?", Webhooks::read, tenant));
     for (Webhook webhook : concerned) {
       if (webhook.events().contains(type)) {
-        String id = Ids.next("evt_");
-        ObjectNode body = JsonNodeFactory.instance.objectNode();
-        body.put("object", "event").put("id", id).put("type", type);
-        body.put("created_at", Instant.now().getEpochSecond());
-        body.putObject("data").put("id", subject);
+        ObjectNode body = body(type, subject);
         session.update(
             "INSERT INTO webhook_messages(id, webhook, body, attempts, due) VALUES(?, ?, ?, 0, ?)",
-            id,
+            body.path("id").asText(),
             webhook.id(),
             body.toString(),
             System.currentTimeMillis());
       }
     }
+  }
+
+  private static ObjectNode body(String type, String subject) {
+    ObjectNode body = JsonNodeFactory.instance.objectNode();
+    body.put("object", "event").put("id", Ids.next("evt_")).put("type", type);
+    body.put("created_at", Instant.now().getEpochSecond());
+    body.putObject("data").put("id", subject);
+    return body;
+  }
+
+  /**
+   * Sends one a message at once, to try it.
+   *
+   * @return the status of its answer
+   * @throws IOException if it could not be sent
+   */
+  static int test(Webhook webhook, String type) throws IOException {
+    ObjectNode body = body(type, "ftjob-test");
+    return post(webhook, body.path("id").asText(), body.toString());
   }
 
   /** Has what is new be sent at once. */
@@ -326,19 +379,22 @@ public final class Webhooks implements AutoCloseable {
 
   /** Null: it was taken. */
   private static String failure(Webhook webhook, Message message) {
-    byte[] body = message.body().getBytes(StandardCharsets.UTF_8);
-    long timestamp = Instant.now().getEpochSecond();
-    Map<String, String> headers = new LinkedHashMap<>();
-    headers.put("webhook-id", message.id());
-    headers.put("webhook-timestamp", Long.toString(timestamp));
-    headers.put(
-        "webhook-signature", Signature.of(webhook.secret(), message.id(), timestamp, body));
     try {
-      int status = webhook.endpoint().post(body, headers);
+      int status = post(webhook, message.id(), message.body());
       return status >= 200 && status < 300 ? null : "it answered " + status;
     } catch (IOException e) {
       return e.getMessage() == null ? e.toString() : e.getMessage();
     }
+  }
+
+  private static int post(Webhook webhook, String id, String text) throws IOException {
+    byte[] body = text.getBytes(StandardCharsets.UTF_8);
+    long timestamp = Instant.now().getEpochSecond();
+    Map<String, String> headers = new LinkedHashMap<>();
+    headers.put("webhook-id", id);
+    headers.put("webhook-timestamp", Long.toString(timestamp));
+    headers.put("webhook-signature", Signature.of(webhook.secret(), id, timestamp, body));
+    return webhook.endpoint().post(body, headers);
   }
 
   /** How many messages are on their way. */

@@ -91,7 +91,7 @@ export class JobView extends Component {
         ['id', h(Id, { value: job.id })], ['base', job.model], ['method', method(job)], ['training file', h(Id, { value: job.training_file })],
         ['validation file', job.validation_file ? h(Id, { value: job.validation_file }) : 'none'], ['seed', shown(job.seed)],
         ...Object.entries(hyperparameters).map(([name, value]) => [name.replaceAll('_', ' '), shown(value)]),
-        ...Object.entries(job.attune || {}).map(([name, value]) => [name, shown(value)]),
+        ...Object.entries(job.attune || {}).filter(([, value]) => value !== null).map(([name, value]) => [name, shown(value)]),
         ...Object.entries(job.metadata || {}).map(([name, value]) => ['metadata: ' + name, value]),
       ]),
       run && run.config && facts('All options', Object.entries(run.config).map(([name, value]) => [name, shown(value)])),

@@ -1,16 +1,16 @@
 // API keys: made, shown once, revoked.
 import { h, Component } from './lib/preact.js';
-import { get, post, remove } from './api.js';
+import { get, key, post, remove, useKey } from './api.js';
 import { announce, Confirm, Dialog, Field, Id, Loaded, Problem, When } from './widgets.js';
 
 const SCOPES = [['inference', 'answers of models'], ['training', 'files, jobs and what they make'], ['admin', 'keys, and other tenants’ states']];
 const DAY_SECONDS = 86400;
 
-/** The form of a new key, and then the key. props: onClose, onMade */
+/** The form of a new key, and then the key. props: onClose(key that was made) */
 class NewKey extends Component {
   constructor() {
     super();
-    this.state = { name: '', tenant: '', scopes: ['inference'], days: '', made: null, error: null };
+    this.state = { name: '', tenant: 'local', scopes: ['inference'], days: '', made: null, error: null };
   }
 
   async make(event) {
@@ -18,10 +18,9 @@ class NewKey extends Component {
     const { name, tenant, scopes, days } = this.state;
     try {
       const made = await post('/v1/attune/keys', {
-        scopes, ...(name && { name }), ...(tenant && { tenant }), ...(days && { expires_after: { seconds: Math.round(Number(days) * DAY_SECONDS) } }),
+        name, tenant, scopes, ...(days && { expires_after: { seconds: Math.round(Number(days) * DAY_SECONDS) } }),
       });
       this.setState({ made, error: null });
-      this.props.onMade();
     } catch (error) {
       this.setState({ error });
     }
@@ -35,22 +34,28 @@ class NewKey extends Component {
 
   render({ onClose }, { name, tenant, scopes, days, made, error, copied }) {
     if (made) {
-      return h(Dialog, { title: 'The new key', onClose },
+      const close = () => onClose(made);
+      const use = () => {
+        useKey(made.value);
+        close();
+      };
+      return h(Dialog, { title: 'The new key', onClose: close },
         h('p', null, 'It is shown this once: the server keeps only what it takes to know it again.'),
         h('input', { class: 'secret', readOnly: true, 'aria-label': 'the key', value: made.value, onFocus: (event) => event.target.select() }),
         h('footer', null, navigator.clipboard && h('button', { type: 'button', class: 'secondary outline', onClick: () => this.copy() }, copied ? 'Copied' : 'Copy'),
-          h('button', { type: 'button', onClick: onClose }, 'Done')));
+          !key() && h('button', { type: 'button', class: 'secondary outline', onClick: use }, 'Use it in this tab'),
+          h('button', { type: 'button', onClick: close }, 'Done')));
     }
     const toggle = (scope) => this.setState({ scopes: scopes.includes(scope) ? scopes.filter((one) => one !== scope) : [...scopes, scope] });
-    return h(Dialog, { title: 'New key', onClose },
+    return h(Dialog, { title: 'New key', onClose: () => onClose(null) },
       h('form', { onSubmit: (event) => this.make(event) },
-        h(Field, { label: 'Name', help: 'for you to know it by' }, h('input', { value: name, maxLength: 100, onInput: (event) => this.setState({ name: event.target.value }) })),
-        h(Field, { label: 'Tenant', help: 'whose files, jobs and models it sees; your own where it is empty' }, h('input', { value: tenant, maxLength: 64, onInput: (event) => this.setState({ tenant: event.target.value }) })),
+        h(Field, { label: 'Name', help: 'for you to know it by' }, h('input', { value: name, maxLength: 100, required: true, onInput: (event) => this.setState({ name: event.target.value }) })),
+        h(Field, { label: 'Tenant', help: 'whose files, jobs and models it sees; local is whose they are without keys' }, h('input', { value: tenant, maxLength: 64, required: true, onInput: (event) => this.setState({ tenant: event.target.value }) })),
         h('fieldset', null, h('legend', null, 'It allows'), SCOPES.map(([scope, help]) => h('label', { key: scope },
           h('input', { type: 'checkbox', checked: scopes.includes(scope), onChange: () => toggle(scope) }), scope + ': ' + help))),
         h(Field, { label: 'Days until it expires', help: 'never where it is empty' }, h('input', { type: 'number', min: 1, step: 1, value: days, onInput: (event) => this.setState({ days: event.target.value }) })),
         h(Problem, { error }),
-        h('footer', null, h('button', { type: 'button', class: 'secondary outline', onClick: onClose }, 'Cancel'), h('button', { type: 'submit', disabled: scopes.length === 0 }, 'Make the key'))));
+        h('footer', null, h('button', { type: 'button', class: 'secondary outline', onClick: () => onClose(null) }, 'Cancel'), h('button', { type: 'submit', disabled: scopes.length === 0 }, 'Make the key'))));
   }
 }
 
@@ -72,7 +77,7 @@ export class KeysView extends Component {
               h('td', { 'data-name': 'last used' }, one.last_used_at ? h(When, { at: one.last_used_at }) : 'never'),
               h('td', { 'data-name': 'expires' }, one.revoked_at ? ['revoked ', h(When, { at: one.revoked_at })] : one.expires_at ? h(When, { at: one.expires_at }) : 'never'),
               h('td', null, h('div', { class: 'buttons' }, !one.revoked_at && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Revoke ' + (one.name || one.id), onClick: () => this.setState({ revoking: one }) }, 'Revoke')))))))),
-        making && h(NewKey, { onMade: reload, onClose: () => this.setState({ making: false }) }),
+        making && h(NewKey, { onClose: (made) => { this.setState({ making: false }); if (made) { reload(); } } }), // not before: from the first key on the list needs one
         revoking && h(Confirm, {
           title: 'Revoke this key?', text: (revoking.name || revoking.id) + ' opens nothing any more, at once.', verb: 'Revoke',
           run: async () => { await remove('/v1/attune/keys/' + encodeURIComponent(revoking.id)); reload(); }, onClose: () => this.setState({ revoking: null }),

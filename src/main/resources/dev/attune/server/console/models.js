@@ -3,9 +3,15 @@ import { h, Component } from './lib/preact.js';
 import { get, remove } from './api.js';
 import { Confirm, Id, link, Loaded, When } from './widgets.js';
 
-/** ft:BASE:ORG:SUFFIX:ID in its parts; null for a base. */
+/** The step of a model that is a checkpoint; null for others. */
+function step(id) {
+  const found = /:ckpt-step-(\d+)$/.exec(id);
+  return found ? Number(found[1]) : null;
+}
+
+/** ft:BASE:ORG:SUFFIX:ID in its parts, a checkpoint's step aside; null for a base. */
 function tuned(id) {
-  const [kind, ...parts] = id.split(':');
+  const [kind, ...parts] = id.replace(/:ckpt-step-\d+$/, '').split(':');
   if (kind !== 'ft' || parts.length < 4) {
     return null;
   }
@@ -26,15 +32,16 @@ function families(models) {
     }
     found.get(key).models.push(model);
   }
-  found.forEach((family) => family.models.sort((a, b) => b.created - a.created));
+  found.forEach((family) => family.models.sort((a, b) => (step(a.id) !== null) - (step(b.id) !== null) || b.created - a.created || step(b.id) - step(a.id)));
   return [...found.values()].sort((a, b) => b.isBase - a.isBase || b.models[0].created - a.models[0].created);
 }
 
 export class ModelsView extends Component {
   row(model, family, i) {
+    const whole = family.models.filter((one) => step(one.id) === null).length;
     return h('tr', { key: model.id },
       h('th', { scope: 'row', class: 'name' }, h('span', { class: 'breaks' }, family.isBase ? model.id : h(Id, { value: model.id }))),
-      h('td', { 'data-name': 'version' }, family.isBase ? 'base' : (family.models.length - i) + ' of ' + family.models.length + (i === 0 ? ', the newest' : '')),
+      h('td', { 'data-name': 'version' }, family.isBase ? 'base' : step(model.id) !== null ? 'checkpoint, step ' + step(model.id) : 'version ' + (whole - i) + ' of ' + whole),
       h('td', { 'data-name': 'owner' }, model.owned_by),
       h('td', { 'data-name': 'created' }, family.isBase ? '–' : h(When, { at: model.created })),
       h('td', null, h('div', { class: 'buttons' },

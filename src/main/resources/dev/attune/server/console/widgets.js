@@ -165,14 +165,11 @@ export function Tabs({ id: group, label, tabs, selected, onSelect, children }) {
 /** A window over the page, which Esc closes. */
 export class Dialog extends Component {
   componentDidMount() {
-    this.back = document.activeElement;
     this.base.showModal();
   }
 
   componentWillUnmount() {
-    if (this.back && this.back.isConnected) {
-      this.back.focus();
-    }
+    this.base.close(); // which gives the focus back
   }
 
   render({ title, onClose, children, wide }) {

@@ -52,9 +52,7 @@ class AccessTest {
   /** As the command line does, beside a server that runs. */
   private String key(String tenant, Duration lifetime, Scope... scopes) {
     try (DataFolder beside = DataFolder.openBeside(data())) {
-      return new KeyStore(beside.journal())
-          .create("test", tenant, Set.of(scopes), lifetime)
-          .text();
+      return new KeyStore(beside.journal()).create("test", tenant, Set.of(scopes), lifetime).text();
     }
   }
 
@@ -117,8 +115,7 @@ class AccessTest {
     Client other = with(key("other", null, Scope.TRAINING));
     String file = one.upload("a.jsonl", ROWS).json().path("id").asText();
     String upload =
-        one.post(
-                "uploads", "{'filename':'a','purpose':'user_data','bytes':1,'mime_type':'x/y'}")
+        one.post("uploads", "{'filename':'a','purpose':'user_data','bytes':1,'mime_type':'x/y'}")
             .json()
             .path("id")
             .asText();
@@ -176,8 +173,7 @@ class AccessTest {
     String key = key("a", null, Scope.TRAINING);
     assertEquals(200, with(key).get("files").status());
     server.close();
-    byte[] secret =
-        key.substring(key.lastIndexOf('-') + 1).getBytes(StandardCharsets.US_ASCII);
+    byte[] secret = key.substring(key.lastIndexOf('-') + 1).getBytes(StandardCharsets.US_ASCII);
     try (Stream<Path> files = Files.walk(data())) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
         byte[] content = Files.readAllBytes(file);
@@ -237,10 +233,7 @@ class AccessTest {
     try (DataFolder folder = DataFolder.open(data())) {
       Access access =
           new Access(
-              new KeyStore(folder.journal()),
-              false,
-              tenant -> new Limits(1, 1, 60),
-              () -> now[0]);
+              new KeyStore(folder.journal()), false, tenant -> new Limits(1, 1, 60), () -> now[0]);
       for (int i = 0; i < 60; i++) {
         access.admit(null);
       }

@@ -347,8 +347,7 @@ class FilesTest {
     assertTrue(twice.message().contains("twice"), twice::text);
     Answer sum =
         client.post(
-            path + "/complete",
-            String.format(order, parts[0], parts[1], parts[2], ",'md5':'00'"));
+            path + "/complete", String.format(order, parts[0], parts[1], parts[2], ",'md5':'00'"));
     assertTrue(sum.message().contains("MD5"), sum::text);
 
     String md5 =
@@ -365,7 +364,8 @@ class FilesTest {
     assertEquals(1, onDisk().size());
     assertEquals(
         409,
-        client.post(path + "/complete", String.format(order, parts[0], parts[1], parts[2], ""))
+        client
+            .post(path + "/complete", String.format(order, parts[0], parts[1], parts[2], ""))
             .status());
     assertEquals(409, client.post(path + "/cancel").status());
     server.close();
@@ -399,14 +399,14 @@ class FilesTest {
     assertEquals(List.of(), onDisk());
     assertEquals(
         409,
-        client
-            .postForm(path + "/parts", Client.form("data", "x", new byte[1], Map.of()))
-            .status());
+        client.postForm(path + "/parts", Client.form("data", "x", new byte[1], Map.of())).status());
     assertEquals(404, client.post("uploads/upload_none/cancel").status());
     Answer large =
         client.post(
             "uploads",
-            "{'filename':'a.jsonl','purpose':'fine-tune','bytes':" + (QUOTA + 1) + ",'mime_type':'x'}");
+            "{'filename':'a.jsonl','purpose':'fine-tune','bytes':"
+                + (QUOTA + 1)
+                + ",'mime_type':'x'}");
     assertEquals(429, large.status(), large::text);
     assertNull(large.json().get("id"));
   }

@@ -71,8 +71,7 @@ class HostileHttpTest {
   private static void assertRefused(int status, String answer) throws IOException {
     assertTrue(answer.startsWith("HTTP/1.1 " + status + " "), answer);
     String body = answer.substring(answer.indexOf("\r\n\r\n") + 4);
-    assertFalse(
-        new ObjectMapper().readTree(body).at("/error/message").asText().isEmpty(), answer);
+    assertFalse(new ObjectMapper().readTree(body).at("/error/message").asText().isEmpty(), answer);
     assertFalse(answer.contains("Jetty"), answer);
     assertFalse(answer.contains("at dev."), answer);
   }
@@ -81,14 +80,12 @@ class HostileHttpTest {
   void whatIsNoHttpIsRefusedAsAnErrorOfTheApi() throws Exception {
     assertRefused(400, raw("GARBAGE\r\n\r\n"));
     assertRefused(400, raw("GET /v1/files HTTP/1.1\r\n\r\n")); // no Host
-    assertRefused(
-        400, raw("GET /v1/files HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"));
+    assertRefused(400, raw("GET /v1/files HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"));
     assertRefused(
         431,
         raw("GET /v1/files HTTP/1.1\r\nHost: localhost\r\nX: " + "a".repeat(20_000) + "\r\n\r\n"));
     assertRefused(
-        414,
-        raw("GET /v1/" + "a".repeat(20_000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        414, raw("GET /v1/" + "a".repeat(20_000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     assertRefused(
         400,
         raw(
@@ -239,9 +236,7 @@ class HostileHttpTest {
             client
                 .request("uploads")
                 .header("Content-Type", "application/json")
-                .POST(
-                    BodyPublishers.ofInputStream(
-                        () -> new java.io.ByteArrayInputStream(large))));
+                .POST(BodyPublishers.ofInputStream(() -> new java.io.ByteArrayInputStream(large))));
     assertEquals(413, streamed.status(), streamed::text);
     assertTrue(streamed.message().contains("16777216 bytes"), streamed::text);
   }
@@ -349,9 +344,7 @@ class HostileHttpTest {
       for (int i = 0; i < 50; i++) {
         Socket socket = connect();
         idle.add(socket);
-        write(
-            socket,
-            "GET /v1/files/" + id + "/content HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        write(socket, "GET /v1/files/" + id + "/content HTTP/1.1\r\nHost: localhost\r\n\r\n");
       }
       assertOneRequestIsWorkedOn();
     } finally {
@@ -382,8 +375,7 @@ class HostileHttpTest {
           .append("\r\nContent-Disposition: form-data; name=\"f" + i + "\"\r\n\r\nx\r\n");
     }
     parts.append("--").append(Client.BOUNDARY).append("--\r\n");
-    Answer answer =
-        client.postForm("files", parts.toString().getBytes(StandardCharsets.US_ASCII));
+    Answer answer = client.postForm("files", parts.toString().getBytes(StandardCharsets.US_ASCII));
     assertEquals(400, answer.status(), answer::text);
   }
 

@@ -28,8 +28,8 @@ import org.junit.jupiter.api.io.TempDir;
 class JobsKillTest {
   private static final int KILLS = Integer.getInteger("attune.server.kills", 10);
   private static final long SEED = Long.getLong("attune.seed", 1);
-  private static final int STEPS = 400;
-  private static final int JOBS = 3;
+  private static final int STEPS = 200;
+  private static final int JOBS = 2;
 
   @TempDir Path scratch;
 
@@ -78,7 +78,7 @@ class JobsKillTest {
       String file = trial.upload("chats.jsonl", chats);
       for (int i = 0; i < JOBS; i++) {
         ObjectNode body = JobsTrial.job(file, STEPS).put("suffix", "number-" + i);
-        ((ObjectNode) body.get("attune")).put("save_steps", 25);
+        ((ObjectNode) body.get("attune")).put("save_steps", 20);
         ids.add(trial.create(body));
       }
       for (int i = 0; i < KILLS; i++) {
@@ -97,6 +97,11 @@ class JobsKillTest {
         assertEquals(1, count(events, "The job has successfully completed"), events::toString);
         assertEquals(1, count(events, "Step " + STEPS + "/" + STEPS), events::toString);
       }
+      long interrupted =
+          ids.stream()
+              .mapToLong(id -> count(trial.events(id), "The server was started again"))
+              .sum();
+      assertTrue(interrupted > 0, "no kill hit a job that ran");
       JsonNode jobs = trial.get("/fine_tuning/jobs").path("data");
       assertEquals(JOBS, jobs.size(), jobs::toString);
       JsonNode results = trial.get("/files?purpose=fine-tune-results").path("data");

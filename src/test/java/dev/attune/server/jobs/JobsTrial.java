@@ -80,6 +80,10 @@ final class JobsTrial implements AutoCloseable {
     return at(server.address());
   }
 
+  URI address() {
+    return address;
+  }
+
   /** A client of a server elsewhere. */
   JobsTrial at(URI other) {
     address = other;

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.run.RunOption;
+import dev.attune.server.database.Journal;
 import dev.attune.server.jobs.JobsTrial.Answer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -123,6 +124,36 @@ class SchedulerTest {
     server.awaitStatus(running, "succeeded");
     server.awaitStatus(queued, "succeeded");
     assertSameBytes(running);
+  }
+
+  /** A kill between the last file of a model and the change that makes the job succeeded. */
+  @Test
+  void aModelThatWasFinishedBeforeAKillIsNotTrainedAgain() throws IOException {
+    server.start();
+    String id = server.create(JobsTrial.job(file(), LONG));
+    String model = server.awaitStatus(id, "succeeded").path("fine_tuned_model").asText();
+    server.close();
+    List<String> before;
+    try (Journal journal = Journal.open(server.data().resolve("journal.db"), List.of())) {
+      journal.change(
+          session -> {
+            session.update("UPDATE jobs SET status = 'running', model = NULL, result = NULL");
+            session.update("DELETE FROM models WHERE id = ?", model);
+            session.update("DELETE FROM files WHERE purpose = 'fine-tune-results'");
+            return session.update(
+                "DELETE FROM job_events WHERE message LIKE 'The job has successfully%'");
+          });
+    }
+    server.start();
+    before = server.events(id);
+    JsonNode job = server.awaitStatus(id, "succeeded");
+    assertEquals(model, job.path("fine_tuned_model").asText());
+    assertEquals(1, job.path("result_files").size(), job::toString);
+    List<String> after = server.events(id);
+    assertEquals(
+        before.stream().filter(e -> e.startsWith("Step")).count(),
+        after.stream().filter(e -> e.startsWith("Step")).count());
+    assertSameBytes(id);
   }
 
   @Test

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.attune.server.AttuneServer;
-import dev.attune.server.ServerConfig;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -62,8 +61,7 @@ class NodeSdkTest {
       return;
     }
     Files.createDirectories(BUILT);
-    Ended npm =
-        run(BUILT, List.of("npm", "install", "--no-audit", "--no-fund", "--silent", SDK));
+    Ended npm = run(BUILT, List.of("npm", "install", "--no-audit", "--no-fund", "--silent", SDK));
     assumeTrue(npm.status() == 0, "npm cannot install " + SDK + ": " + npm.output());
   }
 
@@ -75,10 +73,8 @@ class NodeSdkTest {
     try (var in = NodeSdkTest.class.getResourceAsStream("/server/sdk.mjs")) {
       Files.write(script, in.readAllBytes());
     }
-    try (AttuneServer server =
-        AttuneServer.start(new ServerConfig().port(0).dataDir(folder.resolve("data")))) {
-      Ended ended =
-          run(BUILT, List.of("node", script.toString(), server.address().toString()));
+    try (AttuneServer server = SdkServer.start(folder)) {
+      Ended ended = run(BUILT, List.of("node", script.toString(), server.address().toString()));
       assertEquals(0, ended.status(), ended.output());
       assertEquals(
           "all was as it should be",

@@ -7,6 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.openai.client.OpenAIClient;
+import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.core.http.Headers;
+import com.openai.models.webhooks.UnwrapWebhookEvent;
+import com.openai.models.webhooks.WebhookVerificationParams;
 import com.sun.net.httpserver.HttpServer;
 import dev.attune.core.InputException;
 import dev.attune.server.database.Journal;
@@ -124,6 +129,26 @@ class WebhooksTest {
     byte[] signed =
         mac.doFinal((last.id() + "." + last.timestamp() + "." + last.body()).getBytes());
     assertEquals("v1," + Base64.getEncoder().encodeToString(signed), last.signature());
+    OpenAIClient client = OpenAIOkHttpClient.builder().apiKey("none").build();
+    try {
+      UnwrapWebhookEvent event =
+          client
+              .webhooks()
+              .unwrap(
+                  WebhookVerificationParams.builder()
+                      .payload(last.body())
+                      .secret(SECRET)
+                      .headers(
+                          Headers.builder()
+                              .put("webhook-id", last.id())
+                              .put("webhook-timestamp", last.timestamp())
+                              .put("webhook-signature", last.signature())
+                              .build())
+                      .build());
+      assertEquals("ftjob-1", event.asFineTuningJobSucceeded().data().id());
+    } finally {
+      client.close();
+    }
   }
 
   @Test
@@ -151,12 +176,13 @@ class WebhooksTest {
   void aTenantReachesNothingOnThisMachine() throws Exception {
     try (Webhooks webhooks = new Webhooks(journal, Map.of(), List.of())) {
       webhooks.start();
-      webhooks.create("a", Endpoint.of(url("/hook").toString(), false), Webhooks.EVENTS);
+      webhooks.create("a", "", Endpoint.of(url("/hook").toString(), false), Webhooks.EVENTS);
       webhooks.create(
           "a",
+          "",
           Endpoint.of("http://localhost:" + url("/").getPort() + "/hook", false),
           Webhooks.EVENTS);
-      webhooks.create("b", Endpoint.of("http://127.0.0.1:1/", false), Webhooks.EVENTS);
+      webhooks.create("b", "", Endpoint.of("http://127.0.0.1:1/", false), Webhooks.EVENTS);
       tell(webhooks, "ftjob-1");
       assertTrue(webhooks.waiting() <= 2, "another tenant's webhook hears");
       await(webhooks, 0);

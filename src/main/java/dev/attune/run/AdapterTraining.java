@@ -1,0 +1,341 @@
+package dev.attune.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.core.Check;
+import dev.attune.core.InputException;
+import dev.attune.folder.AdapterWeights;
+import dev.attune.folder.BaseLoad;
+import dev.attune.folder.ContentDigest;
+import dev.attune.folder.FinishedModel;
+import dev.attune.folder.ModelFolder;
+import dev.attune.folder.ModelWeights;
+import dev.attune.generate.Completion;
+import dev.attune.generate.Finish;
+import dev.attune.generate.GenerationDefaults;
+import dev.attune.generate.GenerationLoop;
+import dev.attune.generate.LogitRules;
+import dev.attune.generate.Request;
+import dev.attune.generate.Sampling;
+import dev.attune.hub.Progress;
+import dev.attune.model.Model;
+import dev.attune.model.TransformerModel;
+import dev.attune.optim.AdamW;
+import dev.attune.store.LoraConfig;
+import dev.attune.tape.Tape;
+import dev.attune.task.CausalLm;
+import dev.attune.task.Task;
+import dev.attune.task.TokenLoss;
+import dev.attune.task.TokenObjective;
+import dev.attune.task.TokenRow;
+import dev.attune.text.TextTokenizer;
+import dev.attune.train.TokenTrainer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+
+/**
+ * A language model with an adapter in training, step by step: gradients, updates, samples, states
+ * and folders, each on request. One thread opens, uses and closes it.
+ */
+public final class AdapterTraining implements AutoCloseable {
+  /** Texts in work at a time while sampling. */
+  private static final int STREAMS = 16;
+
+  private static final String STEPS = "steps";
+  private static final String MICRO_STEPS = "micro_steps";
+  private static final String MADE_WITH = "made_with";
+
+  /**
+   * How tokens are sampled.
+   *
+   * @param maxTokens of each text at most
+   * @param ends tokens that end a text, as its last one; null: those that the model's folder names
+   */
+  public record Sample(Sampling sampling, int maxTokens, int[] ends) {}
+
+  private final RunConfig config;
+  private final ModelFolder base;
+  private final LoraConfig lora;
+  private final Session session;
+  private final TextTokenizer tokenizer;
+  private final Task task;
+  private final Model model;
+  private final int[] ends;
+  private TokenTrainer trainer;
+  private String digest; // of the base, once it is asked for
+
+  private AdapterTraining(
+      RunConfig config,
+      ModelFolder base,
+      LoraConfig lora,
+      Session session,
+      TextTokenizer tokenizer,
+      Task task,
+      Model model) {
+    this.config = config;
+    this.base = base;
+    this.lora = lora;
+    this.session = session;
+    this.tokenizer = tokenizer;
+    this.task = task;
+    this.model = model;
+    Set<Integer> all = new TreeSet<>(GenerationDefaults.of(base).ends());
+    tokenizer.vocabulary().eosId().ifPresent(all::add);
+    this.ends = all.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /**
+   * Opens the model that a config names, with new adapters as its options have them, or with those
+   * of the folder, which are trained further.
+   *
+   * @param config of {@link RunOption#TRAIN}
+   * @param fetching hears of what is fetched
+   */
+  public static AdapterTraining open(RunConfig config, Progress fetching) {
+    Compute compute = Compute.of(config);
+    compute.precision().checkIsFloat();
+    ModelFolder base =
+        ModelFolder.openToTrain(
+            config.required(RunOption.MODEL), config.text(RunOption.BASE_MODEL), fetching);
+    LoraConfig lora = base.isAdapter() ? base.adapter().lora() : Adapters.of(config);
+    if (lora == null) {
+      throw new InputException(
+          RunOption.LORA_R + " is 0; adapters are trained here, whose rank is at least 1");
+    }
+    RunConfig said = base.isAdapter() ? Adapters.continued(config, lora, base.path()) : config;
+    Task task = new CausalLm(false);
+    Session session = Session.open(compute);
+    TextTokenizer tokenizer = null;
+    Model model = null;
+    try {
+      tokenizer = base.openTokenizer();
+      model =
+          task.model(
+              session.backend(),
+              base.config(),
+              said.probability(RunOption.DROPOUT),
+              Adapters.builder(
+                  said, lora, base.isAdapter() ? base.path() : null, session.precision()));
+      load(said, base, lora, model);
+      AdapterTraining training =
+          new AdapterTraining(said, base, lora, session, tokenizer, task, model);
+      training.begin();
+      return training;
+    } catch (RuntimeException | Error e) {
+      if (model != null) {
+        model.close();
+      }
+      if (tokenizer != null) {
+        tokenizer.close();
+      }
+      session.close();
+      throw e;
+    }
+  }
+
+  private static void load(RunConfig config, ModelFolder base, LoraConfig lora, Model model) {
+    if (base.isAdapter()) {
+      AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
+    } else {
+      ModelWeights.load(
+          base.base(),
+          model,
+          new BaseLoad(config.integer(RunOption.SEED), true, lora, Set.of(), null));
+    }
+  }
+
+  private void begin() {
+    model.parameters().enableTraining();
+    model.parameters().prepare(session.precision());
+    long cache =
+        GenerationLoop.cacheBytes(
+            (TransformerModel) model, session.precision(), STREAMS, model.statedLength());
+    session.leave(Math.min(cache, session.backend().reservableBytes() / 2));
+    trainer = new TokenTrainer(model, tape());
+  }
+
+  private Tape tape() {
+    return session.tape(config.integer(RunOption.SEED));
+  }
+
+  /** The tokens of a text, with those that the tokenizer adds; any thread may ask. */
+  public int[] encode(String text) {
+    return tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids();
+  }
+
+  /** The text of tokens, special ones left out; any thread may ask. */
+  public String decode(int[] tokens) {
+    return tokenizer.decode(tokens, true);
+  }
+
+  /** See {@link TokenTrainer#forwardBackward}. */
+  public TokenObjective.Found forwardBackward(List<TokenRow> rows, TokenLoss loss) {
+    return trainer.forwardBackward(rows, loss);
+  }
+
+  /** See {@link TokenTrainer#forward}. */
+  public TokenObjective.Found forward(List<TokenRow> rows, TokenLoss loss) {
+    return trainer.forward(rows, loss);
+  }
+
+  /** See {@link TokenTrainer#step}. */
+  public TokenTrainer.Update step(AdamW.Config adamw, double learningRate, double maxGradNorm) {
+    return trainer.step(adamw, learningRate, maxGradNorm);
+  }
+
+  /**
+   * Continues a prompt several times by the weights as they are. A token that ends a text is its
+   * last one.
+   *
+   * @param count texts, whose random choices differ
+   */
+  public List<Completion> sample(int[] prompt, Sample how, int count) {
+    if (count < 1) {
+      throw new InputException(count + " samples are asked for; it must be at least 1");
+    }
+    for (int id : prompt) {
+      long V = model.vocabulary().rows();
+      Check.input(id >= 0 && id < V, "the prompt has the token %d; ids are 0 to %d", id, V - 1);
+    }
+    int[] stops = how.ends() == null ? ends : how.ends();
+    Completion[] done = new Completion[count];
+    int context = (int) Math.min((long) prompt.length + how.maxTokens(), model.statedLength());
+    try (GenerationLoop loop =
+        new GenerationLoop(
+            (TransformerModel) model, tape(), Math.min(count, STREAMS), Math.max(2, context))) {
+      for (int i = 0; i < count; i++) {
+        int at = i;
+        // Its ends are no ends to the loop, which would leave them out.
+        Request request =
+            new Request(
+                prompt,
+                how.sampling(),
+                LogitRules.NONE,
+                how.maxTokens(),
+                new int[0],
+                i,
+                0,
+                token -> Arrays.stream(stops).noneMatch(end -> end == token));
+        loop.submit(
+            request,
+            completion ->
+                done[at] =
+                    completion.finish() == Finish.STOP
+                        ? new Completion(completion.tokens(), Finish.END, completion.logprobs())
+                        : completion);
+      }
+      loop.run();
+    }
+    return List.of(done);
+  }
+
+  /**
+   * Saves weights, moments and counts: {@link #loadState} goes on from them to the same bytes.
+   *
+   * @throws IllegalStateException if gradients wait for an update, which no state holds
+   */
+  public void saveState(Path folder, Consumer<String> note) {
+    Check.state(
+        trainer.pending() == 0,
+        "the gradients of %d calls wait for an update, which a state does not hold: update first",
+        trainer.pending());
+    ObjectNode state = JsonNodeFactory.instance.objectNode();
+    state.put(STEPS, trainer.steps()).put(MICRO_STEPS, trainer.microSteps());
+    state.set(MADE_WITH, madeWith());
+    new CheckpointStore(folder, 2, note).save(trainer.steps(), state, trainer.buffers());
+  }
+
+  /**
+   * Goes on from what {@link #saveState} saved; gradients that wait for an update are dropped.
+   *
+   * @throws InputException if there is nothing, or it is of another model, adapter or arithmetic:
+   *     nothing has changed then
+   */
+  public void loadState(Path folder, Consumer<String> note) {
+    CheckpointStore.Found found =
+        new CheckpointStore(folder, 2, note)
+            .latest()
+            .orElseThrow(() -> new InputException("there is no sound state in " + folder));
+    JsonNode state = found.checkpoint().state();
+    ObjectNode here = madeWith();
+    here.properties()
+        .forEach(
+            fact -> {
+              String there = state.path(MADE_WITH).path(fact.getKey()).asText("not stated");
+              Check.input(
+                  there.equals(fact.getValue().asText()),
+                  "the state in %s cannot be gone on with: its %s was %s, here it is %s",
+                  folder,
+                  fact.getKey(),
+                  there,
+                  fact.getValue().asText());
+            });
+    found.checkpoint().load(trainer.buffers());
+    trainer.restore(state.path(STEPS).asLong(), state.path(MICRO_STEPS).asLong());
+  }
+
+  /** All that the next bytes depend on beside the state. */
+  private ObjectNode madeWith() {
+    if (digest == null) {
+      int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+      digest = ContentDigest.ofModel(base, task.type().settingsFiles(base), threads);
+    }
+    return JsonNodeFactory.instance
+        .objectNode()
+        .put("base model", digest)
+        .put("adapter", Adapters.described(lora))
+        .put("seed", config.integer(RunOption.SEED))
+        .put("dropout", String.valueOf(config.text(RunOption.DROPOUT)))
+        .put("precision", session.precisionName())
+        .put("backend", session.backend().arithmetic());
+  }
+
+  /**
+   * Writes the adapter as PEFT has it, with the tokenizer, in place of one that was in the folder.
+   *
+   * @throws InputException if the folder holds another model
+   */
+  public void saveAdapter(Path folder) {
+    ObjectNode attune = JsonNodeFactory.instance.objectNode();
+    task.describe(attune, attune);
+    String name = PreparedRun.baseName(config, base);
+    attune.put("task", task.name());
+    attune.put("base_model", name);
+    attune.put("max_length", model.statedLength());
+    attune.put(STEPS, trainer.steps());
+    FinishedModel finished =
+        FinishedModel.adapter(
+            model, lora, name, task.type().peftType(), tokenizer, base.generationConfig(), attune);
+    if (isSame(folder, base.path()) || isSame(folder, base.base())) {
+      throw new InputException(
+          folder + " holds the model that is trained; give another folder to the adapter");
+    }
+    boolean replaces = ModelFolder.isAdapter(folder);
+    try (OutputFolder output = OutputFolder.prepare(folder, null, replaces, false)) {
+      finished.install(output.folder());
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "the adapter could not be saved in " + folder + ": " + OutputFolder.describe(e), e);
+    }
+  }
+
+  private static boolean isSame(Path one, Path other) {
+    return one.toAbsolutePath().normalize().equals(other.toAbsolutePath().normalize());
+  }
+
+  @Override
+  public void close() {
+    trainer.close();
+    model.close();
+    tokenizer.close();
+    session.close();
+  }
+}

@@ -1,0 +1,110 @@
+package dev.attune.run;
+
+import dev.attune.data.DataReport;
+import java.io.UncheckedIOException;
+import java.util.Map;
+import java.util.Optional;
+
+/** Passes on all that a run says, for those that change some of it. */
+class ForwardingRunListener implements RunListener {
+  private final RunListener next;
+
+  ForwardingRunListener(RunListener next) {
+    this.next = next;
+  }
+
+  @Override
+  public String worded(String message) {
+    return next.worded(message);
+  }
+
+  @Override
+  public void onNote(String note) {
+    next.onNote(note);
+  }
+
+  @Override
+  public void onTrouble(String note) {
+    next.onTrouble(note);
+  }
+
+  @Override
+  public void onTokenised(int doneRows, int totalRows) {
+    next.onTokenised(doneRows, totalRows);
+  }
+
+  @Override
+  public void onTransfer(long doneBytes, long totalBytes, double bytesPerSecond) {
+    next.onTransfer(doneBytes, totalBytes, bytesPerSecond);
+  }
+
+  @Override
+  public void onDataReport(DataReport report) {
+    next.onDataReport(report);
+  }
+
+  @Override
+  public void onModel(String model, long parameters, String backend, String precision) {
+    next.onModel(model, parameters, backend, precision);
+  }
+
+  @Override
+  public void onStep(Step step) {
+    next.onStep(step);
+  }
+
+  @Override
+  public void onSkipped(Step step, long skipped) {
+    next.onSkipped(step, skipped);
+  }
+
+  @Override
+  public void onLossSpike(Step step, double usual) {
+    next.onLossSpike(step, usual);
+  }
+
+  @Override
+  public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
+    next.onEvaluation(step, epoch, metrics, best);
+  }
+
+  @Override
+  public void onCheckpoint(long step) {
+    next.onCheckpoint(step);
+  }
+
+  @Override
+  public void onCheckpointFailed(long step, UncheckedIOException failure) {
+    next.onCheckpointFailed(step, failure);
+  }
+
+  @Override
+  public void onTrained() {
+    next.onTrained();
+  }
+
+  @Override
+  public void onReserved(Runnable release) {
+    next.onReserved(release);
+  }
+
+  @Override
+  public void onPreparing(String left) {
+    next.onPreparing(left);
+  }
+
+  @Override
+  public void onPrepared() {
+    next.onPrepared();
+  }
+
+  @Override
+  public boolean isAttended() {
+    return next.isAttended();
+  }
+
+  @Override
+  public Optional<String> answer(long atMostMillis) throws InterruptedException {
+    return next.answer(atMostMillis);
+  }
+}
