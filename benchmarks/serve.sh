@@ -23,7 +23,7 @@ busy=$(busy_share)
 warn_if_busy "$busy"
 rows=
 for kind in ${kinds//,/ }; do
-  rows+=$(java -Xmx2g -Dorg.bytedeco.javacpp.maxBytes=0 -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 \
+  rows+=$(java -Xmx2g -Djdk.httpclient.keepalive.timeout=5 -Dorg.bytedeco.javacpp.maxBytes=0 -Dorg.bytedeco.javacpp.maxPhysicalBytes=0 \
     -Djava.util.logging.config.file=benchmarks/quiet.properties \
     -cp "target/classes:$(cat target/classpath.txt)" benchmarks/src/dev/attune/bench/ServeLoad.java \
     "$kind" "$work" "$model" "$clients" "$seconds" "$rounds" | grep "^$kind,")$'\n'

@@ -485,6 +485,9 @@ public enum RunOption {
       "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
           + " ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
+  MODEL_MEMORY("BYTES", null, "of models that are open to answer; half of the machine's unless given"),
+  ADAPTER_MEMORY("BYTES", null, "of adapters beside their bases; a sixteenth of the machine's"),
+  CACHE_MEMORY("BYTES", null, "of keys and values of a language model; a sixteenth likewise"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
   SCOPE("LIST", "inference,training", "what a key allows: inference, training, admin"),
   TENANT("NAME", "local", "whose files, jobs and models a key opens"),
@@ -626,6 +629,12 @@ public enum RunOption {
           TRAINING_MEMORY,
           WEBHOOK,
           STOP_TIMEOUT,
+          PRECISION,
+          THREADS,
+          STREAMS,
+          MODEL_MEMORY,
+          ADAPTER_MEMORY,
+          CACHE_MEMORY,
           CHECK);
 
   /** Options of {@code attune keys}. */
