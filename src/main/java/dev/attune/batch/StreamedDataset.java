@@ -86,8 +86,8 @@ public final class StreamedDataset implements TrainingData {
   }
 
   @Override
-  public Queue<String> findings() {
-    return findings;
+  public String finding() {
+    return findings.poll();
   }
 
   @Override
@@ -125,8 +125,9 @@ public final class StreamedDataset implements TrainingData {
     private StreamedLines lines; // null: no pass is begun
     private boolean linesEnded;
     private int drawn; // lines of the pass
-    private long leftOut; // rows of the pass
-    private long cut; // tokens of the pass
+    private boolean isResumed; // whether the pass had begun in a run before
+    private long leftOut; // rows of the pass, in this run
+    private long cut; // tokens of the pass, in this run
     private Cursor at;
 
     Source(
@@ -195,6 +196,7 @@ public final class StreamedDataset implements TrainingData {
       lines = StreamedLines.from(rows, order, bufferRows, at);
       linesEnded = false;
       drawn = at.next();
+      isResumed = at.stream() != null;
       leftOut = 0;
       cut = 0;
       int skipped = at.stream() == null ? 0 : at.stream().sequence();
@@ -227,7 +229,8 @@ public final class StreamedDataset implements TrainingData {
                       + Term.SKIP_BAD_ROWS
                       + " asks"
                   : "")
-              + (cut > 0 ? "; " + Count.many(cut, "token") + " cut off" : ""));
+              + (cut > 0 ? "; " + Count.many(cut, "token") + " cut off" : "")
+              + (isResumed && leftOut + cut > 0 ? ", since the run was resumed" : ""));
       lines.close();
       lines = null;
       held.clear();

@@ -1,8 +1,5 @@
 package dev.attune.batch;
 
-import java.util.ArrayDeque;
-import java.util.Queue;
-
 /** What a run learns from, as batches. */
 public interface TrainingData {
   /** How targets lie in a batch. */
@@ -30,8 +27,8 @@ public interface TrainingData {
    */
   BatchStream batches(Order order, int batchSize, int epochs, Cursor from, int positionOffset);
 
-  /** What was found while data were read, for people: taken by who tells them; may be empty. */
-  default Queue<String> findings() {
-    return new ArrayDeque<>();
+  /** The next thing that was found while data were read, for people; null: there is none. */
+  default String finding() {
+    return null;
   }
 }

@@ -31,7 +31,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.function.BooleanSupplier;
 
 /** The training loop. */
@@ -397,8 +396,7 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private void tell(TrainListener listener) {
-    Queue<String> findings = data.findings();
-    for (String finding = findings.poll(); finding != null; finding = findings.poll()) {
+    for (String finding = data.finding(); finding != null; finding = data.finding()) {
       listener.onData(finding);
     }
   }
