@@ -100,7 +100,7 @@ class SharedPassTest {
     ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, DType.F32);
     if (host != null) {
-      builder.share(host);
+      builder.borrow(host, true);
       builder.adapt(
           new LoraConfig(rank, 8, 0.1f, List.of(LoraConfig.ALL_LINEAR), false, false));
     }
