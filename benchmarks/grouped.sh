@@ -71,47 +71,50 @@ overwrite: true
 YAML
 done
 
-now() { date +%s.%N; }
-since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f\n", b - a }'; }
+# timed COMMAND: what it prints, behind its seconds and its processor seconds, those of all its processes.
+timed() {
+  local TIMEFORMAT='%R %U %S' out
+  { time out=$("$@" 2>&3); } 3>&2 2>"$work/time" || return 1
+  awk -v out="$out" '{ printf "%.2f %.2f %s\n", $1, $2 + $3, out }' "$work/time"
+}
 
-# Seconds of all runs, then the rate of their steps alone: real tokens a second.
+# The rate of the steps alone: real tokens a second.
 run_alone() {
-  local begin rates=""
-  begin=$(now)
+  local rates=""
   for ((job = 0; job < jobs; job++)); do
     rates+=$(attune train --config "$work/$job.yaml" --json --quiet 2>"$work/log" | tail -1 | json_number tokens_per_second)$'\n' ||
       { cat "$work/log" >&2; return 1; }
   done
-  echo "$(since "$begin") $(percentile 0.5 <<<"${rates%$'\n'}")"
+  percentile 0.5 <<<"${rates%$'\n'}"
 }
 run_together() {
-  local begin options=() json
+  local options=() json
   for ((job = 0; job < jobs; job++)); do options+=(--config "$work/$job.yaml"); done
-  begin=$(now)
   json=$(attune train "${options[@]}" --json --quiet 2>"$work/log" | tail -1) || { cat "$work/log" >&2; return 1; }
-  echo "$(since "$begin") $(grep -o '"tokens_per_second": *[0-9.eE+-]*' <<<"$json" | awk -F: '{ s += $2 } END { print s }')"
+  grep -o '"tokens_per_second": *[0-9.eE+-]*' <<<"$json" | awk -F: '{ s += $2 } END { print s }'
 }
 digest() { (cd "$work/out" && sha256sum */adapter_model.safetensors */metrics.jsonl | sha256sum); }
 
-header=jobs,batch_size,steps,rank,precision,threads,rounds,alone_seconds,together_seconds,ratio_p20,ratio_p50,ratio_p80
-header+=,alone_tokens_per_second,together_tokens_per_second,busy,commit,cpu,date
+header=jobs,batch_size,steps,rank,precision,threads,rounds,alone_seconds,together_seconds,alone_cpu_seconds
+header+=,together_cpu_seconds,ratio_p20,ratio_p50,ratio_p80,cpu_ratio_p50,alone_tokens_per_second,together_tokens_per_second,busy,commit,cpu,date
 : >"$work/alone"; : >"$work/together"; : >"$work/ratio"; : >"$work/busy"
 for ((round = 1; round <= rounds; round++)); do
   busy=$(busy_share)
   warn_if_busy "$busy"
   echo "$busy" >>"$work/busy"
-  alone=$(run_alone)
+  alone=$(timed run_alone)
   expected=$(digest)
-  together=$(run_together)
+  together=$(timed run_together)
   [[ $(digest) == "$expected" ]] || fail "the runs that were together are others than those alone"
   echo "$alone" >>"$work/alone"; echo "$together" >>"$work/together"
-  awk -v a="${alone%% *}" -v b="${together%% *}" 'BEGIN { print a / b }' >>"$work/ratio"
-  echo "round $round: one after the other $alone, together $together (seconds, tokens/s of the steps)" >&2
+  paste -d' ' <(echo "$alone") <(echo "$together") | awk '{ print $1 / $4, $2 / $5 }' >>"$work/ratio"
+  echo "round $round: one after the other $alone, together $together (seconds, processor seconds, tokens/s of the steps)" >&2
 done
 column() { awk -v c="$2" '{ print $c }' "$work/$1" | percentile 0.5; }
 row="$jobs,$batch_size,$steps,$rank,$precision,$threads,$rounds,$(column alone 1),$(column together 1)"
-for share in 0.2 0.5 0.8; do row+=",$(percentile "$share" <"$work/ratio")"; done
-row+=",$(column alone 2),$(column together 2),$(percentile 1 <"$work/busy"),$(commit_name),$(cpu_name),$(date +%F)"
+row+=",$(column alone 2),$(column together 2)"
+for share in 0.2 0.5 0.8; do row+=",$(awk '{ print $1 }' "$work/ratio" | percentile "$share")"; done
+row+=",$(column ratio 2),$(column alone 3),$(column together 3),$(percentile 1 <"$work/busy"),$(commit_name),$(cpu_name),$(date +%F)"
 echo "$row"
 if [[ $output != - ]]; then
   [[ -s $output ]] || { mkdir -p "$(dirname "$output")"; echo "$header" >"$output"; }

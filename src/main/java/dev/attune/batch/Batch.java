@@ -231,7 +231,8 @@ public final class Batch {
         references[b] = data.references()[example];
       }
       if (data.masking() != null) {
-        data.masking().apply(epoch, begin, length, inputIds, labels, row, randomWords);
+        data.masking()
+            .apply(epoch, begin, data.key(example), length, inputIds, labels, row, randomWords);
       }
       place(row, length, positionOffset);
       cuSeqlens[b] = row;

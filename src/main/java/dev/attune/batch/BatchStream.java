@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 
 /**
  * The batches of a run. Those of training are packed ahead on one daemon thread into three batches
@@ -21,6 +22,8 @@ import java.util.concurrent.TimeUnit;
 public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   private static final int RING = 3;
 
+  private static final int AWAITED_MILLIS = 100;
+
   /** Handed over after the last batch, or after a failure. */
   private static final Batch END = new Batch();
 
@@ -28,12 +31,21 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
   interface Source {
     /** Fills the batch, or returns false after the last one. */
     boolean fill(Batch batch);
+
+    /** Whether it may wait for its rows, for as long as it likes. */
+    default boolean mayWait() {
+      return false;
+    }
+
+    /** No batch is asked for any more. */
+    default void close() {}
   }
 
   private final ArrayBlockingQueue<Batch> free = new ArrayBlockingQueue<>(RING);
   private final ArrayBlockingQueue<Batch> ready = new ArrayBlockingQueue<>(RING + 1);
   private final Source direct; // null where a thread packs
   private final Thread packer; // null where none does
+  private final long joinedMillis; // for its end; 0: nobody waits for that
   private Throwable failure; // written before END is queued, read after it is taken
   private Batch lent;
   private Batch ahead;
@@ -45,6 +57,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       free.add(new Batch(sequenceCapacity, rowCapacity));
     }
     this.direct = direct;
+    this.joinedMillis = packed != null && packed.mayWait() ? 0 : TimeUnit.SECONDS.toMillis(10);
     if (direct != null) {
       packer = null;
     } else {
@@ -129,6 +142,31 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     return ahead != END;
   }
 
+  /**
+   * Waits until {@link #hasNext} can be answered at once.
+   *
+   * @param stopRequested asked a few times a second
+   * @return false if it was asked to stop before that
+   */
+  public boolean await(BooleanSupplier stopRequested) {
+    Check.state(!closed, "batch stream used after close");
+    boolean interrupted = false;
+    while (ahead == null && direct == null) {
+      try {
+        ahead = ready.poll(AWAITED_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+      if (ahead == null && stopRequested.getAsBoolean()) {
+        break;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    return ahead != null || direct != null;
+  }
+
   private Batch packed(Source source) {
     Batch batch = free.remove();
     return source.fill(batch) ? batch : END;
@@ -180,8 +218,11 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       return;
     }
     packer.interrupt();
+    if (joinedMillis == 0) {
+      return; // it may wait for ever, and ends with the process
+    }
     try {
-      packer.join(TimeUnit.SECONDS.toMillis(10));
+      packer.join(joinedMillis);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -204,6 +245,8 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       return; // closed
     } catch (Throwable e) {
       failure = e;
+    } finally {
+      source.close();
     }
     ready.add(END); // room for one more than the ring: never blocks
   }

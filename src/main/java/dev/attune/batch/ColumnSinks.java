@@ -5,6 +5,7 @@ import dev.attune.data.TokenLengths;
 import dev.attune.data.mapped.IntSink;
 import dev.attune.data.mapped.Ints;
 import dev.attune.data.mapped.Storage;
+import dev.attune.data.mapped.Store;
 
 /** The columns of an encoded dataset in the making, in memory or in files. */
 final class ColumnSinks {
@@ -179,6 +180,20 @@ final class ColumnSinks {
 
   Ints sources() {
     return sources.done();
+  }
+
+  /**
+   * What became of the rows whose columns lie in a store.
+   *
+   * @param sequences tokens of each
+   */
+  static TokenLengths rowLengths(Store store, Ints sequences) {
+    return new TokenLengths(
+        store.ints(ROW_LENGTHS),
+        store.ints(ROW_DROPPED),
+        store.ints(ROW_SUPERVISED),
+        sequences,
+        new TokenLengths.Texts(store.ints(ROW_MARKS)));
   }
 
   /**

@@ -3,13 +3,14 @@ package dev.attune.batch;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Cache;
 import dev.attune.core.CodeIdentity;
-import dev.attune.core.InputException;
 import dev.attune.data.ContentKey;
 import dev.attune.data.Dataset;
 import dev.attune.data.mapped.Store;
 import dev.attune.data.mapped.StoreException;
 import dev.attune.data.mapped.StoreWriter;
 import dev.attune.data.mapped.Stores;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.List;
 
 /**
@@ -44,8 +45,9 @@ public final class EncodedCache {
           ? EncodedDataset.stored(store, encoder.rows().layout())
           : encode(encoder, dataset, key, progress);
     } catch (StoreException e) {
-      throw new InputException(
-          e.getMessage() + ". Large data are kept there while they are used; " + Cache.ADVICE, e);
+      throw new UncheckedIOException(
+          e.getMessage() + ". Large data are kept there while they are used; " + Cache.ADVICE,
+          new IOException(e));
     }
   }
 

@@ -8,10 +8,7 @@ import dev.attune.data.TokenLengths;
 import dev.attune.data.mapped.Ints;
 import dev.attune.data.mapped.Storage;
 import dev.attune.data.mapped.Store;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Arrays;
-import java.util.zip.CRC32C;
 
 /**
  * A tokenised dataset in flat columns, in memory or in files: the tokens of all examples one after
@@ -37,12 +34,14 @@ public final class EncodedDataset {
   private final Ints dropped; // (size)
   private final Ints sources; // (size) or null where every row is one sequence
   private final TokenLengths rowLengths; // null likewise
+  private final boolean rowsGiven; // whether those two are in no column
   private final Masking masking; // null: sequences and labels are as they are
   private final Object notes;
   private final double[] references; // (size) or null
   private final int maxLength;
   private final int maxId;
   private final String fingerprint; // null until it is asked for
+  private final int[] rowNumbers; // in the stream that the rows are some of; null: they are all
 
   private EncodedDataset(Builder from) {
     this.layout = from.layout;
@@ -59,15 +58,17 @@ public final class EncodedDataset {
     this.dropped = made.dropped();
     this.sources = made.hasRows() ? made.sources() : from.givenSources;
     this.rowLengths = made.hasRows() ? made.rowLengths(lengthsOf(offsets)) : from.givenLengths;
+    this.rowsGiven = from.givenLengths != null;
     this.masking = from.masking;
     this.notes = null;
     this.references = null;
+    this.rowNumbers = null;
     this.maxLength = made.longest();
     this.maxId = Math.max(made.highestId(), masking == null ? 0 : masking.maxId());
     this.fingerprint = null;
   }
 
-  private EncodedDataset(EncodedDataset from, Object notes, double[] references) {
+  private EncodedDataset(EncodedDataset from, Object notes, double[] references, int[] rowNumbers) {
     this.layout = from.layout;
     this.size = from.size;
     this.columns = from.columns;
@@ -80,12 +81,14 @@ public final class EncodedDataset {
     this.dropped = from.dropped;
     this.sources = from.sources;
     this.rowLengths = from.rowLengths;
+    this.rowsGiven = from.rowsGiven;
     this.masking = from.masking;
     this.maxLength = from.maxLength;
     this.maxId = from.maxId;
     this.fingerprint = from.fingerprint;
     this.notes = notes;
     this.references = references;
+    this.rowNumbers = rowNumbers;
   }
 
   private EncodedDataset(Store store, TargetLayout layout) {
@@ -105,18 +108,12 @@ public final class EncodedDataset {
     this.dropped = store.ints(ColumnSinks.DROPPED);
     boolean hasRows = store.hasInts(ColumnSinks.ROW_LENGTHS);
     this.sources = hasRows ? store.ints(ColumnSinks.SOURCES) : null;
-    this.rowLengths =
-        hasRows
-            ? new TokenLengths(
-                store.ints(ColumnSinks.ROW_LENGTHS),
-                store.ints(ColumnSinks.ROW_DROPPED),
-                store.ints(ColumnSinks.ROW_SUPERVISED),
-                lengthsOf(offsets),
-                new TokenLengths.Texts(store.ints(ColumnSinks.ROW_MARKS)))
-            : null;
+    this.rowLengths = hasRows ? ColumnSinks.rowLengths(store, lengthsOf(offsets)) : null;
+    this.rowsGiven = false;
     this.masking = null;
     this.notes = null;
     this.references = null;
+    this.rowNumbers = null;
     this.maxLength = facts.path("max-length").asInt();
     this.maxId = facts.path("max-id").asInt();
     this.fingerprint = facts.path("fingerprint").asText();
@@ -137,7 +134,12 @@ public final class EncodedDataset {
    * @return null where columns do not say all: masks, notes, rows of several sequences
    */
   ObjectNode facts() {
-    if (masking != null || notes != null || references != null || columns > 1 || apart) {
+    if (masking != null
+        || notes != null
+        || references != null
+        || columns > 1
+        || apart
+        || rowsGiven) {
       return null;
     }
     return JsonNodeFactory.instance
@@ -278,7 +280,7 @@ public final class EncodedDataset {
 
   /** The dataset, with something that its task keeps beside it. */
   public EncodedDataset withNotes(Object kept) {
-    return new EncodedDataset(this, kept, references);
+    return new EncodedDataset(this, kept, references, rowNumbers);
   }
 
   /**
@@ -290,12 +292,30 @@ public final class EncodedDataset {
   public EncodedDataset withReferences(double[] ofSequences) {
     Check.argument(
         ofSequences.length == size, "%d references of %d sequences", ofSequences.length, size);
-    return new EncodedDataset(this, notes, ofSequences);
+    return new EncodedDataset(this, notes, ofSequences, rowNumbers);
   }
 
   /** What sequences are compared with (size); null: nothing. */
   double[] references() {
     return references;
+  }
+
+  /** The dataset, as the rows of a stream that have these numbers in a pass over it. */
+  EncodedDataset numbered(int[] rows) {
+    return new EncodedDataset(this, notes, references, rows);
+  }
+
+  /** What tells the first token of a sequence from others of a pass over the data. */
+  long key(int sequence) {
+    int begin = offsets.get(sequence);
+    if (rowNumbers == null) {
+      return begin;
+    }
+    int first = sequence;
+    while (first > 0 && source(first - 1) == source(sequence)) {
+      first--;
+    }
+    return ((long) rowNumbers[source(sequence)] << Integer.SIZE) + begin - offsets.get(first);
   }
 
   /**
@@ -322,28 +342,7 @@ public final class EncodedDataset {
     if (fingerprint != null) {
       return fingerprint;
     }
-    CRC32C crc = new CRC32C();
-    if (columns > 1) {
-      crc.update(columns);
-    }
-    int[] chunk = new int[1 << 14];
-    for (Ints column : Arrays.asList(offsets, ids, typeIds, labels, targets)) {
-      if (column != null) {
-        update(crc, chunk, column);
-      }
-    }
-    return String.format("%08x", crc.getValue());
-  }
-
-  private static void update(CRC32C crc, int[] chunk, Ints values) {
-    ByteBuffer bytes =
-        ByteBuffer.allocate(chunk.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    for (long from = 0; from < values.size(); from += chunk.length) {
-      int count = (int) Math.min(chunk.length, values.size() - from);
-      values.copy((int) from, chunk, 0, count);
-      bytes.clear().asIntBuffer().put(chunk, 0, count);
-      crc.update(bytes.limit(count * Integer.BYTES));
-    }
+    return Fingerprint.of(columns, Arrays.asList(offsets, ids, typeIds, labels, targets));
   }
 
   /** Grows the columns. */

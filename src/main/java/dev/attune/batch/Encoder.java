@@ -75,7 +75,7 @@ public final class Encoder {
       this.encoder = encoder;
       this.packing = encoder.packing(dataset, storage);
       this.ring = new Object[2 * threads + 2][];
-      helpers = new Thread[Math.max(0, Math.min(threads - 1, (dataset.size() - 1) / CHUNK))];
+      helpers = new Thread[Math.max(0, chunks(threads) - 1)];
     }
 
     EncodedDataset run(Progress progress) {
@@ -193,6 +193,15 @@ public final class Encoder {
         notifyAll();
       }
       return true;
+    }
+
+    /** Chunks that there are, of which more than {@code most} are not counted. */
+    private int chunks(int most) {
+      int count = 0;
+      for (int row = 0; row < dataset.size() && count < most; row = chunkEnd(row)) {
+        count++;
+      }
+      return count;
     }
 
     private int chunkEnd(int begin) {

@@ -74,12 +74,14 @@ public final class Masking {
    * Masks one sequence.
    *
    * @param first its first token in the dataset
+   * @param key number of that token among all that are masked in an epoch
    * @param ids of a batch, where the sequence lies from {@code row} on (row + count)
    * @param labels likewise the tokens that may be chosen, or {@link EncodedDataset#IGNORED}, which
    *     those become that are not
    * @param block room for four words
    */
-  void apply(int epoch, int first, int count, int[] ids, int[] labels, int row, int[] block) {
+  void apply(
+      int epoch, int first, long key, int count, int[] ids, int[] labels, int row, int[] block) {
     long stream = random.of(epoch);
     boolean chosen = false;
     int least = -1; // of the tokens that begin a word, the one with the smallest draw
@@ -89,7 +91,7 @@ public final class Masking {
       if (labels[at] == EncodedDataset.IGNORED) {
         continue;
       }
-      Philox.block(seed, stream, (long) first + t, block);
+      Philox.block(seed, stream, key + t, block);
       if (inner == null || !inner.get(first + t)) {
         double u = uniform(block[0]);
         chosen = u < shares.probability();
@@ -109,7 +111,7 @@ public final class Masking {
     }
     int t = least;
     do {
-      Philox.block(seed, stream, (long) first + t, block);
+      Philox.block(seed, stream, key + t, block);
       labels[row + t] = ids[row + t]; // as they were: a token is its own label
       ids[row + t] = replaced(ids[row + t], block);
       t++;

@@ -34,17 +34,24 @@ public record Order(long seed, boolean shuffle) {
     }
     if (shuffle) {
       int[] words = new int[4];
-      long stream = RandomStream.ORDER.of(epoch);
       for (int i = size - 1; i > 0; i--) {
-        Philox.block(seed, stream, i, words);
-        long u = (words[1] & 0xFFFFFFFFL) << 32 | (words[0] & 0xFFFFFFFFL);
-        long high = Math.multiplyHigh(u, i + 1L) + (u < 0 ? i + 1L : 0);
-        int j = (int) high;
+        int j = draw(epoch, i, i + 1, words);
         int kept = out[i];
         out[i] = out[j];
         out[j] = kept;
       }
     }
     return out;
+  }
+
+  /**
+   * Draw number {@code i} of an epoch: one of {@code 0 .. bound-1}.
+   *
+   * @param words room for four
+   */
+  int draw(int epoch, long i, int bound, int[] words) {
+    Philox.block(seed, RandomStream.ORDER.of(epoch), i, words);
+    long u = (words[1] & 0xFFFFFFFFL) << 32 | (words[0] & 0xFFFFFFFFL);
+    return (int) (Math.multiplyHigh(u, bound) + (u < 0 ? bound : 0));
   }
 }

@@ -25,6 +25,10 @@
  *       dev.attune.batch.Masking}), by a pure function of (seed, epoch, token); the dataset holds
  *       them as they are. Unlike Transformers, evaluations mask the same tokens each time, so that
  *       two of them can be compared.
+ *   <li>A stream ({@link dev.attune.batch.StreamedDataset}) is tokenised on the thread that packs.
+ *       Its order is a pure function of (seed, epoch, lines), so a cursor is a count of lines, and
+ *       a run that goes on reads the lines before it again, without tokenising them; their digest
+ *       says whether they are the same.
  *   <li>Each batch lists its distinct token ids, so that the embedding table's gradient and update
  *       can touch those rows alone.
  * </ul>

@@ -337,7 +337,14 @@ final class RunsCommand implements Command {
       RunStore store, List<StoredRun> runs, RunConfig config, Console console, ObjectNode result) {
     boolean dryRun = config.flag(RunOption.DRY_RUN);
     ArrayNode json = result.putArray("deleted");
+    List<String> refused = new ArrayList<>();
     for (StoredRun run : runs) {
+      try {
+        RunStore.checkDeletable(run);
+      } catch (InputException e) {
+        refused.add(e.getMessage()); // the others need not stay for that
+        continue;
+      }
       if (!dryRun) {
         store.delete(run);
       }
@@ -350,6 +357,12 @@ final class RunsCommand implements Command {
           TerminalText.oneLine(run.folder().toString()));
     }
     result.put("dry_run", dryRun);
+    if (!refused.isEmpty()) {
+      throw new InputException(
+          Count.many(refused.size(), "run is", "runs are")
+              + " not deleted: "
+              + String.join("; ", refused));
+    }
   }
 
   private static void send(

@@ -9,6 +9,7 @@ import dev.attune.run.Fetched;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.server.AttuneServer;
+import dev.attune.server.InferenceOptions;
 import dev.attune.server.ServerConfig;
 import dev.attune.server.data.DataCheck;
 import java.io.IOException;
@@ -26,6 +27,7 @@ final class ServeCommand implements Command {
   private static final String WEBHOOK_SECRET = "ATTUNE_WEBHOOK_SECRET";
   private static final int USUAL_PORT = 8080;
   private static final int LOOK_MILLIS = 50;
+  private static final int USUAL_STREAMS = 64;
 
   @Override
   public String name() {
@@ -64,6 +66,9 @@ final class ServeCommand implements Command {
       case BASE_MODEL ->
           "NAME=DIR, a model that jobs may tune and requests use, or a name that attune train knows;"
               + " several: give it again";
+      case PRECISION -> "of models that answer: auto (what is faster here), bf16 or fp32";
+      case THREADS -> "of a model that answers; 0: all cores (default 0)";
+      case STREAMS -> "texts that a language model writes at a time (default " + USUAL_STREAMS + ")";
       default -> Command.super.describe(option);
     };
   }
@@ -113,6 +118,25 @@ final class ServeCommand implements Command {
     return ExitStatus.DONE;
   }
 
+  private static void inference(RunConfig config, InferenceOptions options) {
+    options
+        .precision(config.text(RunOption.PRECISION))
+        .threads(config.smallInteger(RunOption.THREADS))
+        .concurrency(
+            config.isGiven(RunOption.STREAMS)
+                ? (int) whole(config, RunOption.STREAMS, 1, Integer.MAX_VALUE)
+                : USUAL_STREAMS);
+    if (config.isGiven(RunOption.MODEL_MEMORY)) {
+      options.modelMemory(whole(config, RunOption.MODEL_MEMORY, 1, Long.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.ADAPTER_MEMORY)) {
+      options.adapterMemory(whole(config, RunOption.ADAPTER_MEMORY, 1, Long.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.CACHE_MEMORY)) {
+      options.cacheMemory(whole(config, RunOption.CACHE_MEMORY, 1, Long.MAX_VALUE));
+    }
+  }
+
   private static ServerConfig configured(RunConfig config) {
     ServerConfig server =
         new ServerConfig()
@@ -145,6 +169,7 @@ final class ServeCommand implements Command {
     if (config.isGiven(RunOption.WEBHOOK)) {
       server.webhook(webhook(config.text(RunOption.WEBHOOK)), System.getenv(WEBHOOK_SECRET));
     }
+    server.inference(options -> inference(config, options));
     Set<String> names = new HashSet<>();
     for (String base : config.texts(RunOption.BASE_MODEL)) {
       int equals = base.indexOf('=');

@@ -69,6 +69,11 @@ final class BadRows {
     }
   }
 
+  /** How many were left out so far. */
+  int count() {
+    return count;
+  }
+
   /**
    * A dataset with what was left out of it.
    *

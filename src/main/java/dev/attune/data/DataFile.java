@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.zip.GZIPInputStream;
 
@@ -43,9 +44,10 @@ final class DataFile implements AutoCloseable {
   }
 
   private final Path shown;
-  private final Path stored;
+  private final Path stored; // null: it is read as it comes
   private final Compression compression;
   private final byte[] head;
+  private InputStream coming; // null: it is stored, or was opened
 
   private DataFile(Path shown, Path stored) {
     this.shown = shown;
@@ -63,13 +65,70 @@ final class DataFile implements AutoCloseable {
     }
   }
 
+  private DataFile(Path shown, InputStream once) {
+    this.shown = shown;
+    this.stored = null;
+    try {
+      InputStream in = new BufferedInputStream(once, 1 << 16);
+      compression = Compression.of(peek(in, 4));
+      coming = new BufferedInputStream(decompressed(in), 1 << 16);
+      head = peek(coming, 1);
+    } catch (IOException | RuntimeException e) {
+      throw unreadable(e);
+    }
+  }
+
+  /** What comes first, without waiting for more than {@code least} bytes of it. */
+  private static byte[] peek(InputStream in, int least) throws IOException {
+    byte[] bytes = new byte[HEAD];
+    in.mark(HEAD);
+    int count = in.readNBytes(bytes, 0, least);
+    count +=
+        count < least ? 0 : in.readNBytes(bytes, count, Math.min(in.available(), HEAD - count));
+    in.reset();
+    return Arrays.copyOf(bytes, count);
+  }
+
+  /**
+   * A file, or what can be read but once: that is then read as it comes, and not kept.
+   *
+   * @throws InputException if it is absent, a folder, or of a kind that holds no rows
+   */
+  static DataFile asItComes(Path file) {
+    if (!isOnce(file)) {
+      return of(file);
+    }
+    try {
+      return checked(
+          file.equals(STANDARD_INPUT)
+              ? new DataFile(Path.of("standard input"), System.in)
+              : new DataFile(file, Files.newInputStream(file)));
+    } catch (IOException e) {
+      throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** Whether it can be read but once: standard input, or a pipe. */
+  static boolean isOnce(Path file) {
+    return file.equals(STANDARD_INPUT)
+        || Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file);
+  }
+
+  /** Whether this can be read but once. */
+  boolean isOnce() {
+    return stored == null;
+  }
+
   /**
    * Looks at a file.
    *
    * @throws InputException if it is absent, a folder, or of a kind that holds no rows
    */
   static DataFile of(Path file) {
-    DataFile data = file.equals(STANDARD_INPUT) ? standardInput() : stored(file);
+    return checked(file.equals(STANDARD_INPUT) ? standardInput() : stored(file));
+  }
+
+  private static DataFile checked(DataFile data) {
     String foreign = ForeignContent.describe(data.head, data.shown);
     if (foreign != null) {
       data.close();
@@ -152,17 +211,30 @@ final class DataFile implements AutoCloseable {
 
   /** Opens it from the start; the stream is buffered. */
   InputStream open() throws IOException {
+    if (isOnce()) {
+      InputStream in = coming;
+      coming = null;
+      if (in == null) {
+        throw new IOException("it can be read but once");
+      }
+      return in;
+    }
     InputStream in = new BufferedInputStream(Files.newInputStream(stored), 1 << 16);
     try {
-      return switch (compression) {
-        case NONE -> in;
-        case GZIP -> new BufferedInputStream(new GZIPInputStream(in, 1 << 16), 1 << 16);
-        case ZSTD -> new BufferedInputStream(new ZstdInputStream(in), 1 << 16);
-      };
+      InputStream out = decompressed(in);
+      return out == in ? in : new BufferedInputStream(out, 1 << 16);
     } catch (IOException | RuntimeException e) {
       in.close();
       throw e;
     }
+  }
+
+  private InputStream decompressed(InputStream in) throws IOException {
+    return switch (compression) {
+      case NONE -> in;
+      case GZIP -> new GZIPInputStream(in, 1 << 16);
+      case ZSTD -> new ZstdInputStream(in);
+    };
   }
 
   /** What went wrong while it was read. */
@@ -177,7 +249,7 @@ final class DataFile implements AutoCloseable {
 
   @Override
   public void close() {
-    if (!shown.equals(stored)) {
+    if (stored != null && !shown.equals(stored)) {
       try {
         Files.deleteIfExists(stored);
       } catch (IOException e) {

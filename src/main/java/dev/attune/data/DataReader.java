@@ -78,8 +78,16 @@ public final class DataReader {
     if (format == Format.PARQUET) {
       return ParquetRows.read(file, read);
     }
-    if (ForeignContent.isParquet(file.head())) {
-      throw new InputException(file.shown() + " " + ForeignContent.parquet());
+    if (format == Format.ARROW) {
+      return ArrowRows.read(file, read);
+    }
+    Format binary = ForeignContent.binary(file.head());
+    if (binary != null) {
+      throw new InputException(
+          file.shown()
+              + (binary == Format.PARQUET ? " is a Parquet" : " is an Arrow")
+              + " file under another name; say so: "
+              + Term.FORMAT.of(binary));
     }
     boolean table = format == Format.CSV || format == Format.TSV;
     Check.input(
@@ -103,7 +111,7 @@ public final class DataReader {
             case CONLL -> new ConllReader(file.shown(), read).read(lines);
             case TXT -> text(file.shown(), read, lines);
             case LINES -> texts(file.shown(), read, lines);
-            case PARQUET -> throw new IllegalStateException("read above");
+            case PARQUET, ARROW -> throw new IllegalStateException("read above");
           };
       String own = data.parts().get(0).form();
       String form =
@@ -171,7 +179,7 @@ public final class DataReader {
     return new Dataset(file, examples.list(), "a text a line");
   }
 
-  private static void checkNoColumns(Path file, Columns columns, String form) {
+  static void checkNoColumns(Path file, Columns columns, String form) {
     Check.input(
         columns.absent(List.of()).isEmpty(), "%s %s; leave %s out", file, form, Term.COLUMNS);
   }

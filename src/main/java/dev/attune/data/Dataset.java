@@ -151,14 +151,18 @@ public record Dataset(
       return finding.get();
     }
     String key = "facts-" + ContentKey.of(list.contentKey()).with(what).text();
-    Store known = list.stores().find(key);
-    if (known != null) {
-      return known.facts();
+    try {
+      Store known = list.stores().find(key);
+      if (known != null) {
+        return known.facts();
+      }
+    } catch (StoreException | InputException e) {
+      return finding.get(); // the folder of stores has gone
     }
     JsonNode facts = finding.get();
     try (StoreWriter writer = list.stores().begin()) {
       list.stores().publish(writer, key, facts);
-    } catch (StoreException e) {
+    } catch (StoreException | InputException e) {
       // A full disk: it is found out again the next time.
     }
     return facts;

@@ -99,7 +99,15 @@ final class DecodedText extends Reader {
     try {
       return reader.read(buffer, from, length);
     } catch (CharacterCodingException e) {
-      throw EncodingGuess.malformed(file, charset);
+      throw file.isOnce()
+          ? new InputException(
+              file.shown()
+                  + " has bytes that are not "
+                  + charset
+                  + ". Say in which encoding it is: "
+                  + Term.ENCODING
+                  + " NAME")
+          : EncodingGuess.malformed(file, charset);
     } catch (IOException | RuntimeException e) {
       throw e instanceof InputException known ? known : file.unreadable(e);
     }

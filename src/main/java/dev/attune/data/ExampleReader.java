@@ -122,8 +122,32 @@ final class ExampleReader {
         bad.add(row.number(), e);
       }
     }
-    FileReading reading = new FileReading(described(), seen, given.positions(), advice, List.of());
-    return bad.noted(new Dataset(file, examples.list(), reading));
+    return bad.noted(dataset(examples.list()));
+  }
+
+  /**
+   * The examples of rows that come later: their columns mean what they meant in those that were
+   * read first, whatever stands in them.
+   */
+  Dataset more(List<Row> rows) {
+    Columns others = given.isPositional() ? given : given.withGuessed(guesses);
+    List<Example> examples = new ArrayList<>();
+    for (Row row : rows) {
+      Set<String> names = row.values().keySet();
+      Columns columns = shapes.getOrDefault(names, others);
+      try {
+        checkUsable(row.number(), columns, names);
+        examples.add(example(row, columns));
+      } catch (InputException e) {
+        bad.add(row.number(), e);
+      }
+    }
+    return dataset(examples);
+  }
+
+  private Dataset dataset(List<Example> examples) {
+    return new Dataset(
+        file, examples, new FileReading(described(), seen, given.positions(), advice, List.of()));
   }
 
   private Columns guessed(Map<String, ColumnValues> values) {

@@ -1,6 +1,5 @@
 package dev.attune.data;
 
-import dev.attune.core.Term;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -41,9 +40,8 @@ final class ForeignContent {
     if (Magic.holds(head, 0, "SQLite format 3\0")) {
       return "is an SQLite database. Export a table: sqlite3 -header -csv " + name;
     }
-    if (Magic.holds(head, 0, "ARROW1\0") || Magic.holds(head, 0, "Obj\1")) {
-      boolean arrow = head[0] == 'A';
-      return "is " + (arrow ? "an Arrow" : "an Avro") + " file. Write it as Parquet, CSV or JSONL";
+    if (Magic.holds(head, 0, "Obj\1")) {
+      return "is an Avro file. Write it as Parquet, CSV or JSONL";
     }
     String begin =
         new String(head, 0, Math.min(head.length, 64), StandardCharsets.ISO_8859_1)
@@ -65,8 +63,10 @@ final class ForeignContent {
     return Magic.holds(head, 0, "PAR1");
   }
 
-  /** What to do with Parquet under the name of another format. */
-  static String parquet() {
-    return "is a Parquet file under another name; say so: " + Term.FORMAT.of(Format.PARQUET);
+  /** The format of a file that is no text, whatever its name says; null: none that is read. */
+  static Format binary(byte[] head) {
+    return isParquet(head)
+        ? Format.PARQUET
+        : Magic.holds(head, 0, "ARROW1\0") ? Format.ARROW : null;
   }
 }

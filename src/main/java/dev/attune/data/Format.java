@@ -26,7 +26,9 @@ public enum Format {
   /** A text a line. */
   LINES,
   /** Apache Parquet. */
-  PARQUET;
+  PARQUET,
+  /** Apache Arrow's file or stream, as Hugging Face's datasets saves data sets. */
+  ARROW;
 
   /** The format that the user names. */
   static Format named(String name) {
@@ -72,6 +74,7 @@ public enum Format {
       case "json" -> JSON;
       case "conll", "bio", "iob", "iob2" -> CONLL;
       case "parquet" -> PARQUET;
+      case "arrow", "feather" -> ARROW;
       default -> null;
     };
   }
@@ -80,7 +83,7 @@ public enum Format {
     return new InputException(
         file
             + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
-            + " .jsonl, .json, .parquet, .conll (word and tag a line; also .bio, .iob) or, without"
+            + " .jsonl, .json, .parquet, .arrow, .conll (word and tag a line; also .bio, .iob) or, without"
             + " columns, .txt (one running text), and in .gz or .zst behind that where they are"
             + " compressed. Else say it: "
             + Term.FORMAT

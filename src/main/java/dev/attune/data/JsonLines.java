@@ -15,9 +15,15 @@ record JsonLines(Path file, TextLines lines) implements FieldRows {
     while (line != null && line.isBlank()) {
       line = lines.next();
     }
-    if (line == null) {
-      return null;
-    }
+    return line == null ? null : object(file, row(), line);
+  }
+
+  /**
+   * The object of one line.
+   *
+   * @param row its number
+   */
+  static Map<String, Object> object(Path file, int row, String line) throws BadRow {
     try {
       return JsonText.object(line);
     } catch (JsonProcessingException e) {
@@ -26,7 +32,7 @@ record JsonLines(Path file, TextLines lines) implements FieldRows {
       throw new BadRow(
           file
               + ", row "
-              + row()
+              + row
               + " is not one JSON object"
               + where
               + ": "

@@ -19,12 +19,7 @@ final class JsonlReader {
   }
 
   Dataset read(FieldRows source) {
-    Check.input(
-        !options.columns().isPositional(),
-        "%s: its rows name their fields, so %s by position has no meaning. Name them: %s",
-        file,
-        Term.COLUMNS,
-        Term.COLUMNS.of(Columns.BY_NAME));
+    checkColumns(file, options.columns());
     BadRows bad = new BadRows(options.skipBadRows(), "row");
     RowSpace.Rows<ExampleReader.Row> rows = options.space().rows(ExampleReader.Row.CODEC);
     for (boolean more = true; more; ) {
@@ -33,7 +28,7 @@ final class JsonlReader {
         Map<String, Object> fields = source.next();
         more = fields != null;
         if (more) {
-          checkCharacters(source.row(), fields);
+          checkCharacters(file, source.row(), fields);
           rows.add(new ExampleReader.Row(source.row(), fields, fields));
         }
       } catch (BadRow e) {
@@ -47,22 +42,40 @@ final class JsonlReader {
     return dataset;
   }
 
-  private void checkCharacters(int row, Map<String, Object> fields) throws BadRow {
+  /** Refuses columns by position, of which such rows have none. */
+  static void checkColumns(Path file, Columns columns) {
+    Check.input(
+        !columns.isPositional(),
+        "%s: its rows name their fields, so %s by position has no meaning. Name them: %s",
+        file,
+        Term.COLUMNS,
+        Term.COLUMNS.of(Columns.BY_NAME));
+  }
+
+  /** The row of one line of JSON. */
+  static ExampleReader.Row row(Path file, int number, String line) throws BadRow {
+    Map<String, Object> fields = JsonLines.object(file, number, line);
+    checkCharacters(file, number, fields);
+    return new ExampleReader.Row(number, fields, fields);
+  }
+
+  private static void checkCharacters(Path file, int row, Map<String, Object> fields)
+      throws BadRow {
     for (Map.Entry<String, Object> field : fields.entrySet()) {
       String broken = WholeCharacters.broken(field.getValue());
       if (broken != null) {
         throw new BadRow(
-            at(row) + ": '" + field.getKey() + "' has " + WholeCharacters.describe(broken));
+            at(file, row) + ": '" + field.getKey() + "' has " + WholeCharacters.describe(broken));
       }
     }
     String brokenName = WholeCharacters.broken(List.copyOf(fields.keySet()));
     if (brokenName != null) {
       throw new BadRow(
-          at(row) + ": the name of a field has " + WholeCharacters.describe(brokenName));
+          at(file, row) + ": the name of a field has " + WholeCharacters.describe(brokenName));
     }
   }
 
-  private String at(int row) {
+  private static String at(Path file, int row) {
     return file + ", row " + row;
   }
 }

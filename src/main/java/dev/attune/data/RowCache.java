@@ -10,6 +10,7 @@ import dev.attune.data.mapped.StoreException;
 import dev.attune.data.mapped.StoreWriter;
 import dev.attune.data.mapped.Stores;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,7 +49,7 @@ public final class RowCache {
   /** As {@link DataReader#read(List, ReadOptions)}. */
   public Dataset read(List<String> paths, ReadOptions options) {
     List<Path> files = DataFiles.of(paths, options.written());
-    boolean isPipe = files.stream().anyMatch(RowCache::isPipe);
+    boolean isPipe = files.stream().anyMatch(DataFile::isOnce);
     if (stores == null || !isPipe && sizeBytes(files) < leastBytes) {
       return DataReader.all(files, options);
     }
@@ -60,15 +61,10 @@ public final class RowCache {
       Store store = stores.find(key);
       return store != null ? DatasetFacts.dataset(store, key, stores) : read(files, options, key);
     } catch (StoreException e) {
-      throw new InputException(
-          e.getMessage() + ". Large data are kept there while they are used; " + Cache.ADVICE, e);
+      throw new UncheckedIOException(
+          e.getMessage() + ". Large data are kept there while they are used; " + Cache.ADVICE,
+          new IOException(e));
     }
-  }
-
-  /** Whether a file can be read but once, so that its size is not known. */
-  private static boolean isPipe(Path file) {
-    return file.equals(DataFile.STANDARD_INPUT)
-        || Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file);
   }
 
   private static long sizeBytes(List<Path> files) {

@@ -34,16 +34,8 @@ public final class ContentDigest {
    * Of the model that a folder holds: config.json and the weights of its base, and of an adapter
    * its own with adapter_config.json.
    *
+   * @param more files that say what the model computes; some may be absent
    * @param threads that read at a time
-   */
-  public static String ofModel(ModelFolder folder, int threads) {
-    return ofModel(folder, List.of(), threads);
-  }
-
-  /**
-   * The same with other files that say what the model computes.
-   *
-   * @param more some may be absent
    */
   public static String ofModel(ModelFolder folder, List<Path> more, int threads) {
     try {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
+import dev.attune.core.WholeJson;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -116,7 +117,7 @@ public final class ModelFiles {
    */
   static ObjectNode readObject(Path file) {
     try {
-      JsonNode json = JSON.readTree(Files.readAllBytes(file));
+      JsonNode json = WholeJson.read(file);
       if (json instanceof ObjectNode object) {
         return object;
       }

@@ -2,7 +2,6 @@ package dev.attune.folder;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -10,6 +9,7 @@ import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.core.Term;
+import dev.attune.core.WholeJson;
 import dev.attune.model.Head.Pooling;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -179,7 +179,7 @@ public record SentenceModules(
 
   private static JsonNode array(Path file) {
     try {
-      JsonNode json = new ObjectMapper().readTree(Files.readAllBytes(file));
+      JsonNode json = WholeJson.read(file);
       if (json.isArray()) {
         return json;
       }

@@ -2,6 +2,7 @@ package dev.attune.generate;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
@@ -40,6 +41,9 @@ final class Decoding implements AutoCloseable {
 
   /** Sequences that are advanced at a time: up to so many rows have a kernel of their own. */
   static final int GROUP = 16;
+
+  /** Sequences that are advanced in a pass, a group of them after another in each product. */
+  static final int ADVANCED = 4 * GROUP;
 
   /** Of the cache, for rows that fill up a pass. */
   private static final int SPARE_ROWS = GROUP + 1;
@@ -81,6 +85,7 @@ final class Decoding implements AutoCloseable {
   private final int[] rowPlaces = new int[PASS_ROWS]; // in their texts, whose lengths stand beside
   private final int[] lengths = new int[PASS_ROWS];
   private int rows;
+  private int rowsAtOnce; // in products; 0: all
   private int sequences;
   private int wanted;
   private final Groups groups = new Groups(); // of the rows
@@ -196,15 +201,16 @@ final class Decoding implements AutoCloseable {
   /**
    * Adds one token to each of some texts.
    *
-   * @param firstRows (B) where each begins in the cache, B at most {@link #GROUP}
+   * @param firstRows (B) where each begins in the cache, B at most {@link #ADVANCED}
    * @param tokens (B)
    * @param places (B) tokens of each text before
    * @param adapters (B) of each text's own, or null
    * @return the logits (B,V) after them, valid until the next call
    */
   FloatBuffer advance(int[] firstRows, int[] tokens, int[] places, Object[] adapters, int B) {
-    Check.argument(B <= GROUP, "%d sequences at a time", B);
+    Check.argument(B <= ADVANCED, "%d sequences at a time", B);
     begin();
+    rowsAtOnce = GROUP;
     for (int b = 0; b < B; b++) {
       beginSequence(firstRows[b], places[b] + 1);
       groups.add(b, 1, adapters[b]);
@@ -216,6 +222,7 @@ final class Decoding implements AutoCloseable {
 
   private void begin() {
     rows = 0;
+    rowsAtOnce = 0;
     sequences = 0;
     wanted = 0;
     groups.clear();
@@ -293,6 +300,7 @@ final class Decoding implements AutoCloseable {
             rotaryTables == null ? 0 : rotaryTables.address());
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
     tape.group(groups.of(0, rows));
+    tape.multiplyApart(rowsAtOnce);
     if (wanted == 0) {
       model.body().fill(tape, inputs, cache);
       return FloatBuffer.allocate(0);
@@ -325,7 +333,9 @@ final class Decoding implements AutoCloseable {
                   last.operandDtype(tape.dtype())));
       product.addAdapters(tape, out, inp, count, DType.F32);
     }
-    return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
+    return FiniteOutput.checked(
+        window.read(logits.address(), logits.sizeBytes()).asFloatBuffer(),
+        (long) wanted * last.rows());
   }
 
   private void putTables() {

@@ -16,6 +16,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /**
  * Continues many requests at once: one that ends makes room for the next, which joins the others
@@ -33,10 +34,10 @@ public final class GenerationLoop implements AutoCloseable {
   private final int most;
 
   // Of the group in hand.
-  private final int[] firstRows = new int[Decoding.GROUP];
-  private final int[] tokens = new int[Decoding.GROUP];
-  private final int[] places = new int[Decoding.GROUP];
-  private final Object[] adapters = new Object[Decoding.GROUP];
+  private final int[] firstRows = new int[Decoding.ADVANCED];
+  private final int[] tokens = new int[Decoding.ADVANCED];
+  private final int[] places = new int[Decoding.ADVANCED];
+  private final Object[] adapters = new Object[Decoding.ADVANCED];
 
   /** A request that was taken. */
   public interface Ticket {
@@ -55,6 +56,8 @@ public final class GenerationLoop implements AutoCloseable {
     int[] generated = new int[32];
     int count;
     final List<TokenLogprobs> logprobs = new ArrayList<>();
+    int chosen; // the token that comes next
+    TokenLogprobs chosenLogprobs; // null where they were not asked for
 
     Running(Request request, int context, Consumer<Completion> whenDone) {
       this.request = request;
@@ -83,6 +86,19 @@ public final class GenerationLoop implements AutoCloseable {
     /** Rows of the next part of the prompt. */
     int nextChunk() {
       return Math.min(Decoding.PROMPT_ROWS, request.prompt().length - read);
+    }
+
+    /**
+     * Chooses the next token.
+     *
+     * @param all its logits are the V from {@code first} on
+     */
+    void choose(FloatBuffer all, int first, int V) {
+      FloatBuffer logits = all.duplicate();
+      logits.position(first);
+      chosen = sampler.next(logits, V, count);
+      Integer top = request.topLogprobs();
+      chosenLogprobs = top == null ? null : TokenLogprobs.of(logits, first, V, chosen, top);
     }
 
     void append(int token) {
@@ -204,8 +220,8 @@ public final class GenerationLoop implements AutoCloseable {
     }
     sortByAdapters(ready);
     sortByAdapters(reading);
-    for (int first = 0; first < ready.size(); first += Decoding.GROUP) {
-      advance(ready.subList(first, Math.min(ready.size(), first + Decoding.GROUP)));
+    for (int first = 0; first < ready.size(); first += Decoding.ADVANCED) {
+      advance(ready.subList(first, Math.min(ready.size(), first + Decoding.ADVANCED)));
     }
     if (!reading.isEmpty()) {
       readPrompts(reading);
@@ -256,12 +272,7 @@ public final class GenerationLoop implements AutoCloseable {
     }
     FloatBuffer logits = decoding.read(parts);
     int V = decoding.vocabulary();
-    int row = 0;
-    for (Running r : reading) {
-      if (r.promptIsRead()) {
-        choose(r, logits, row++ * V, V);
-      }
-    }
+    choose(reading.stream().filter(Running::promptIsRead).toList(), logits, V);
   }
 
   private void advance(List<Running> group) {
@@ -274,29 +285,31 @@ public final class GenerationLoop implements AutoCloseable {
       places[b] = r.request.prompt().length + r.count - 1;
     }
     FloatBuffer logits = decoding.advance(firstRows, tokens, places, adapters, B);
-    int V = decoding.vocabulary();
-    for (int b = 0; b < B; b++) {
-      choose(group.get(b), logits, b * V, V);
-    }
+    choose(group, logits, decoding.vocabulary());
   }
 
   /**
-   * Chooses the next token of a request.
+   * Chooses the next tokens of requests: the work of a vocabulary each, on all cores.
    *
-   * @param logits its own are the V from {@code first} on
+   * @param logits (requests, V)
    */
-  private void choose(Running r, FloatBuffer logits, int first, int V) {
+  private void choose(List<Running> requests, FloatBuffer logits, int V) {
+    IntStream all = IntStream.range(0, requests.size());
+    (requests.size() == 1 ? all : all.parallel())
+        .forEach(i -> requests.get(i).choose(logits, i * V, V));
+    requests.forEach(this::accept);
+  }
+
+  private void accept(Running r) {
     Request request = r.request;
-    logits.position(first);
-    int token = r.sampler.next(logits, V, r.count);
+    int token = r.chosen;
     if (request.isEnd(token)) {
       finish(r, Finish.END);
       return;
     }
     r.append(token);
-    TokenLogprobs logprobs = null;
-    if (request.topLogprobs() != null) {
-      logprobs = TokenLogprobs.of(logits, first, V, token, request.topLogprobs());
+    TokenLogprobs logprobs = r.chosenLogprobs;
+    if (logprobs != null) {
       r.logprobs.add(logprobs);
     }
     boolean goesOn = request.listener() == null || request.listener().onToken(token, logprobs);

@@ -23,6 +23,7 @@ final class Sampler {
 
   // Grown to the vocabulary once.
   private float[] logits = new float[0];
+  private double[] shares = new double[0]; // exponentials of the logits that are left
   private long[] order = new long[0];
 
   /**
@@ -95,6 +96,12 @@ final class Sampler {
     for (int id = 0; id < V; id++) {
       logits[id] = (logits[id] - largest) / temperature;
     }
+    if (shares.length < V) {
+      shares = new double[V];
+    }
+    for (int id = 0; id < V; id++) {
+      shares[id] = Math.exp(logits[id]);
+    }
     if (sampling.topK() > 0 && sampling.topK() < V) {
       keepTop(V, sampling.topK());
     }
@@ -105,13 +112,13 @@ final class Sampler {
       float least = (float) Math.log(sampling.minP());
       for (int id = 0; id < V; id++) {
         if (logits[id] < least) {
-          logits[id] = Float.NEGATIVE_INFINITY;
+          drop(id);
         }
       }
     }
     double mass = 0;
     for (int id = 0; id < V; id++) {
-      mass += Math.exp(logits[id]);
+      mass += shares[id];
     }
     double uniform =
         (Philox.bits64(sampling.seed(), stream, place) >>> 11) * 0x1.0p-53; // 0 <= u < 1
@@ -122,7 +129,7 @@ final class Sampler {
         continue;
       }
       last = id;
-      target -= Math.exp(logits[id]);
+      target -= shares[id];
       if (target < 0) {
         return id;
       }
@@ -134,8 +141,13 @@ final class Sampler {
   private void keepTop(int V, int k) {
     sortDescending(V);
     for (int i = k; i < V; i++) {
-      logits[tokenOf(order[i])] = Float.NEGATIVE_INFINITY;
+      drop(tokenOf(order[i]));
     }
+  }
+
+  private void drop(int id) {
+    logits[id] = Float.NEGATIVE_INFINITY;
+    shares[id] = 0;
   }
 
   /**
@@ -146,7 +158,7 @@ final class Sampler {
     double[] masses = new double[BUCKETS];
     double mass = 0;
     for (int id = 0; id < V; id++) {
-      double p = Math.exp(logits[id]);
+      double p = shares[id];
       mass += p;
       masses[bucket(logits[id])] += p;
     }
@@ -162,15 +174,15 @@ final class Sampler {
       if (bucket == border) {
         count = addToOrder(count, id);
       } else if (bucket > border) {
-        logits[id] = Float.NEGATIVE_INFINITY;
+        drop(id);
       }
     }
     Arrays.sort(order, 0, count);
     for (int i = 0; i < count; i++) {
       int id = tokenOf(order[i]);
-      double p = Math.exp(logits[id]);
+      double p = shares[id];
       if (above >= target) {
-        logits[id] = Float.NEGATIVE_INFINITY;
+        drop(id);
       }
       above += p;
     }

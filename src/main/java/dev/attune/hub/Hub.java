@@ -1,10 +1,11 @@
 package dev.attune.hub;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
+import dev.attune.core.WholeJson;
 import dev.attune.model.Families;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -286,9 +287,9 @@ public final class Hub {
     }
     JsonNode json;
     try {
-      json = new ObjectMapper().readTree(Files.readAllBytes(config));
+      json = WholeJson.read(config);
     } catch (IOException e) {
-      throw new InputException(config + " cannot be read: " + e.getMessage(), e);
+      throw new InputException(config + " cannot be read: " + JsonProblem.of(e), e);
     }
     boolean bringsCode = !json.path("auto_map").isEmpty();
     try {

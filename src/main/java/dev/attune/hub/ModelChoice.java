@@ -1,8 +1,8 @@
 package dev.attune.hub;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
+import dev.attune.core.WholeJson;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -126,10 +126,7 @@ final class ModelChoice {
     Set<String> shards = new TreeSet<>();
     for (String file : chosen) {
       if (file.endsWith(INDEX)) {
-        JsonNode map =
-            new ObjectMapper()
-                .readTree(Files.readAllBytes(folder.resolve(file)))
-                .path("weight_map");
+        JsonNode map = WholeJson.read(folder.resolve(file)).path("weight_map");
         map.forEach(shard -> shards.add(shard.asText()));
         for (String shard : shards) {
           RepositoryPath.below(folder, shard);

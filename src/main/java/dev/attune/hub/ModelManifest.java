@@ -6,6 +6,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
+import dev.attune.core.JsonProblem;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
@@ -55,7 +57,7 @@ final class ModelManifest {
       return hashes ? out : List.of(manifest + " is missing");
     }
     try {
-      JsonNode files = new ObjectMapper().readTree(Files.readAllBytes(manifest)).path("files");
+      JsonNode files = WholeJson.read(manifest).path("files");
       if (!files.isArray() || files.isEmpty()) {
         return List.of(manifest + " lists no files");
       }
@@ -73,7 +75,7 @@ final class ModelManifest {
         }
       }
     } catch (IOException e) {
-      out.add(manifest + " cannot be checked: " + e.getMessage());
+      out.add(manifest + " cannot be checked: " + JsonProblem.of(e));
     }
     return out;
   }

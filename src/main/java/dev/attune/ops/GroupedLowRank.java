@@ -80,7 +80,7 @@ final class GroupedLowRank {
   private static void add(
       Tape tape, AdaptedWeight weight, Share share, long out, long inp, long N, DType dtype) {
     // In a pass of many rows a group of few has neighbours beside it: nobody reads what they get.
-    long least = N > FEW ? FEW + 1 : 0;
+    long least = N > FEW && tape.rowsAtOnce() == 0 ? FEW + 1 : 0;
     long rows = Math.max(share.group.rows(), least);
     long first = Math.min(share.group.first(), N - rows);
     long before = share.group.first() - first;

@@ -44,8 +44,8 @@ public final class AdamW implements Optimizer {
 
     /** The same of numbers that may be beyond what 32 bits hold. */
     public static Config of(double beta1, double beta2, double eps, double weightDecay) {
-      Bounds.share(Term.ADAM_BETA1, beta1);
-      Bounds.share(Term.ADAM_BETA2, beta2);
+      Bounds.floatShare(Term.ADAM_BETA1, beta1);
+      Bounds.floatShare(Term.ADAM_BETA2, beta2);
       Bounds.within(Term.ADAM_EPSILON, eps, Float.MIN_NORMAL, 1);
       Bounds.within(Term.WEIGHT_DECAY, weightDecay, 0, Bounds.MAX_DECAY);
       return new Config((float) beta1, (float) beta2, (float) eps, (float) weightDecay);

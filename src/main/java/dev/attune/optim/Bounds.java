@@ -24,4 +24,17 @@ final class Bounds {
       throw new InputException(term + " is " + value + "; it must be from 0 to below 1");
     }
   }
+
+  /** The same of what is to be kept in 32 bits, which have no number between 1 - 2^-24 and 1. */
+  static void floatShare(Term term, double value) {
+    share(term, value);
+    if ((float) value == 1) {
+      throw new InputException(
+          term
+              + " is "
+              + value
+              + ", which in 32 bits is 1; it must be from 0 to at most "
+              + Math.nextDown(1f));
+    }
+  }
 }

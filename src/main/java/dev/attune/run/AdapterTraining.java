@@ -286,7 +286,7 @@ public final class AdapterTraining implements AutoCloseable {
   private ObjectNode madeWith() {
     if (digest == null) {
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-      digest = ContentDigest.ofModel(base, threads);
+      digest = ContentDigest.ofModel(base, task.type().settingsFiles(base), threads);
     }
     return JsonNodeFactory.instance
         .objectNode()

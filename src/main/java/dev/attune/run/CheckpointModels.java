@@ -57,7 +57,7 @@ final class CheckpointModels implements CheckpointSink {
     return new TrainResult(
         step,
         skipped,
-        at.epoch() + (double) at.next() / run.data().train().examples(),
+        at.epoch() + run.data().shareOfEpoch(at.next()),
         step == skipped ? 0 : lossSum / (step - skipped),
         Map.of(),
         state.path("tokens").asLong(),

@@ -1,11 +1,11 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.WholeJson;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -69,8 +69,6 @@ public final class CrossValidation {
       boolean interrupted,
       TaskType task) {}
 
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   /** What decides what is measured on, beside the folds. */
   private static final List<RunOption> OTHER_DATA =
       List.of(
@@ -110,7 +108,9 @@ public final class CrossValidation {
   public Outcome run() {
     check();
     TrainPlan plan = TrainPlan.of(config);
-    Datasets.check(config, datasets == null || datasets.train() == null);
+    boolean needsFile = datasets == null || datasets.train() == null;
+    Datasets.check(config, needsFile);
+    Streaming.check(config, plan.task(), needsFile);
     boolean resumes = config.flag(RunOption.RESUME);
     Path folder = Path.of(config.text(RunOption.OUTPUT_DIR));
     checkFolder(folder);
@@ -129,7 +129,7 @@ public final class CrossValidation {
                 plan.task().generates() && base.hasChatTemplate(),
                 RowCache.none())
             .train();
-    Map<Fact, String> facts = facts(base, rows, asked);
+    Map<Fact, String> facts = facts(plan.task(), base, rows, asked);
     Compute compute = asked.goingOn(facts.get(Fact.BACKEND), facts.get(Fact.PRECISION));
     RunIdentity identity = new RunIdentity(config, facts);
     try (OutputFolder output =
@@ -193,10 +193,10 @@ public final class CrossValidation {
   }
 
   /** What the folds have in common; the backend is open for as long as it takes to ask it. */
-  private Map<Fact, String> facts(ModelFolder base, Dataset rows, Compute compute) {
+  private Map<Fact, String> facts(TaskType task, ModelFolder base, Dataset rows, Compute compute) {
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
-    facts.put(Fact.BASE_MODEL, ContentDigest.ofModel(base, threads));
+    facts.put(Fact.BASE_MODEL, ContentDigest.ofModel(base, task.settingsFiles(base), threads));
     facts.put(
         Fact.TRAINING_DATA,
         ContentDigest.ofTexts(rows.examples().stream().map(Example::toString).toList()));
@@ -223,7 +223,7 @@ public final class CrossValidation {
           RunOption.RESUME + ": " + folder + " holds no cross-validation to go on with");
     }
     try {
-      return JSON.readTree(summary.toFile());
+      return WholeJson.read(summary);
     } catch (IOException e) {
       throw new InputException(
           RunOption.RESUME + ": " + summary + " cannot be read: " + OutputFolder.describe(e), e);
@@ -348,7 +348,7 @@ public final class CrossValidation {
     }
     Path predictions = task.predicts() ? joined(folder) : null;
     Outcome outcome = new Outcome(results, means, errors, predictions, folder, false, task);
-    ObjectNode summary = (ObjectNode) JSON.readTree(OutputFolder.crossValidation(folder).toFile());
+    ObjectNode summary = (ObjectNode) WholeJson.read(OutputFolder.crossValidation(folder));
     summary.setAll(toJson(outcome));
     write(OutputFolder.crossValidation(folder), summary);
     return outcome;

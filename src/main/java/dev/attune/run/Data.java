@@ -3,6 +3,8 @@ package dev.attune.run;
 import dev.attune.batch.EncodedCache;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Encoder;
+import dev.attune.batch.TrainingData;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
@@ -24,6 +26,7 @@ import dev.attune.train.Inference;
 import dev.attune.train.ReferencePass;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /** A training run's data: read, checked, tokenised. */
@@ -34,6 +37,7 @@ final class Data {
   private final Dataset validation;
   private final Dataset test;
   private EncodedDataset encodedTrain;
+  private TrainingData streamed; // null: those are all
   private EncodedDataset encodedFitting; // null where nothing is fitted
   private EncodedDataset encodedValidation;
   private EncodedDataset encodedTest;
@@ -189,8 +193,28 @@ final class Data {
     return sequences;
   }
 
-  EncodedDataset train() {
+  /** The training data as they were read, of a stream the first rows. */
+  EncodedDataset encodedTrain() {
     return encodedTrain;
+  }
+
+  /** How much of an epoch examples are; 0 where it is not known how many there are. */
+  double shareOfEpoch(long examples) {
+    return streamed == null ? (double) examples / encodedTrain.examples() : 0;
+  }
+
+  /** What is learned from. */
+  TrainingData train() {
+    return streamed == null ? new WholeDataset(encodedTrain) : streamed;
+  }
+
+  /**
+   * Learns from a stream, of which the training data are the first rows.
+   *
+   * @param rows makes it of those
+   */
+  void stream(Function<EncodedDataset, TrainingData> rows) {
+    streamed = rows.apply(encodedTrain);
   }
 
   /** Null where there is none. */

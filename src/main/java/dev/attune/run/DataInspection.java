@@ -27,16 +27,13 @@ public final class DataInspection {
     Datasets.check(config, true);
     ModelFolder base =
         ModelFolder.openToTrain(
-            config.required(RunOption.MODEL),
-            config.text(RunOption.BASE_MODEL),
-            progress);
+            config.required(RunOption.MODEL), config.text(RunOption.BASE_MODEL), progress);
     LargeData large = new LargeData(config, progress::report);
     boolean asTurns = type.generates() && base.hasChatTemplate();
     Datasets read =
         Datasets.read(config, null, asTurns, large.rows())
             .shaped(config, type, base.labelNames(), null);
-    Task task =
-        type.create(read.labels(config, type), read.train(), config.taskOptions()).on(base);
+    Task task = type.create(read.labels(config, type), read.train(), config.taskOptions()).on(base);
     try (TextTokenizer tokenizer = base.openTokenizer()) {
       int maxLength = maxLength(config, task, Families.statedLength(base.config()));
       return Data.inspected(config, task, read, tokenizer, maxLength, large.tokens());

@@ -266,7 +266,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
         test == null ? null : change.apply(test));
   }
 
-  private static Dataset named(RunConfig config, Dataset data) {
+  static Dataset named(RunConfig config, Dataset data) {
     LabelNames names = LabelNames.parse(config.text(RunOption.LABEL_NAMES));
     return names == null ? data : names.applied(data);
   }

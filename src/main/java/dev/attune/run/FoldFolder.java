@@ -1,11 +1,11 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
+import dev.attune.core.WholeJson;
 import dev.attune.data.Dataset;
 import dev.attune.folder.ModelFiles;
 import dev.attune.model.Model;
@@ -29,7 +29,6 @@ import java.util.Map;
  * says that the fold is done.
  */
 final class FoldFolder {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String NUMBERS = "row_numbers"; // through all files, in the lines' order
 
   private final Path folder;
@@ -134,7 +133,7 @@ final class FoldFolder {
     if (!Files.exists(doneFile())) {
       return null;
     }
-    JsonNode json = JSON.readTree(doneFile().toFile());
+    JsonNode json = WholeJson.read(doneFile());
     Map<String, Double> metrics = new LinkedHashMap<>();
     json.path("eval")
         .properties()
@@ -152,7 +151,7 @@ final class FoldFolder {
   /** The predictions of a fold that is done; none where the task has none. */
   List<Line> predictions() throws IOException {
     List<Line> lines = new ArrayList<>();
-    JsonNode numbers = JSON.readTree(doneFile().toFile()).path(NUMBERS);
+    JsonNode numbers = WholeJson.read(doneFile()).path(NUMBERS);
     if (numbers.isArray()) {
       for (String line : Files.readAllLines(predictionsFile())) {
         lines.add(new Line(numbers.path(lines.size()).asInt(), line));

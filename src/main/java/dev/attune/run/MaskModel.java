@@ -5,6 +5,7 @@ import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.Check;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -167,6 +168,7 @@ public final class MaskModel implements AutoCloseable {
         FloatBuffer values =
             lane.window().read(logits.address(), logits.sizeBytes()).asFloatBuffer();
         int cols = (int) logits.cols();
+        FiniteOutput.checked(values, (long) masks(batch, texts) * cols);
         int row = 0;
         for (int b = 0; b < batch.sequences(); b++) {
           Text text = texts.get(batch.exampleIndex()[b]);
@@ -180,6 +182,14 @@ public final class MaskModel implements AutoCloseable {
       }
     }
     return out;
+  }
+
+  private static int masks(Batch batch, List<Text> texts) {
+    int count = 0;
+    for (int b = 0; b < batch.sequences(); b++) {
+      count += texts.get(batch.exampleIndex()[b]).masks().length;
+    }
+    return count;
   }
 
   private Text encoded(String text) {

@@ -1,8 +1,10 @@
 package dev.attune.run;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
 import dev.attune.folder.FolderLock;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelInstall;
@@ -266,6 +268,9 @@ final class OutputFolder implements AutoCloseable {
 
   /** An I/O failure in words: many exceptions carry the file name alone. */
   static String describe(IOException e) {
+    if (e instanceof JsonProcessingException json) {
+      return JsonProblem.of(json);
+    }
     String kind = e.getClass().getSimpleName().replace("Exception", "");
     return kind.equals("IO") || kind.equals("FileSystem")
         ? e.getMessage()

@@ -1,6 +1,8 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.TrainingData;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
@@ -22,6 +24,7 @@ import dev.attune.model.Model;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.store.Freezing;
 import dev.attune.store.ParameterBuilder;
+import dev.attune.task.Purpose;
 import dev.attune.task.Task;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
@@ -52,6 +55,7 @@ final class PreparedRun implements AutoCloseable {
   private DataReport report;
   private String baseDigest;
   private RunIdentity identity; // null until it is asked for
+  private Streaming stream; // null: the training data are read already
   private ChromeTrace trace; // null: nobody wants to know where time goes
   private SharedBase shared; // null: the run is alone
 
@@ -85,7 +89,9 @@ final class PreparedRun implements AutoCloseable {
   static PreparedRun of(
       TrainPlan asked, Datasets datasets, Fold fold, SharedBase shared, RunListener listener) {
     RunConfig given = asked.config();
-    Datasets.check(given, datasets == null || datasets.train() == null);
+    boolean needsFile = datasets == null || datasets.train() == null;
+    Datasets.check(given, needsFile);
+    Streaming.check(given, asked.task(), needsFile);
     (fold == null ? HeldOut.of(given, datasets) : HeldOut.FOLD).check(asked);
     OutputFolder.checkFree(
         Path.of(given.text(RunOption.OUTPUT_DIR)),
@@ -103,21 +109,18 @@ final class PreparedRun implements AutoCloseable {
     RunConfig config = plan.config();
     plan.freezing().check(Families.layers(base.config()));
     LargeData large = new LargeData(config, listener::onNote);
-    Subject subject =
-        Subject.of(
-            plan,
-            base,
-            Datasets.read(
-                Fetched.data(config, fetching),
-                datasets,
-                plan.task().generates() && base.hasChatTemplate(),
-                large.rows()),
-            fold);
-    Task task = subject.data().task();
-    HeadChoice head = subject.head();
-    Data data = subject.data();
     Opening opening = new Opening();
     try {
+      boolean asTurns = plan.task().generates() && base.hasChatTemplate();
+      RunConfig fetched = Fetched.data(config, fetching);
+      Streaming stream =
+          opening.add(Streaming.open(fetched, Datasets.options(fetched, plan.task(), asTurns)));
+      Datasets known = stream == null ? datasets : stream.with(datasets);
+      Subject subject =
+          Subject.of(plan, base, Datasets.read(fetched, known, asTurns, large.rows()), fold);
+      Task task = subject.data().task();
+      HeadChoice head = subject.head();
+      Data data = subject.data();
       OutputFolder output =
           opening.add(
               OutputFolder.prepare(
@@ -152,6 +155,7 @@ final class PreparedRun implements AutoCloseable {
       PreparedRun run = new PreparedRun(plan, base, data, output, session, tokenizer, added, model);
       run.trace = trace;
       run.shared = shared;
+      run.stream = stream;
       run.load(head, large, listener);
       return run;
     } catch (RuntimeException | Error e) {
@@ -261,8 +265,11 @@ final class PreparedRun implements AutoCloseable {
   private static final class Opening {
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
 
+    /** Adds what may be null. */
     <T extends AutoCloseable> T add(T opened) {
-      open.push(opened);
+      if (opened != null) {
+        open.push(opened);
+      }
       return opened;
     }
 
@@ -357,7 +364,12 @@ final class PreparedRun implements AutoCloseable {
     }
     listener.onDataReport(report);
     report.throwIfFatal();
-    data.checkVocabulary(config().path("vocab_size").asInt());
+    int vocabulary = config().path("vocab_size").asInt();
+    data.checkVocabulary(vocabulary);
+    if (stream != null) {
+      data.stream(first -> streamed(first, vocabulary));
+      Optional.of(stream.note()).filter(note -> !note.isEmpty()).ifPresent(listener::onNote);
+    }
     if (added != null) {
       listener.onNote(added.note());
     }
@@ -413,6 +425,16 @@ final class PreparedRun implements AutoCloseable {
     }
   }
 
+  private TrainingData streamed(EncodedDataset first, int vocabulary) {
+    return stream.data(
+        data.task(),
+        plan.newHead() ? List.of() : base.labelNames(),
+        data.task().encoder(tokenizer, maxLength(), Purpose.TRAINING),
+        first,
+        maxLength(),
+        vocabulary);
+  }
+
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
     String known = shared == null ? null : shared.load(threads);
     ModelWeights.Loaded loaded;
@@ -435,7 +457,7 @@ final class PreparedRun implements AutoCloseable {
     baseDigest =
         known != null
             ? known
-            : ContentDigest.ofModel(base, data.task().settingsFiles(base), threads);
+            : ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads);
     return loaded;
   }
 
@@ -535,6 +557,9 @@ final class PreparedRun implements AutoCloseable {
 
   @Override
   public void close() {
+    if (stream != null) {
+      stream.close();
+    }
     model.close();
     tokenizer.close();
     session.close();

@@ -25,6 +25,11 @@ public interface RunListener extends TrainListener {
     onTrouble("step " + step + ": " + failure.getMessage() + "; the run goes on to the next one");
   }
 
+  @Override
+  default void onData(String finding) {
+    onNote(finding);
+  }
+
   /** Said when they double, lest a run of them fills the terminal. */
   @Override
   default void onSkipped(Step step, long skipped) {

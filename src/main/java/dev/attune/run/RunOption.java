@@ -26,8 +26,8 @@ public enum RunOption {
   TRAIN_FILE(
       "FILE",
       null,
-      "training data: .csv, .tsv, .jsonl, .json, .parquet, .conll, or .txt (one running text), also"
-          + " in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
+      "training data: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .conll, or .txt (one running"
+          + " text), also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
           + " input; hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
@@ -41,8 +41,8 @@ public enum RunOption {
   FORMAT(
       "NAME",
       null,
-      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, conll, txt or"
-          + " lines (a text a line)",
+      "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, arrow, conll,"
+          + " txt or lines (a text a line)",
       OnResume.BY_CONTENT),
   ENCODING("NAME", null, "of text files, such as windows-1252; else UTF-8", OnResume.BY_CONTENT),
   DELIMITER(
@@ -88,6 +88,18 @@ public enum RunOption {
       "first_exhausted",
       "when --interleave-probs has drawn enough: first_exhausted (of the files), or all_exhausted,"
           + " where shorter ones begin again",
+      OnResume.STAYS),
+  STREAMING(
+      null,
+      "false",
+      "read the rows of --train-file while they are learned from, JSON Lines or a text a line: what"
+          + " grows, or has no end (-); needs --max-steps",
+      OnResume.STAYS),
+  SHUFFLE_BUFFER_SIZE(
+      "N",
+      "1000",
+      "with --streaming: rows that are read ahead, from which the next is drawn; the first N tell"
+          + " columns and labels",
       OnResume.STAYS),
   MAX_TRAIN_SAMPLES("N", null, "train on the first N rows only", OnResume.STAYS),
   MAX_EVAL_SAMPLES("N", null, "evaluate on the first N rows only", OnResume.BY_CONTENT),
@@ -466,14 +478,16 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
-  TRAINING_MEMORY(
-      "BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  TRAINING_MEMORY("BYTES", null, "memory that jobs may take together; else half of the machine's"),
   WEBHOOK(
       "URL",
       null,
       "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
           + " ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
+  MODEL_MEMORY("BYTES", null, "of models that are open to answer; half of the machine's unless given"),
+  ADAPTER_MEMORY("BYTES", null, "of adapters beside their bases; a sixteenth of the machine's"),
+  CACHE_MEMORY("BYTES", null, "of keys and values of a language model; a sixteenth likewise"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
   SCOPE("LIST", "inference,training", "what a key allows: inference, training, admin"),
   TENANT("NAME", "local", "whose files, jobs and models a key opens"),
@@ -615,11 +629,16 @@ public enum RunOption {
           TRAINING_MEMORY,
           WEBHOOK,
           STOP_TIMEOUT,
+          PRECISION,
+          THREADS,
+          STREAMS,
+          MODEL_MEMORY,
+          ADAPTER_MEMORY,
+          CACHE_MEMORY,
           CHECK);
 
   /** Options of {@code attune keys}. */
-  public static final List<RunOption> OF_KEYS =
-      List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
+  public static final List<RunOption> OF_KEYS = List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
 
   /** Options of {@code attune push}. */
   public static final List<RunOption> PUSH =

@@ -73,7 +73,7 @@ final class SharedBase implements AutoCloseable {
   String load(int threads) {
     if (digest == null) {
       ModelWeights.load(folder.base(), model, BaseLoad.of(0));
-      digest = ContentDigest.ofModel(folder, task.settingsFiles(folder), threads);
+      digest = ContentDigest.ofModel(folder, task.type().settingsFiles(folder), threads);
     }
     return digest;
   }

@@ -9,6 +9,7 @@ import dev.attune.batch.Packer;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.core.DType;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Dataset;
@@ -210,7 +211,10 @@ public final class TextEncoder implements AutoCloseable {
     Inputs inputs = lane.staging().stage(batch, model.batchRotaries());
     tape.begin(false);
     Tensor vectors = model.forward(tape, inputs);
-    FloatBuffer values = lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer();
+    FloatBuffer values =
+        FiniteOutput.checked(
+            lane.window().read(vectors.address(), vectors.sizeBytes()).asFloatBuffer(),
+            (long) batch.sequences() * width());
     for (int b = 0; b < batch.sequences(); b++) {
       float[] vector = new float[width()];
       values.get(b * width(), vector);

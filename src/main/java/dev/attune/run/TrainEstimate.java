@@ -4,6 +4,7 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Packer;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
@@ -56,8 +57,7 @@ public record TrainEstimate(
    * @param activationBytes of the largest step, or of an evaluation where that takes more
    * @param dataBytes of the tokens
    */
-  public record Need(
-      long weightBytes, long optimizerBytes, long activationBytes, long dataBytes) {
+  public record Need(long weightBytes, long optimizerBytes, long activationBytes, long dataBytes) {
     /** All of it. */
     public long bytes() {
       return weightBytes + optimizerBytes + activationBytes + dataBytes;
@@ -86,14 +86,12 @@ public record TrainEstimate(
             asked.text(RunOption.MODEL), asked.text(RunOption.BASE_MODEL), fetching);
     boolean generates = TrainPlan.of(asked).task().generates();
     LargeData large = new LargeData(asked, listener::onNote);
-    Datasets read =
-        Datasets.read(asked, null, generates && base.hasChatTemplate(), large.rows());
+    Datasets read = Datasets.read(asked, null, generates && base.hasChatTemplate(), large.rows());
     int rows = read.train().rows() + skipped(read.train().reading().findings());
     RunConfig config =
         batchSizes == null
             ? asked
-            : asked.with(
-                RunOption.BATCH_SIZE, Integer.toString(batchSizes.applyAsInt(rows)));
+            : asked.with(RunOption.BATCH_SIZE, Integer.toString(batchSizes.applyAsInt(rows)));
     TrainPlan plan = TrainPlan.of(config);
     HeldOut.of(config, null).check(plan);
     plan = base.isAdapter() ? plan.continuing(base) : plan.ofModel();
@@ -132,7 +130,7 @@ public record TrainEstimate(
                 .path("vocab_size")
                 .asInt());
         Need need = need(plan, session, model, data, taken);
-        EncodedDataset train = data.train();
+        EncodedDataset train = data.encodedTrain();
         List<Finding> wrong =
             report.findings(Severity.WARNING).stream()
                 .filter(finding -> !finding.reasons().isEmpty())
@@ -144,8 +142,7 @@ public record TrainEstimate(
             rows,
             batchSize,
             train.tokens(),
-            plan.trainer()
-                .totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
+            plan.trainer().totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
             need,
             report,
             List.copyOf(reasons),
@@ -168,8 +165,9 @@ public record TrainEstimate(
   /** Real memory of a device would be taken: what the CPU would take is close to it. */
   private static Session open(RunConfig config, PlannedBackend.Taken taken) {
     return Session.open(
-        Compute.of(config.with(RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(
-            java.util.Locale.ROOT))),
+        Compute.of(
+            config.with(
+                RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(java.util.Locale.ROOT))),
         backend -> PlannedBackend.of(backend, taken));
   }
 
@@ -184,10 +182,16 @@ public record TrainEstimate(
         Optimizer optimizer = plan.optimizer(model.parameters())) {
       long optimizing = taken.bytes() - weights;
       Evaluator validating = data.validation(data.task(), inference);
-      EncodedDataset train = data.train();
+      EncodedDataset train = data.encodedTrain();
       try (TrainingLoop loop =
           new TrainingLoop(
-              data.task(), model, optimizer, tape, train, validating, plan.trainer())) {
+              data.task(),
+              model,
+              optimizer,
+              tape,
+              new WholeDataset(train),
+              validating,
+              plan.trainer())) {
         loop.rehearse(largest(train, plan.trainer().batchSize(), model.positionOffset()));
         if (validating != null && !data.task().isFitted()) {
           evaluateOnce(validating, model, tape);

@@ -1,6 +1,5 @@
 package dev.attune.run;
 
-import dev.attune.batch.BatchStream;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFiles;
@@ -109,10 +108,7 @@ public final class TrainRun {
 
   /** One run of a group. */
   TrainRun(
-      RunConfig config,
-      SharedBase.Seat seat,
-      RunListener listener,
-      BooleanSupplier stopRequested) {
+      RunConfig config, SharedBase.Seat seat, RunListener listener, BooleanSupplier stopRequested) {
     this(config, null, null, seat, listener, stopRequested);
   }
 
@@ -365,9 +361,7 @@ public final class TrainRun {
 
   /** Goes on from the newest checkpoint; returns the step after which, 0 where there is none. */
   private long resume(PreparedRun run, TrainingLoop trainer, Checkpoints checkpoints) {
-    int batches =
-        BatchStream.batchesPerEpoch(
-            run.data().train().examples(), run.plan().trainer().batchSize());
+    long batches = run.data().train().batchesPerEpoch(run.plan().trainer().batchSize());
     Optional<Checkpoints.Resumed> resumed = checkpoints.loadLatest(trainer.buffers(), batches);
     if (resumed.isEmpty()) {
       listener.onNote("there is no checkpoint to resume; starting from the beginning");

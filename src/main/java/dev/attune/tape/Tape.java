@@ -31,6 +31,7 @@ public final class Tape implements AutoCloseable {
   private List<RowRange> ranges = List.of(); // of a pass that several jobs share
   private RowRange within; // whose ops run; null: those of all rows
   private boolean whole; // a kernel runs for all rows of a shared pass at once
+  private int rowsAtOnce; // 0: all
   private boolean recording = true;
   private boolean checkpoints;
   private boolean training;
@@ -73,6 +74,7 @@ public final class Tape implements AutoCloseable {
     groups = List.of();
     ranges = List.of();
     within = null;
+    rowsAtOnce = 0;
     layer = NumericsCheck.NO_LAYER;
     if (numerics != null) {
       numerics.begin();
@@ -91,6 +93,20 @@ public final class Tape implements AutoCloseable {
   public void group(List<RowGroup> rows) {
     Check.state(!training, "rows have adapters of their own in inference alone");
     groups = List.copyOf(rows);
+  }
+
+  /**
+   * Lets products of this pass multiply so many rows at a time, in inference: where a row is to get
+   * the bits of a pass of few rows. The weight comes from a cache for all but the first.
+   */
+  public void multiplyApart(int rows) {
+    Check.state(!training, "rows are multiplied apart in inference alone");
+    rowsAtOnce = rows;
+  }
+
+  /** Rows that products multiply at a time; 0: all. */
+  public int rowsAtOnce() {
+    return rowsAtOnce;
   }
 
   /** Of the rows of the ops that follow; empty: all are alike. */

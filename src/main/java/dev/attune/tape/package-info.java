@@ -5,5 +5,8 @@
  * reads the gradient of its output and adds to those of its inputs. A tensor's first consumer in
  * the reverse walk writes the gradient, later ones accumulate, so no gradient is ever zeroed first.
  * Activations are freed as soon as the op that made them has run backward.
+ *
+ * <p>A pass may be of several jobs, each with a range of the rows: then a kernel that an op runs
+ * ({@link dev.attune.tape.Tape#run}) runs once for each range, with the job's own random streams.
  */
 package dev.attune.tape;

@@ -289,6 +289,11 @@ public final class CausalLm implements Task {
     }
 
     @Override
+    public boolean streams() {
+      return true;
+    }
+
+    @Override
     public String classSuffix() {
       return "ForCausalLM";
     }

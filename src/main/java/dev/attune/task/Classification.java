@@ -284,6 +284,11 @@ public final class Classification implements Task {
     }
 
     @Override
+    public boolean streams() {
+      return true;
+    }
+
+    @Override
     public String classSuffix() {
       return "ForSequenceClassification";
     }

@@ -152,11 +152,6 @@ public final class Embedding implements Task {
         changes.apply(SentenceModules.read(folder.path())));
   }
 
-  @Override
-  public List<Path> settingsFiles(ModelFolder folder) {
-    return SentenceModules.files(folder.path());
-  }
-
   private static boolean keepsApart(String sampler) {
     if (sampler != null && !List.of("batch", "no-duplicates").contains(sampler)) {
       throw new InputException(
@@ -473,6 +468,11 @@ public final class Embedding implements Task {
     @Override
     public String pipeline() {
       return "sentence-similarity";
+    }
+
+    @Override
+    public List<Path> settingsFiles(ModelFolder folder) {
+      return SentenceModules.files(folder.path());
     }
 
     @Override

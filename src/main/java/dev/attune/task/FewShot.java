@@ -113,11 +113,6 @@ public final class FewShot implements Task, Thresholded {
   }
 
   @Override
-  public List<Path> settingsFiles(ModelFolder folder) {
-    return SentenceModules.files(folder.path());
-  }
-
-  @Override
   public List<String> notes() {
     List<String> notes = new ArrayList<>();
     notes.add(

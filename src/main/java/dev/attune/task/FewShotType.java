@@ -6,8 +6,10 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.ModelFolder;
 import dev.attune.folder.SavedSettings;
 import dev.attune.folder.SentenceModules;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -103,6 +105,11 @@ final class FewShotType implements TaskType {
   @Override
   public String stratum(Example example) {
     return base.stratum(example);
+  }
+
+  @Override
+  public List<Path> settingsFiles(ModelFolder folder) {
+    return SentenceModules.files(folder.path());
   }
 
   @Override

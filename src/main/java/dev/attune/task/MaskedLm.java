@@ -314,6 +314,11 @@ public final class MaskedLm implements Task {
     }
 
     @Override
+    public boolean streams() {
+      return true;
+    }
+
+    @Override
     public String classSuffix() {
       return "ForMaskedLM";
     }

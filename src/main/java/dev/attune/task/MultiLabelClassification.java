@@ -450,6 +450,11 @@ public final class MultiLabelClassification implements Task, Thresholded {
     }
 
     @Override
+    public boolean streams() {
+      return true;
+    }
+
+    @Override
     public String classSuffix() {
       return "ForSequenceClassification";
     }

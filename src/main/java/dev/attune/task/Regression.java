@@ -237,6 +237,11 @@ public final class Regression implements Task {
     }
 
     @Override
+    public boolean streams() {
+      return true;
+    }
+
+    @Override
     public String classSuffix() {
       return "ForSequenceClassification";
     }

@@ -18,7 +18,6 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BiConsumer;
 
@@ -58,11 +57,6 @@ public interface Task extends TargetChecks {
    */
   default Task on(ModelFolder folder) {
     return this;
-  }
-
-  /** The files of a model folder that {@link #on} reads beside its config; some may be absent. */
-  default List<Path> settingsFiles(ModelFolder folder) {
-    return List.of();
   }
 
   /** What was decided where nobody asked for it: to be told before training. */

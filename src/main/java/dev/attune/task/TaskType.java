@@ -5,6 +5,8 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
+import dev.attune.folder.ModelFolder;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -92,6 +94,16 @@ public interface TaskType {
 
   /** Whether it learns from prompts with two answers, of which one is better. */
   default boolean readsPreferences() {
+    return false;
+  }
+
+  /** The files of a model folder that tasks of it read beside its config; some may be absent. */
+  default List<Path> settingsFiles(ModelFolder folder) {
+    return List.of();
+  }
+
+  /** Whether each row is learned from by itself, so that the others need not be known. */
+  default boolean streams() {
     return false;
   }
 

@@ -459,6 +459,11 @@ public final class TokenClassification implements Task {
     }
 
     @Override
+    public boolean streams() {
+      return true;
+    }
+
+    @Override
     public String classSuffix() {
       return "ForTokenClassification";
     }

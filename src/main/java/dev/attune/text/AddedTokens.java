@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -79,7 +80,7 @@ final class AddedTokens {
    */
   static String extended(String tokenizer, List<String> words) {
     try {
-      ObjectNode whole = (ObjectNode) JSON.readTree(tokenizer);
+      ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
       int next = next(whole);
       for (String word : words) {
         add(whole.withArray(KEY).addObject(), next++, word, MissingNode.getInstance(), false);
@@ -98,7 +99,7 @@ final class AddedTokens {
     try {
       ObjectNode out = config.isObject() ? config.deepCopy() : JSON.createObjectNode();
       ObjectNode decoder = out.putObject(DECODER);
-      for (JsonNode token : JSON.readTree(tokenizer).path(KEY)) {
+      for (JsonNode token : WholeJson.of(tokenizer).path(KEY)) {
         ObjectNode flags = token.deepCopy();
         flags.remove("id");
         decoder.set(token.path("id").asText(), flags);
@@ -162,7 +163,7 @@ final class AddedTokens {
   private static String with(
       String tokenizer, Map<Integer, JsonNode> numbered, Map<String, JsonNode> special)
       throws IOException {
-    ObjectNode whole = (ObjectNode) JSON.readTree(tokenizer);
+    ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
     Map<String, Integer> vocabulary = pieces(whole.path("model").path("vocab"));
     ArrayNode all = whole.withArray(KEY);
     numbered.forEach((id, token) -> add(all.addObject(), id, spelling(token), token, false));

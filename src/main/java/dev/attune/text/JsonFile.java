@@ -1,17 +1,16 @@
 package dev.attune.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.attune.core.InputException;
+import dev.attune.core.JsonProblem;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** The JSON files of a tokenizer's folder, each of which may be absent. */
 final class JsonFile {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   private JsonFile() {}
 
   /**
@@ -24,9 +23,9 @@ final class JsonFile {
       return JsonNodeFactory.instance.objectNode();
     }
     try {
-      return JSON.readTree(file.toFile());
+      return WholeJson.read(file);
     } catch (IOException e) {
-      throw new InputException(file + " is not valid JSON: " + e.getMessage(), e);
+      throw new InputException(file + " is not valid JSON: " + JsonProblem.of(e), e);
     }
   }
 }

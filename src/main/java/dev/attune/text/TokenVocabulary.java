@@ -1,7 +1,7 @@
 package dev.attune.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.BitSet;
@@ -219,7 +219,7 @@ public final class TokenVocabulary {
 
   private JsonNode tokenizerJson() {
     try {
-      return new ObjectMapper().readTree(json);
+      return WholeJson.of(json);
     } catch (IOException e) {
       throw new IllegalStateException("a tokenizer that was read before cannot be read", e);
     }

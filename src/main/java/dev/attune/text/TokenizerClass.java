@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -376,7 +377,7 @@ enum TokenizerClass {
     }
 
     String in(String tokenizer) throws IOException {
-      ObjectNode whole = (ObjectNode) JSON.readTree(tokenizer);
+      ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
       whole.set("normalizer", normalizer);
       whole.set("pre_tokenizer", preTokenizer);
       whole.set("post_processor", postProcessor);

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import dev.attune.core.WholeJson;
 import dev.attune.storage.AtomicFile;
 import java.io.IOException;
 import java.net.ConnectException;
@@ -163,7 +164,7 @@ public final class MlflowSink implements RunSink {
     if (!Files.exists(kept)) {
       return false;
     }
-    JsonNode known = JSON.readTree(kept.toFile());
+    JsonNode known = WholeJson.read(kept);
     if (!known.path(KEPT_SERVER).asText().equals(server.uri().toString())) {
       return false;
     }

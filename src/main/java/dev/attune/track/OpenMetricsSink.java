@@ -9,6 +9,8 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -80,17 +82,30 @@ public final class OpenMetricsSink implements RunSink {
     FileOps.SYSTEM.replace(partial, file);
   }
 
-  /** Gauges of these values. */
+  /** Gauges of these values; series whose names are the same there have one label more. */
   static String text(String run, Map<String, Double> values) {
     StringBuilder out = new StringBuilder();
-    String label = run.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
-    for (Map.Entry<String, Double> value : values.entrySet()) {
-      String name = "attune_" + value.getKey().replaceAll("[^A-Za-z0-9_]", "_");
-      out.append("# TYPE ").append(name).append(" gauge\n");
-      out.append(name).append("{run=\"").append(label).append("\"} ");
-      out.append(number(value.getValue())).append('\n');
+    Map<String, List<String>> series = new TreeMap<>(); // those of each name, in their order
+    for (String each : values.keySet()) {
+      String name = "attune_" + each.replaceAll("[^A-Za-z0-9_]", "_");
+      series.computeIfAbsent(name, n -> new ArrayList<>()).add(each);
     }
+    series.forEach(
+        (name, alike) -> {
+          out.append("# TYPE ").append(name).append(" gauge\n");
+          for (String each : alike) {
+            out.append(name).append("{run=\"").append(escaped(run)).append('"');
+            if (alike.size() > 1) {
+              out.append(",series=\"").append(escaped(each)).append('"');
+            }
+            out.append("} ").append(number(values.get(each))).append('\n');
+          }
+        });
     return out.append("# EOF\n").toString();
+  }
+
+  private static String escaped(String value) {
+    return value.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
   }
 
   private static String number(double value) {

@@ -30,6 +30,7 @@ final class Outlet {
   private final Thread thread;
   private final long everyMillis;
   private RunUpdate waiting = RunUpdate.NONE;
+  private RunUpdate beyond; // what the queue had no room for; null: nothing
   private boolean begun;
   private boolean told;
   private long retryNanos = System.nanoTime();
@@ -49,10 +50,23 @@ final class Outlet {
   }
 
   /** Takes something for later; returns at once. */
-  void offer(RunUpdate update) {
-    if (!queue.offer(update)) {
-      lost.addAndGet(update.points().size());
+  synchronized void offer(RunUpdate update) {
+    if (beyond == null && queue.offer(update)) {
+      return;
     }
+    // A place that does not answer: numbers are lost and counted, how the run stands is not.
+    lost.addAndGet(update.points().size());
+    RunUpdate before = beyond == null ? RunUpdate.NONE : beyond;
+    beyond =
+        joined(
+            before,
+            List.of(
+                new RunUpdate(
+                    List.of(),
+                    update.documents(),
+                    update.step(),
+                    update.totalSteps(),
+                    update.status())));
   }
 
   /** Has it write what it has, and then end. */
@@ -105,23 +119,39 @@ final class Outlet {
   /** Puts together what came in. */
   private void take() {
     List<RunUpdate> all = new ArrayList<>();
-    queue.drainTo(all);
-    List<Point> points = new ArrayList<>(waiting.points());
-    Map<String, JsonNode> documents = new LinkedHashMap<>(waiting.documents());
-    long step = waiting.step();
-    long totalSteps = waiting.totalSteps();
-    RunStatus status = waiting.status();
-    for (RunUpdate update : all) {
+    synchronized (this) {
+      queue.drainTo(all);
+      if (beyond != null) {
+        all.add(beyond);
+        beyond = null;
+      }
+    }
+    RunUpdate whole = joined(waiting, all);
+    int left = Math.max(0, whole.points().size() - MOST_WAITING);
+    lost.addAndGet(left);
+    waiting =
+        new RunUpdate(
+            whole.points().subList(left, whole.points().size()),
+            whole.documents(),
+            whole.step(),
+            whole.totalSteps(),
+            whole.status());
+  }
+
+  private static RunUpdate joined(RunUpdate first, List<RunUpdate> others) {
+    List<Point> points = new ArrayList<>(first.points());
+    Map<String, JsonNode> documents = new LinkedHashMap<>(first.documents());
+    long step = first.step();
+    long totalSteps = first.totalSteps();
+    RunStatus status = first.status();
+    for (RunUpdate update : others) {
       points.addAll(update.points());
       documents.putAll(update.documents());
       step = Math.max(step, update.step());
       totalSteps = Math.max(totalSteps, update.totalSteps());
       status = update.status();
     }
-    int left = Math.max(0, points.size() - MOST_WAITING);
-    lost.addAndGet(left);
-    waiting =
-        new RunUpdate(points.subList(left, points.size()), documents, step, totalSteps, status);
+    return new RunUpdate(points, documents, step, totalSteps, status);
   }
 
   /** Whether all is written that there was. */

@@ -130,12 +130,15 @@ public final class PredictionFindings {
     if (rows.isEmpty()) {
       return Optional.empty();
     }
+    // All that were handed over are: so may others be, which were not.
+    boolean isLeast = rows.size() == worst.size() && wrong > worst.size();
     return Optional.of(
         new Finding(
             Severity.NOTE,
             "doubtful_labels",
             split,
-            Count.many(rows.size(), "label")
+            (isLeast ? "at least " : "")
+                + Count.many(rows.size(), "label")
                 + " of "
                 + split
                 + " data may be wrong: the model, which is right about "

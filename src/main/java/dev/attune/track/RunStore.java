@@ -285,15 +285,24 @@ public final class RunStore implements AutoCloseable {
   }
 
   /**
+   * Refuses to forget a run that is going on.
+   *
+   * @throws InputException if it is running
+   */
+  public static void checkDeletable(StoredRun run) {
+    if (run.status() == RunStatus.RUNNING) {
+      throw new InputException(
+          "run " + run.id() + " (" + run.name() + ") is running; stop it first");
+    }
+  }
+
+  /**
    * Forgets a run; its model stays.
    *
    * @throws InputException if it is running
    */
   public void delete(StoredRun run) {
-    if (run.status() == RunStatus.RUNNING) {
-      throw new InputException(
-          "run " + run.id() + " (" + run.name() + ") is running; stop it first");
-    }
+    checkDeletable(run);
     try (PreparedStatement statement =
         connection.prepareStatement("DELETE FROM runs WHERE id = ?")) {
       statement.setString(1, run.id());

@@ -42,6 +42,11 @@ public class ForwardingListener implements TrainListener {
   }
 
   @Override
+  public void onData(String finding) {
+    next.onData(finding);
+  }
+
+  @Override
   public void onCheckpoint(long step) {
     next.onCheckpoint(step);
   }

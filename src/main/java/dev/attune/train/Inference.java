@@ -5,6 +5,7 @@ import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.EvenPasses;
 import dev.attune.batch.Packer;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.HostWindow;
@@ -104,17 +105,19 @@ public final class Inference implements AutoCloseable {
       losses = objective.apply(tape, model, output, staging);
       loss = staging.sumLosses(losses);
     }
-    reading.add(batch, new Output(output, loss, losses));
+    reading.add(batch, new Output(batch, output, loss, losses));
   }
 
   /** Fetches logits when they are asked for: a language model's nobody reads. */
   private final class Output implements ModelOutput {
+    private final Batch batch;
     private final Tensor tensor;
     private final double loss;
     private final int lossCount;
     private FloatBuffer logits;
 
-    Output(Tensor tensor, double loss, int lossCount) {
+    Output(Batch batch, Tensor tensor, double loss, int lossCount) {
+      this.batch = batch;
       this.tensor = tensor;
       this.loss = loss;
       this.lossCount = lossCount;
@@ -123,7 +126,12 @@ public final class Inference implements AutoCloseable {
     @Override
     public FloatBuffer logits() {
       if (logits == null) {
-        logits = window.read(tensor.address(), tensor.sizeBytes()).asFloatBuffer();
+        // On a device there may be more rows than the batch has, of whatever content.
+        int rows = rows() < batch.rows() ? Math.min(rows(), batch.sequences()) : batch.rows();
+        logits =
+            FiniteOutput.checked(
+                window.read(tensor.address(), tensor.sizeBytes()).asFloatBuffer(),
+                (long) rows * cols());
       }
       return logits;
     }

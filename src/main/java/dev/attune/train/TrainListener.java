@@ -92,6 +92,9 @@ public interface TrainListener {
    */
   default void onTrained() {}
 
+  /** What was found of the data while they were learned from: one line. */
+  default void onData(String finding) {}
+
   /** After a checkpoint is safe. */
   void onCheckpoint(long step);
 }

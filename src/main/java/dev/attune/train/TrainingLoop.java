@@ -6,6 +6,8 @@ import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
+import dev.attune.batch.TrainingData;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
@@ -38,7 +40,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final Parameters parameters;
   private final Optimizer optimizer;
   private final TrainerConfig config;
-  private final EncodedDataset data;
+  private final TrainingData data;
   private final Evaluator evaluator;
   private final Tape tape;
   private final StepRunner runner;
@@ -48,7 +50,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final NumericalGuard guard;
   private final LossSpikes spikes = new LossSpikes();
   private final long totalSteps;
-  private final long stepsPerEpoch;
+  private final long stepsPerEpoch; // 0: not known
   private Throughput throughput = new Throughput();
   private StepPhases phases = StepPhases.NONE;
   private TrainState state = new TrainState();
@@ -65,6 +67,18 @@ public final class TrainingLoop implements AutoCloseable {
       long examples,
       long flops) {}
 
+  /** Learns from data that are all tokenised: see the other constructor. */
+  public TrainingLoop(
+      Task task,
+      Model model,
+      Optimizer optimizer,
+      Tape tape,
+      EncodedDataset data,
+      Evaluator evaluator,
+      TrainerConfig config) {
+    this(task, model, optimizer, tape, new WholeDataset(data), evaluator, config);
+  }
+
   /**
    * @param task what is learned
    * @param model with its weights loaded; the caller closes it
@@ -78,7 +92,7 @@ public final class TrainingLoop implements AutoCloseable {
       Model model,
       Optimizer optimizer,
       Tape tape,
-      EncodedDataset data,
+      TrainingData data,
       Evaluator evaluator,
       TrainerConfig config) {
     this(task, model, optimizer, tape, data, evaluator, config, null);
@@ -94,7 +108,7 @@ public final class TrainingLoop implements AutoCloseable {
       Model model,
       Optimizer optimizer,
       Tape tape,
-      EncodedDataset data,
+      TrainingData data,
       Evaluator evaluator,
       TrainerConfig config,
       SharedPass.Job shared) {
@@ -113,8 +127,7 @@ public final class TrainingLoop implements AutoCloseable {
       checkMetric(evaluator.names(), evaluations.bestMetric());
     }
     tape.useNumericsCheck(config.guards().checksNumerics());
-    int sequences = BatchStream.sequenceCapacity(data, config.batchSize());
-    long batches = BatchStream.batchesPerEpoch(data.examples(), config.batchSize());
+    long batches = data.batchesPerEpoch(config.batchSize());
     this.runner =
         StepRunner.of(
             new TrainingParts(
@@ -123,12 +136,14 @@ public final class TrainingLoop implements AutoCloseable {
                 tape,
                 new Objective(task, (float) config.labelSmoothing()),
                 config.maxGradNorm(),
-                BatchStream.rowCapacity(data, sequences),
-                sequences,
+                data.rowCapacity(config.batchSize()),
+                data.sequenceCapacity(config.batchSize()),
                 data.layout(),
                 data.columns(),
                 // A step ends with its epoch.
-                (int) Math.min(config.gradientAccumulationSteps(), batches),
+                batches == 0
+                    ? config.gradientAccumulationSteps()
+                    : (int) Math.min(config.gradientAccumulationSteps(), batches),
                 config.seed(),
                 shared));
     this.stepsPerEpoch = config.stepsPerEpoch(batches);
@@ -226,20 +241,31 @@ public final class TrainingLoop implements AutoCloseable {
   public TrainResult run(
       TrainListener listener, CheckpointSink checkpoints, BooleanSupplier stopRequested) {
     throughput = new Throughput();
-    int epochs = (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
+    int epochs =
+        stepsPerEpoch == 0
+            ? Integer.MAX_VALUE
+            : (int) ((totalSteps + stepsPerEpoch - 1) / stepsPerEpoch);
     boolean interrupted = false;
     Map<String, Double> evaluation = Map.of();
     long evaluatedAt = -1;
     Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
     try (BatchStream stream =
-        BatchStream.training(
-            data, order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
+        data.batches(order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
       while (!state.stoppedEarly && (state.step < totalSteps || state.evaluationDue)) {
+        boolean ranOut = false;
         if (!state.evaluationDue) {
-          boolean endsEpoch = step(stream);
-          state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
+          interrupted = !stream.await(stopRequested);
+          ranOut = !interrupted && !stream.hasNext();
+          if (ranOut) {
+            endsEarly(listener);
+            state.evaluationDue = evaluator != null && evaluatedAt != state.step;
+          } else if (!interrupted) {
+            boolean endsEpoch = step(stream, stopRequested);
+            state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
+          }
+          tell(listener);
         }
-        boolean last = state.step == totalSteps;
+        boolean last = ranOut || state.step == totalSteps;
         boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
         boolean waits = state.evaluationDue || saveIsDue || last;
         // What a device ran ahead of a step that is skipped would be skipped with it.
@@ -250,8 +276,8 @@ public final class TrainingLoop implements AutoCloseable {
         settle(checkpoints, listener, waits);
         if (state.evaluationDue) {
           Optional<Map<String, Double>> values = evaluated(stopRequested);
-          interrupted = values.isEmpty();
-          if (!interrupted) {
+          interrupted |= values.isEmpty();
+          if (values.isPresent()) {
             evaluation = values.get();
             evaluatedAt = state.step;
             note(evaluation, listener, checkpoints);
@@ -263,10 +289,11 @@ public final class TrainingLoop implements AutoCloseable {
           guard.checkWeights(state.step);
         }
         boolean ends = last || state.stoppedEarly;
-        if (checkpoints != null && (interrupted || (ends ? checkpoints.savesLast() : saveIsDue))) {
+        boolean stops = interrupted && state.step > 0;
+        if (checkpoints != null && (stops || (ends ? checkpoints.savesLast() : saveIsDue))) {
           save(checkpoints, listener, interrupted, interrupted || ends);
         }
-        if (interrupted) {
+        if (interrupted || ranOut) {
           break;
         }
       }
@@ -355,8 +382,27 @@ public final class TrainingLoop implements AutoCloseable {
     return state.toJson();
   }
 
+  /** The data were a stream that ends, before the steps were done. */
+  private void endsEarly(TrainListener listener) {
+    if (state.step == 0) {
+      throw new InputException("the training data ended before there was a step");
+    }
+    listener.onData(
+        "the training data ended after step "
+            + state.step
+            + " of "
+            + totalSteps
+            + ", and so does the run: the learning rate has not come to its end");
+  }
+
+  private void tell(TrainListener listener) {
+    for (String finding = data.finding(); finding != null; finding = data.finding()) {
+      listener.onData(finding);
+    }
+  }
+
   /** Asks for one optimizer step: forward and backward of its batches, then the update. */
-  private boolean step(BatchStream stream) {
+  private boolean step(BatchStream stream, BooleanSupplier stopRequested) {
     long begin = System.nanoTime();
     long targets = 0;
     double divisor = 0;
@@ -367,6 +413,9 @@ public final class TrainingLoop implements AutoCloseable {
     float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       phases.enter(Phase.DATA);
+      if (!stream.await(stopRequested)) {
+        throw new InterruptedCallException("waiting for training data within a step");
+      }
       Batch batch = stream.next();
       targets += batch.supervisedTargets();
       divisor += task.divisor(batch);
@@ -444,6 +493,9 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private double epoch() {
+    if (stepsPerEpoch == 0) {
+      return state.cursor.epoch();
+    }
     long into = Math.floorMod(state.step, stepsPerEpoch);
     return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
   }

@@ -3,6 +3,7 @@ package dev.attune.batch;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,9 +14,11 @@ import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
+import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import dev.attune.data.ReadOptions;
 import dev.attune.data.RowCache;
+import dev.attune.data.TokenLengths;
 import dev.attune.data.mapped.IntSink;
 import dev.attune.data.mapped.Ints;
 import dev.attune.data.mapped.Stores;
@@ -31,6 +34,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -256,5 +263,48 @@ class EncodedCacheTest {
               }
             });
     assertTrue(e.getMessage().startsWith("more than 2147483639 tokens"), e.getMessage());
+  }
+
+  @Test
+  void rowsThatAreInNoColumnKeepADatasetOutOfStores() {
+    EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.NONE, false);
+    builder.add(new int[] {1, 2}, null).add(new int[] {3}, null);
+    assertNotNull(builder.build().facts());
+    EncodedDataset.Builder given = EncodedDataset.builder(TargetLayout.NONE, false);
+    given.add(new int[] {1, 2}, null).add(new int[] {3}, null);
+    given.rows(new int[] {0, 0}, new TokenLengths(new int[] {3}, new int[] {0}, new int[] {1}));
+    assertNull(given.build().facts());
+  }
+
+  /** Two threads meet in the rows, each of which is a chunk of its own. */
+  @Test
+  void fewLargeRowsAreTokenisedOnSeveralThreads() throws IOException {
+    String large = "abc ".repeat(1 << 17);
+    Dataset rows =
+        stored(
+            Files.writeString(
+                temp.resolve("large.csv"),
+                "text,label\n" + (large + ",x\n").repeat(3) + large + ",y\n"));
+    CyclicBarrier both = new CyclicBarrier(2);
+    RowEncoder<Integer> meeting =
+        new RowEncoder<>() {
+          @Override
+          public Integer encode(Dataset dataset, Example example) {
+            try {
+              both.await(20, TimeUnit.SECONDS);
+            } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+              throw new IllegalStateException("one thread alone tokenises", e);
+            }
+            return example.row();
+          }
+
+          @Override
+          public EncodedDataset pack(Dataset dataset, List<Integer> numbers) {
+            EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.NONE, false);
+            numbers.forEach(number -> builder.add(new int[] {number}, null));
+            return builder.build();
+          }
+        };
+    assertEquals(4, new Encoder(meeting, 2).encode(rows).size());
   }
 }

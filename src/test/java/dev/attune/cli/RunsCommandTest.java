@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
+import dev.attune.track.Host;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -229,6 +230,34 @@ class RunsCommandTest {
     assertEquals(0, attune("runs", "delete", "gone", "--run-store", store).status());
     assertEquals(2, attune("runs", "show", "gone", "--run-store", store).status());
     assertTrue(Files.exists(output.resolve("model.safetensors")));
+  }
+
+  @Test
+  void aRunThatGoesOnDoesNotKeepTheOthers() throws Exception {
+    Path store = Files.createDirectories(scratch.resolve("going-on"));
+    Files.copy(scratch.resolve("runs/runs.db"), store.resolve("runs.db"));
+    try (Connection db = DriverManager.getConnection("jdbc:sqlite:" + store.resolve("runs.db"));
+        PreparedStatement set =
+            db.prepareStatement(
+                "UPDATE runs SET status = 'RUNNING', ended = NULL, host = ?, pid = ?,"
+                    + " process_started = ?, seen = ? WHERE number = 1")) {
+      ProcessHandle self = ProcessHandle.current();
+      set.setString(1, Host.name());
+      set.setLong(2, self.pid());
+      set.setLong(3, self.info().startInstant().orElseThrow().toEpochMilli());
+      set.setLong(4, System.currentTimeMillis());
+      set.executeUpdate();
+    }
+    String[] at = {"--run-store", store.toString()};
+    Said delete = attune("runs", "delete", "all", at[0], at[1]);
+    assertEquals(2, delete.status(), delete.out());
+    assertTrue(delete.err().contains("1 run is not deleted: run "), delete.err());
+    assertTrue(delete.err().contains(" is running; stop it first"), delete.err());
+    assertTrue(delete.out().lines().allMatch(l -> l.startsWith("deleted ")), delete.out());
+    assertTrue(delete.out().lines().count() > 0);
+    String left = attune("runs", "list", at[0], at[1]).out();
+    assertEquals(1, left.lines().filter(l -> l.contains(" running ")).count(), left);
+    assertEquals(0, left.lines().filter(l -> l.contains(" finished ")).count(), left);
   }
 
   @Test

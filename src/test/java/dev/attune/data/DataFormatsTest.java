@@ -204,6 +204,27 @@ class DataFormatsTest extends FormatTrial {
             .contains("\"bytes\" must be a string, not 2 bytes that are no text"));
   }
 
+  // ---- Arrow
+
+  @Test
+  void arrowAsDatasetsSavesItHasTheNamesOfItsClasses() {
+    byte[] saved = resource("/arrow/huggingface.arrow");
+    for (Path path : List.of(file("a.arrow", saved), file("b.arrow.gz", gzip(saved)))) {
+      Dataset data = read(path);
+      assertEquals(List.of("good", "bad", "so so"), texts(data));
+      List<String> labels = new ArrayList<>();
+      data.examples().forEach(example -> labels.add(example.label()));
+      assertEquals("[yes, no, null]", labels.toString());
+      assertTrue(form(data).endsWith("class names of label"), form(data));
+    }
+    assertEquals(
+        "c.arrow is no Arrow file: it begins neither with ARROW1 nor with a message",
+        refusal(file("c.arrow", TWO)));
+    assertEquals(
+        "d.csv is an Arrow file under another name; say so: --format arrow",
+        refusal(file("d.csv", resource("/arrow/types_file.arrow"))));
+  }
+
   // ---- words and tags under other names
 
   @Test

@@ -35,6 +35,11 @@ class DataFuzzTest {
   }
 
   @FuzzTest
+  void arrow(byte[] bytes) {
+    read("fuzz.arrow", bytes);
+  }
+
+  @FuzzTest
   void parquet(byte[] bytes) {
     read("fuzz.parquet", bytes);
   }

@@ -7,12 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.IntNode;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.mapped.Stores;
 import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -213,7 +215,7 @@ class RowCacheTest {
         Dataset rows =
             cache(files).read(List.of(a.toString()), ReadOptions.of(Columns.automatic()));
         assertEquals(2, rows.size());
-      } catch (InputException e) {
+      } catch (UncheckedIOException e) { // the disk is at fault, not what was given
         failed++;
         assertTrue(e.getMessage().contains(temp.resolve("stores").toString()), e.getMessage());
         assertTrue(e.getMessage().contains("names another folder"), e.getMessage());
@@ -278,5 +280,25 @@ class RowCacheTest {
         InterruptedCallException.class,
         () -> cache().read(List.of(a.toString()), ReadOptions.of(Columns.automatic())));
     assertTrue(Thread.interrupted());
+  }
+
+  @Test
+  void whatIsFoundOutIsSoWithoutAPlaceToKeepIt() throws IOException {
+    Path a = file("a.csv", "text,label\na,x\nb,y\n");
+    boolean[] gone = {false};
+    Stores stores =
+        new Stores(
+            () -> {
+              if (gone[0]) {
+                throw new InputException("there is no folder for caches");
+              }
+              return temp.resolve("stores");
+            },
+            FileOps.SYSTEM,
+            notes::add);
+    Dataset rows =
+        new RowCache(stores, 1, 2).read(List.of(a.toString()), ReadOptions.of(Columns.automatic()));
+    gone[0] = true;
+    assertEquals(7, rows.foundOut("number", () -> IntNode.valueOf(7)).asInt());
   }
 }

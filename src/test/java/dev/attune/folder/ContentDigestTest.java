@@ -33,7 +33,7 @@ class ContentDigestTest {
   }
 
   private String digest(Path folder, int threads) {
-    return ContentDigest.ofModel(ModelFolder.open(folder, null), threads);
+    return ContentDigest.ofModel(ModelFolder.open(folder, null), List.of(), threads);
   }
 
   @Test

@@ -2,6 +2,8 @@ package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -10,6 +12,7 @@ import dev.attune.Classifier;
 import dev.attune.Embedder;
 import dev.attune.Precision;
 import dev.attune.Prediction;
+import dev.attune.core.InputException;
 import dev.attune.folder.LinearHead;
 import dev.attune.testkit.Goldens;
 import java.io.IOException;
@@ -290,5 +293,41 @@ class FewShotRunsTest {
             "--batch-size is 50000; all pairs of the rows of a batch are compared, of"
                 + " which there may be 512 at most"),
         refusal);
+  }
+
+  @Test
+  void aCrossValidationGoesOnWithTheSettingsOfTheVectorsAlone() throws IOException {
+    Path base = scratch.resolve("base");
+    Files.createDirectories(base.resolve("1_Pooling"));
+    for (String file :
+        List.of("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json")) {
+      Files.copy(shared.resolve(file), base.resolve(file));
+    }
+    Files.writeString(
+        base.resolve("modules.json"),
+        """
+        [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+         {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+        """);
+    Path pooling = base.resolve("1_Pooling/config.json");
+    int width = JSON.readTree(base.resolve("config.json").toFile()).path("hidden_size").asInt();
+    String form = "{\"word_embedding_dimension\": " + width + ", \"pooling_mode_%s\": true}";
+    Files.writeString(pooling, form.formatted("mean_tokens"));
+    Path train = data(2);
+    RecordedRun begun = folds(base, train).stoppedAfter(1);
+    assertTrue(begun.crossValidate().interrupted());
+    Files.writeString(pooling, form.formatted("cls_token"));
+    RecordedRun resumed = folds(base, train).with(RunOption.RESUME);
+    InputException e = assertThrows(InputException.class, resumed::crossValidate);
+    assertTrue(e.getMessage().contains("the base model was "), e.getMessage());
+    Files.writeString(pooling, form.formatted("mean_tokens"));
+    assertFalse(folds(base, train).with(RunOption.RESUME).crossValidate().interrupted());
+  }
+
+  private RecordedRun folds(Path base, Path train) {
+    return new RecordedRun(base, train, scratch.resolve("folds"))
+        .with(RunOption.TASK, "few-shot")
+        .with(RunOption.K_FOLD, "2")
+        .with(RunOption.MAX_STEPS, "2");
   }
 }

@@ -280,4 +280,37 @@ class Int8RunsTest {
     String said = refusal(config.set(RunOption.BACKEND, "cuda").build());
     assertTrue(said.startsWith("--precision int8 has products on the CPU alone"), said);
   }
+
+  @Test
+  void masksAreFilledInIntegersNearlyAsInFp32() {
+    Path masked = scratch.resolve("masked");
+    new RecordedRun(tiny, data, masked)
+        .with(RunOption.TASK, "masked-lm")
+        .with(RunOption.MAX_STEPS, "20")
+        .run();
+    List<String> notes = new ArrayList<>();
+    double farthest = 0;
+    List<List<List<MaskModel.Fill>>> whole = fill(masked, "fp32", notes);
+    List<List<List<MaskModel.Fill>>> rounded = fill(masked, "int8", notes);
+    for (int text = 0; text < whole.size(); text++) {
+      Map<Integer, Double> scores = new TreeMap<>();
+      whole.get(text).get(0).forEach(fill -> scores.put(fill.token(), fill.score()));
+      for (MaskModel.Fill fill : rounded.get(text).get(0)) {
+        farthest = Math.max(farthest, Math.abs(fill.score() - scores.get(fill.token())));
+      }
+    }
+    assertTrue(farthest > 0 && farthest < 0.02, "off by " + farthest + "; " + notes);
+  }
+
+  private static List<List<List<MaskModel.Fill>>> fill(
+      Path model, String precision, List<String> notes) {
+    return MaskFill.run(
+        List.of("the phone is [MASK]", "a [MASK] book"),
+        RunConfig.builder(RunOption.FILL)
+            .set(RunOption.MODEL, model.toString())
+            .set(RunOption.PRECISION, precision)
+            .set(RunOption.TOP_K, "22")
+            .build(),
+        notes::add);
+  }
 }

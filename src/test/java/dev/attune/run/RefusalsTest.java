@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,15 +11,20 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is refused, is refused with what is there, what may be, and what helps. */
 class RefusalsTest {
@@ -116,6 +122,8 @@ class RefusalsTest {
         "TASK=question-answering DOC_STRIDE=-1; --doc-stride is '-1'; an integer of at least 0",
         "WEIGHT_DECAY=1e308; --weight-decay is 1.0E308; it must be from 0.0 to 10.0",
         "OPTIMIZER=sgd WEIGHT_DECAY=1e308; --weight-decay is 1.0E308; it must be from 0.0 to 10.0",
+        "ADAM_BETA1=0.99999999; --adam-beta1 is 0.99999999, which in 32 bits is 1; it must be from 0 to at most 0.99999994",
+        "ADAM_BETA2=1; --adam-beta2 is 1.0; it must be from 0 to below 1",
         "ADAM_EPSILON=1e-60; --adam-epsilon is 1.0E-60; it must be from",
         "LORA_R=2 LORA_LAYERS=7-3; --lora-layers has '7-3'; it takes numbers and ranges: 0,4-7",
         "LORA_R=2 LORA_TRAINABLE_TOKEN_INDICES=x; --lora-trainable-token-indices has 'x'; it takes",
@@ -323,5 +331,57 @@ class RefusalsTest {
             .build();
     String said = worded(() -> TrainingBench.run(bench, note -> {}));
     assertTrue(said.startsWith("--max-length is 26; this model takes 24 tokens at most"), said);
+  }
+
+  /** What stands behind the object would be read by nobody. */
+  @ParameterizedTest
+  @ValueSource(strings = {"config.json", "tokenizer_config.json"})
+  void aFileWithMoreThanItsObjectIsRefused(String name) throws IOException {
+    Path base = copied(model, "twice");
+    Files.writeString(base.resolve(name), "{\"dropout\": 0.5}\n", StandardOpenOption.APPEND);
+    String said = on(base, train).refusal();
+    assertTrue(said.contains(name), said);
+    assertTrue(said.endsWith("more follows the value that it begins with"), said);
+  }
+
+  @Test
+  void aConfigFileOfTwoDocumentsIsRefused() {
+    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    String said = worded(() -> config.setAll("epochs: 1\n---\nepochs: 2\n", "run.yaml"));
+    assertEquals("run.yaml: not valid YAML: more follows the value that it begins with", said);
+  }
+
+  private Path copied(Path from, String name) throws IOException {
+    Path to = Files.createDirectories(scratch.resolve(name));
+    try (Stream<Path> files = Files.list(from)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Files.copy(file, to.resolve(file.getFileName()));
+      }
+    }
+    return to;
+  }
+
+  /** A model of finite weights that are so large that nothing can be computed with them. */
+  @Test
+  void outputsThatAreNoNumbersAreRefused() throws IOException {
+    Path trained = scratch.resolve("trained");
+    new RecordedRun(model, train, trained).with(RunOption.MAX_STEPS, "1").run();
+    Path base = copied(trained, "large");
+    Path weights = base.resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(weights);
+    ByteBuffer all = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    for (int at = 8 + (int) all.getLong(0); at < bytes.length; at += Float.BYTES) {
+      all.putFloat(at, Math.signum(all.getFloat(at)) * 3e38f);
+    }
+    Files.write(weights, bytes);
+    RunConfig.Builder config =
+        RunConfig.builder(RunOption.PREDICT)
+            .set(RunOption.MODEL, base.toString())
+            .set(RunOption.FILE, train.toString())
+            .set(RunOption.BACKEND, "cpu")
+            .set(RunOption.OUTPUT, scratch.resolve("predicted.jsonl").toString());
+    String said = worded(() -> PredictRun.run(config.build()));
+    assertTrue(said.startsWith("the model gives NaN where a number is wanted"), said);
+    assertFalse(Files.exists(scratch.resolve("predicted.jsonl")));
   }
 }

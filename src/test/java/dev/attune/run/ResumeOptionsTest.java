@@ -162,6 +162,7 @@ class ResumeOptionsTest {
     put(RunOption.METRICS_PORT, "9464");
     put(RunOption.INTERLEAVE_PROBS, "0.5,0.5");
     put(RunOption.STOPPING_STRATEGY, "all_exhausted");
+    put(RunOption.SHUFFLE_BUFFER_SIZE, "10");
     put(RunOption.ON_NONFINITE, "skip");
     put(RunOption.ADD_TOKENS, "zebra");
     put(RunOption.EVALUATE_WITH, "generate");

@@ -69,4 +69,18 @@ class OpenMetricsSinkTest {
         "# TYPE attune_a_b gauge\nattune_a_b{run=\"x\\\"\\\\\"} NaN\n# EOF\n",
         OpenMetricsSink.text("x\"\\", Map.of("a/b", Double.NaN)));
   }
+
+  @Test
+  void seriesWhoseNamesAreTheSameThereAreToldApart() {
+    assertEquals(
+        """
+        # TYPE attune_eval_f1_a gauge
+        attune_eval_f1_a{run="x",series="eval/f1.a"} 1.0
+        attune_eval_f1_a{run="x",series="eval/f1_a"} 2.0
+        # TYPE attune_step gauge
+        attune_step{run="x"} 3.0
+        # EOF
+        """,
+        OpenMetricsSink.text("x", Map.of("eval/f1.a", 1.0, "eval/f1_a", 2.0, "step", 3.0)));
+  }
 }

@@ -69,6 +69,11 @@ class PredictionFindingsTest {
     String sentence = found.sentence(row -> "test.csv:" + row);
     assertTrue(sentence.startsWith("2 labels of test data may be wrong"), sentence);
     assertTrue(sentence.endsWith("(rows test.csv:12, test.csv:40)"), sentence);
+    // Of those that were not handed over nothing is known.
+    Finding some =
+        PredictionFindings.doubtfulLabels(100, 9, worst.subList(0, 2), "test").orElseThrow();
+    String least = some.sentence(row -> "test.csv:" + row);
+    assertTrue(least.startsWith("at least 2 labels of test data may be wrong"), least);
     assertTrue(PredictionFindings.doubtfulLabels(100, 27, worst, "test").isEmpty());
     assertTrue(PredictionFindings.doubtfulLabels(20, 1, worst, "test").isEmpty());
     assertTrue(

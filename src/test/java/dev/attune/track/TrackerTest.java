@@ -4,13 +4,18 @@ import static dev.attune.track.TrackTrial.start;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.IntNode;
 import dev.attune.train.ForwardingListener;
 import dev.attune.train.TrainListener;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -35,6 +40,8 @@ class TrackerTest {
     private int failures;
     private int begun;
     private RunStatus status;
+    private long step;
+    private final Map<String, JsonNode> documents = new HashMap<>();
     private RunUpdate unwritten;
     private CountDownLatch held = new CountDownLatch(0);
 
@@ -61,6 +68,8 @@ class TrackerTest {
       }
       points.addAll(update.points());
       status = update.status();
+      step = Math.max(step, update.step());
+      documents.putAll(update.documents());
     }
 
     @Override
@@ -156,5 +165,34 @@ class TrackerTest {
     assertEquals(List.of(), troubles);
     assertEquals(1000, losses(kept));
     assertTrue(System.nanoTime() - begin < TimeUnit.SECONDS.toNanos(30));
+  }
+
+  /**
+   * More than the queue holds, while the place does not answer: what is lost is told, the end is
+   * not.
+   */
+  @Test
+  void howARunEndedIsHeardThoughThereWasNoRoomForItsNumbers() {
+    Kept kept = new Kept();
+    kept.held = new CountDownLatch(1);
+    Queue<String> troubles = new ConcurrentLinkedQueue<>();
+    Outlet outlet = new Outlet(kept, start(Path.of("out"), 0), 1, troubles);
+    int offered = 2 * (1 << 17) + 5000; // the place may have taken one queue full before it stopped
+    for (int i = 1; i <= offered; i++) {
+      Point point = new Point("train/loss", i, 0, 1.0);
+      outlet.offer(new RunUpdate(List.of(point), Map.of(), i, offered, RunStatus.RUNNING));
+    }
+    Map<String, JsonNode> summary = Map.of("summary", IntNode.valueOf(7));
+    outlet.offer(new RunUpdate(List.of(), summary, offered, offered, RunStatus.FINISHED));
+    kept.held.countDown();
+    outlet.beginEnd();
+    outlet.end();
+    assertEquals(RunStatus.FINISHED, kept.status);
+    assertEquals(summary, kept.documents);
+    assertEquals(offered, kept.step);
+    long missing = offered - losses(kept);
+    assertTrue(missing > 0, "all fitted");
+    assertEquals(
+        List.of(missing + " numbers of the run are not in the place"), List.copyOf(troubles));
   }
 }

@@ -1,10 +1,9 @@
 package dev.attune.data.mapped;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -16,8 +15,6 @@ public final class Store {
   static final String INTS = ".i32";
   static final String RECORDS = ".records";
   static final String BEGINS = "-begins";
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path folder;
   private final JsonNode facts;
@@ -35,12 +32,12 @@ public final class Store {
    */
   public static Store open(Path folder) {
     try {
-      JsonNode manifest = JSON.readTree(Files.readString(folder.resolve(MANIFEST)));
+      JsonNode manifest = WholeJson.read(folder.resolve(MANIFEST));
       String facts = manifest.path("facts").asText();
       if (crc(facts) != manifest.path("crc").asLong(-1)) {
         throw new StoreException(folder.resolve(MANIFEST) + " is damaged");
       }
-      Store store = new Store(folder, JSON.readTree(facts));
+      Store store = new Store(folder, WholeJson.of(facts));
       for (Map.Entry<String, JsonNode> entry : manifest.path("files").properties()) {
         MappedFile file = new MappedFile(folder.resolve(entry.getKey()));
         if (file.sizeBytes() != entry.getValue().path("bytes").asLong(-1)

@@ -1,6 +1,5 @@
 package dev.attune.data.mapped;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.JsonProblem;
 import java.io.IOException;
@@ -30,6 +29,6 @@ public final class StoreException extends RuntimeException {
     if (e instanceof NoSuchFileException missing) {
       return missing.getFile() + " is missing";
     }
-    return e instanceof JsonProcessingException json ? JsonProblem.of(json) : e.getMessage();
+    return JsonProblem.of(e);
   }
 }

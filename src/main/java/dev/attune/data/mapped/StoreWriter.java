@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
-import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -244,7 +243,7 @@ public final class StoreWriter implements Storage, AutoCloseable {
         files.deleteTree(aside);
       }
     } catch (IOException e) {
-      throw new InputException(aside + " cannot be deleted: " + e.getMessage(), e);
+      throw StoreException.of(aside + " cannot be deleted", e);
     } finally {
       OWN.remove(key(aside));
     }

@@ -67,7 +67,13 @@ public final class Stores {
   /** Begins a store. */
   public StoreWriter begin() {
     StoreWriter writer = StoreWriter.in(folder(), files);
-    deleteOld();
+    try {
+      deleteOld();
+    } catch (RuntimeException | Error e) {
+      try (writer) {
+        throw e;
+      }
+    }
     return writer;
   }
 

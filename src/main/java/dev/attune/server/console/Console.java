@@ -20,11 +20,7 @@ public final class Console {
    * @param bases folders of models by their names
    */
   public Console(
-      DataFolder data,
-      Map<String, Path> bases,
-      Jobs jobs,
-      ModelCatalog models,
-      ModelPool pool) {
+      DataFolder data, Map<String, Path> bases, Jobs jobs, ModelCatalog models, ModelPool pool) {
     Places places = new Places(data.folder(), bases);
     this.routes =
         Stream.of(

@@ -49,8 +49,7 @@ final class DataReportApi {
       json.setAll(report.toJson(asked::worded));
       exchange.answer(places.named(json));
     } catch (InputException e) {
-      throw ApiException.badRequest(
-          "training_file", places.named(asked.worded(e.getMessage())));
+      throw ApiException.badRequest("training_file", places.named(asked.worded(e.getMessage())));
     } finally {
       free.release();
     }

@@ -23,9 +23,7 @@ final class Places {
     all.put(data.toAbsolutePath().normalize() + "/", "");
     bases.forEach((name, folder) -> all.put(folder.toAbsolutePath().normalize().toString(), name));
     List<String> paths =
-        all.keySet().stream()
-            .sorted(Comparator.comparingInt(String::length).reversed())
-            .toList();
+        all.keySet().stream().sorted(Comparator.comparingInt(String::length).reversed()).toList();
     paths.forEach(path -> names.put(path, all.get(path)));
   }
 

@@ -126,8 +126,7 @@ final class Learner {
       return Optional.empty();
     }
     Duration left =
-        Duration.between(
-            Instant.now(), coming.first().plusSeconds(state.settings().maxSeconds()));
+        Duration.between(Instant.now(), coming.first().plusSeconds(state.settings().maxSeconds()));
     boolean isDue = coming.count() >= state.settings().minCorrections() || left.isNegative();
     return Optional.of(isDue ? Duration.ZERO : left);
   }
@@ -207,11 +206,7 @@ final class Learner {
    * @return false: another is live by now
    */
   boolean replace(
-      ModelLine line,
-      ModelVersion live,
-      ModelVersion by,
-      ModelVersion.State state,
-      String reason) {
+      ModelLine line, ModelVersion live, ModelVersion by, ModelVersion.State state, String reason) {
     return models.switchTo(
         line,
         live,
@@ -301,8 +296,7 @@ final class Learner {
 
   /** The rows on which versions are measured today: no correction's text has an old label. */
   HeldOutGate gate(ModelLine line, String data) {
-    Map<String, Correction> latest =
-        Update.latest(corrections.upTo(line, Long.MAX_VALUE));
+    Map<String, Correction> latest = Update.latest(corrections.upTo(line, Long.MAX_VALUE));
     List<LabelledText> recent = new ArrayList<>();
     for (Correction correction : latest.values()) {
       if (correction.row().isHeldOut()) {
@@ -317,8 +311,7 @@ final class Learner {
     return new HeldOutGate(old, recent);
   }
 
-  private void judged(
-      ModelLine line, ModelVersion candidate, Update update, Update.Rows rows) {
+  private void judged(ModelLine line, ModelVersion candidate, Update update, Update.Rows rows) {
     ModelVersion first = models.versions().find(line, 1).orElseThrow();
     ModelVersion parent = models.versions().find(line, candidate.parent()).orElseThrow();
     HeldOutGate.Verdict verdict =
@@ -352,8 +345,7 @@ final class Learner {
       problem = isLive ? null : "another version became live while it was made";
     }
     if (problem != null) {
-      refuse(
-          line, candidate, update, ModelVersion.State.REJECTED, report.toString(), problem);
+      refuse(line, candidate, update, ModelVersion.State.REJECTED, report.toString(), problem);
     }
   }
 
@@ -368,7 +360,10 @@ final class Learner {
         session -> {
           models.versions().become(session, candidate, state, report, reason);
           learners.attempted(
-              session, line, update.last(), candidate.name() + " is " + state.word() + ": " + reason);
+              session,
+              line,
+              update.last(),
+              candidate.name() + " is " + state.word() + ": " + reason);
           return null;
         });
   }
@@ -390,9 +385,7 @@ final class Learner {
           && ++others > kept) {
         journal.change(
             session -> {
-              models
-                  .versions()
-                  .become(session, version, ModelVersion.State.REMOVED, null, null);
+              models.versions().become(session, version, ModelVersion.State.REMOVED, null, null);
               return null;
             });
         models.tellRemoved(models.served(line, version));

@@ -82,7 +82,10 @@ final class JobRun implements RunListener {
     return secondsLeft;
   }
 
-  /** Asks it to stop after the step that it is at. The first reason counts, unless it is told to end. */
+  /**
+   * Asks it to stop after the step that it is at. The first reason counts, unless it is told to
+   * end.
+   */
   void stop(Stop reason) {
     if (stop == null || reason == Stop.STATUS_CHANGED) {
       stop = reason;
@@ -118,8 +121,7 @@ final class JobRun implements RunListener {
     made = JobConfig.of(job, sources);
     Path folder = sources.folders().model(job);
     if (!TrainRun.isFinished(folder)) {
-      TrainRun.Outcome outcome =
-          new TrainRun(made.config(), this, () -> stop != null).run();
+      TrainRun.Outcome outcome = new TrainRun(made.config(), this, () -> stop != null).run();
       flush();
       if (outcome.training().interrupted()) {
         left(outcome.training().steps());
@@ -153,16 +155,9 @@ final class JobRun implements RunListener {
     boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
     StepMetrics metrics = StepMetrics.of(folder, predictsTokens);
     ServedModel model =
-        new ServedModel(
-            name(),
-            job.tenant(),
-            Instant.now(),
-            base(),
-            folder,
-            job.id());
+        new ServedModel(name(), job.tenant(), Instant.now(), base(), folder, job.id());
     StoredFile results = null;
-    JobStore.Change change =
-        store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
+    JobStore.Change change = store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
     try {
       results =
           sources
@@ -193,8 +188,7 @@ final class JobRun implements RunListener {
   }
 
   private String name() {
-    return String.join(
-        ":", "ft", base(), job.tenant(), job.request().suffix(), job.shortId());
+    return String.join(":", "ft", base(), job.tenant(), job.request().suffix(), job.shortId());
   }
 
   private void fail(String code, String message, String param) {
@@ -300,9 +294,7 @@ final class JobRun implements RunListener {
             words
                 .append(words.length() == 0 ? "" : ", ")
                 .append(String.format(Locale.ROOT, "validation %s=%.4f", name, value)));
-    tell(
-        JobEvent.metrics(
-            step, "Step " + step + "/" + job.plan().steps() + ": " + words, data));
+    tell(JobEvent.metrics(step, "Step " + step + "/" + job.plan().steps() + ": " + words, data));
     flush();
   }
 
@@ -352,12 +344,7 @@ final class JobRun implements RunListener {
     metrics.put("train_loss", lastLoss);
     ServedModel model =
         new ServedModel(
-            name() + ":ckpt-step-" + step,
-            job.tenant(),
-            Instant.now(),
-            base(),
-            folder,
-            job.id());
+            name() + ":ckpt-step-" + step, job.tenant(), Instant.now(), base(), folder, job.id());
     List<JobCheckpoint> earlier =
         store.checkpoints(job.id()).stream().filter(c -> c.step() != step).toList();
     List<JobCheckpoint> forgotten =

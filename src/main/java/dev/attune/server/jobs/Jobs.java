@@ -11,7 +11,6 @@ import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;

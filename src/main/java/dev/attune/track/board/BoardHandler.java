@@ -80,8 +80,7 @@ final class BoardHandler extends Handler.Abstract {
     send(response, callback, status, "text/plain; charset=utf-8", body);
   }
 
-  private static void file(String path, Response response, Callback callback)
-      throws IOException {
+  private static void file(String path, Response response, Callback callback) throws IOException {
     Optional<PageFile> file = FILES.find(path.equals("/") ? PageFiles.INDEX : path.substring(1));
     if (file.isPresent()) {
       send(response, callback, 200, file.get().type(), file.get().bytes());

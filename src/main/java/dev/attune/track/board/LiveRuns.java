@@ -1,17 +1,23 @@
 package dev.attune.track.board;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.track.RunJson;
+import dev.attune.track.RunStatus;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
 import dev.attune.track.web.LiveCurves;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
 
 /**
  * What happens in a store, as server-sent events: {@code runs}, the list of all, whenever it
@@ -23,7 +29,11 @@ final class LiveRuns {
   private final RunStore store;
   private final List<String> watched;
   private final LiveCurves curves;
+  private final Map<String, Listed> listed = new HashMap<>(); // by id
   private String list = "";
+
+  /** A run as it was listed: one that has ended stays so, and its store need not be asked again. */
+  private record Listed(StoredRun run, JsonNode json) {}
 
   LiveRuns(RunStore store, List<String> watched) {
     this.store = store;
@@ -52,7 +62,18 @@ final class LiveRuns {
 
   private void list(List<StoredRun> runs, StringBuilder events) {
     ArrayNode json = JsonNodeFactory.instance.arrayNode();
-    runs.forEach(run -> json.add(RunJson.summary(run, store.last(run))));
+    for (StoredRun run : runs) {
+      Listed known = listed.get(run.id());
+      if (known == null || !known.run().equals(run) || run.status() == RunStatus.RUNNING) {
+        known = new Listed(run, RunJson.summary(run, store.last(run)));
+        listed.put(run.id(), known);
+      }
+      json.add(known.json());
+    }
+    if (listed.size() > runs.size()) {
+      Set<String> there = runs.stream().map(StoredRun::id).collect(Collectors.toSet());
+      listed.keySet().retainAll(there);
+    }
     String now = json.toString();
     if (!now.equals(list)) {
       list = now;

@@ -80,6 +80,7 @@ export class JobView extends Component {
       last.length > 0 && facts('Last values', last.map(([name, value]) => [name, number(value)])),
       run && run.confusion && confusion(run.confusion),
       run && run.mistakes && run.mistakes.worst.length > 0 && mistakes(run.mistakes),
+      run && run.confusion && !run.mistakes && h('p', { class: 'soft' }, 'Worst mistakes are not looked for where the validation data are large beside what was learned.'),
       last.length === 0 && h('p', { class: 'empty' }, 'Nothing was measured yet.'),
     ];
   }

@@ -250,4 +250,32 @@ class StoresTest {
         assertThrows(StoreException.class, () -> Store.open(missing.getParent()));
     assertFalse(broken.getMessage().contains("Source"), broken.getMessage());
   }
+
+  @Test
+  void aStoreThatCannotBeBegunLeavesNothing() throws IOException {
+    write(stores(FileOps.SYSTEM), "old");
+    Files.setLastModifiedTime(
+        temp.resolve("old/manifest.json"), FileTime.from(Instant.now().minus(Duration.ofDays(40))));
+    FileOps undeletable =
+        new FileOps() {
+          @Override
+          public void deleteTree(Path root) throws IOException {
+            if (root.endsWith("old")) {
+              throw new IOException("not permitted");
+            }
+            super.deleteTree(root);
+          }
+        };
+    Stores stores =
+        new Stores(
+            () -> temp,
+            undeletable,
+            note -> {
+              throw new IllegalStateException(note);
+            });
+    assertThrows(IllegalStateException.class, stores::begin);
+    try (Stream<Path> left = Files.list(temp)) {
+      assertEquals(List.of(temp.resolve("old")), left.toList());
+    }
+  }
 }

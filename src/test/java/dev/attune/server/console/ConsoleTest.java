@@ -18,16 +18,16 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The console in a real browser, over a real server: {@code src/test/resources/server/console}
- * says what a user does there, and looks at each view in each size and look.
+ * The console in a real browser, over a real server: {@code src/test/resources/server/console} says
+ * what a user does there, and looks at each view in each size and look.
  */
-@Timeout(1200)
+@Timeout(1800)
 class ConsoleTest {
   private static final String HOSTILE = "<img src=x onerror=window.hacked=1>";
   private static final String TEMPLATE =
       "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}"
           + "{% if add_generation_prompt %}a:{% endif %}";
-  private static final int MOST_SECONDS = 1000;
+  private static final int MOST_SECONDS = 1500;
 
   /** Rows of two labels, and a few of a third that is hostile, as are texts. */
   private static void write(Path file, int rows, long seed) throws IOException {

@@ -119,8 +119,7 @@ class SchedulerTest {
     server.close();
     server.start();
     List<String> events = server.events(running);
-    assertTrue(
-        events.stream().anyMatch(e -> e.startsWith("The server ends")), events::toString);
+    assertTrue(events.stream().anyMatch(e -> e.startsWith("The server ends")), events::toString);
     server.awaitStatus(running, "succeeded");
     server.awaitStatus(queued, "succeeded");
     assertSameBytes(running);
@@ -163,7 +162,8 @@ class SchedulerTest {
     assertEquals("insufficient_memory", job.at("/error/code").asText());
     String message = job.at("/error/message").asText();
     assertTrue(
-        message.matches("(?s)The job needs .* of memory \\(weights .*; the server has .* for jobs.*"),
+        message.matches(
+            "(?s)The job needs .* of memory \\(weights .*; the server has .* for jobs.*"),
         message);
   }
 
