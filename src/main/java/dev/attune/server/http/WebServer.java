@@ -57,6 +57,18 @@ public final class WebServer implements AutoCloseable {
    */
   public static WebServer start(
       String host, int port, Tls tls, Duration patience, Router router, Metrics metrics) {
+    return start(host, port, tls, patience, IDLE_MILLIS, router, metrics);
+  }
+
+  /** The same with another time after which a client has gone that is silent. */
+  static WebServer start(
+      String host,
+      int port,
+      Tls tls,
+      Duration patience,
+      int idleMillis,
+      Router router,
+      Metrics metrics) {
     QueuedThreadPool threads = new QueuedThreadPool(THREADS);
     threads.setName("attune-server");
     Server server = new Server(threads);
@@ -66,11 +78,11 @@ public final class WebServer implements AutoCloseable {
     ServerConnector connector = connector(server, tls);
     connector.setHost(host);
     connector.setPort(port);
-    connector.setIdleTimeout(IDLE_MILLIS);
+    connector.setIdleTimeout(idleMillis);
     connector.setAcceptQueueSize(WAITING_CONNECTIONS);
     server.addConnector(connector);
     server.addBean(new NetworkConnectionLimit(MOST_CONNECTIONS, server));
-    HeaderDeadline deadline = new HeaderDeadline(connector.getScheduler(), IDLE_MILLIS);
+    HeaderDeadline deadline = new HeaderDeadline(connector.getScheduler(), idleMillis);
     connector.addBean(deadline);
     router.follow(deadline);
     metrics.gauge(
