@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import dev.attune.data.DataReport;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 
@@ -66,6 +67,16 @@ class ForwardingRunListener implements RunListener {
   @Override
   public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
     next.onEvaluation(step, epoch, metrics, best);
+  }
+
+  @Override
+  public Optional<Path> modelOfCheckpoint(long step) {
+    return next.modelOfCheckpoint(step);
+  }
+
+  @Override
+  public void onCheckpointModel(long step, Path folder) {
+    next.onCheckpointModel(step, folder);
   }
 
   @Override

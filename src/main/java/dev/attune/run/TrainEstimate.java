@@ -53,16 +53,25 @@ public record TrainEstimate(
    * Memory of a run.
    *
    * @param weightBytes of the model's weights and their gradients
+   * @param frozenBytes of these, what stays as it is: runs of a {@link TrainGroup} have it once
    * @param optimizerBytes of what the optimizer keeps
    * @param activationBytes of the largest step, or of an evaluation where that takes more
    * @param dataBytes of the tokens
    */
-  public record Need(long weightBytes, long optimizerBytes, long activationBytes, long dataBytes) {
+  public record Need(
+      long weightBytes,
+      long frozenBytes,
+      long optimizerBytes,
+      long activationBytes,
+      long dataBytes) {
     /** All of it. */
     public long bytes() {
       return weightBytes + optimizerBytes + activationBytes + dataBytes;
     }
   }
+
+  /** Of a number that is trained: master, gradient, and at most a copy in bf16. */
+  private static final long BYTES_OF_TRAINED = 2 * Float.BYTES + 2;
 
   /** Of a token that is kept: its id and what is learned of it. */
   private static final int BYTES_OF_TOKEN = 2 * Integer.BYTES;
@@ -176,6 +185,7 @@ public record TrainEstimate(
     model.parameters().enableTraining();
     model.parameters().prepare(session.precision());
     long weights = taken.bytes();
+    long trained = model.parameters().size() * BYTES_OF_TRAINED;
     Tape tape = session.tape(plan.trainer().seed());
     tape.useCheckpoints(plan.config().flag(RunOption.GRADIENT_CHECKPOINTING));
     try (Inference inference = new Inference(session.backend());
@@ -199,7 +209,9 @@ public record TrainEstimate(
         long beside = taken.bytes() - weights - optimizing - tape.arena().reservedBytes();
         long kept = (long) train.tokens() * BYTES_OF_TOKEN;
         return new Need(
-            weights, optimizing, Math.max(0, beside) + tape.arena().highWaterBytes(), kept);
+            weights,
+            Math.max(0, weights - trained),
+            optimizing, Math.max(0, beside) + tape.arena().highWaterBytes(), kept);
       }
     }
   }

@@ -38,6 +38,7 @@ record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need) {
     json.put("save_steps", saveSteps);
     ObjectNode memory = json.putObject("memory_bytes");
     memory.put("weights", need.weightBytes());
+    memory.put("frozen_weights", need.frozenBytes());
     memory.put("optimizer", need.optimizerBytes());
     memory.put("activations", need.activationBytes());
     memory.put("data", need.dataBytes());
@@ -53,6 +54,7 @@ record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need) {
         json.path("save_steps").asLong(),
         new Need(
             memory.path("weights").asLong(),
+            memory.path("frozen_weights").asLong(),
             memory.path("optimizer").asLong(),
             memory.path("activations").asLong(),
             memory.path("data").asLong()));

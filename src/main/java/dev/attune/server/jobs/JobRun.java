@@ -7,6 +7,7 @@ import dev.attune.data.DataReport;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
+import dev.attune.run.TrainGroup;
 import dev.attune.run.TrainRun;
 import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
@@ -25,6 +26,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 
 /** A job at work: on one thread, from where it stands to its end or to a request to stop. */
 final class JobRun implements RunListener {
@@ -50,6 +52,7 @@ final class JobRun implements RunListener {
   private final JobStore store;
   private final JobConfig.Sources sources;
   private final JobEnds ends;
+  private final TrainGroup group; // null: it runs by itself
   private final List<JobEvent> untold = new ArrayList<>();
   private JobConfig made;
   private long lastFlush = System.nanoTime();
@@ -58,15 +61,21 @@ final class JobRun implements RunListener {
   private Map<String, Double> lastEvaluation = Map.of();
   private long lastEvaluationStep;
   private long checkpointStep;
+  private boolean refusedByGroup;
   private volatile Stop stop;
   private volatile JobProgress progress = new JobProgress(0, 0, null);
   private volatile double secondsLeft = Double.NaN;
 
-  JobRun(Job job, JobStore store, JobConfig.Sources sources, JobEnds ends) {
+  /**
+   * @param group of runs on its base, which it joins; null: it runs by itself
+   */
+  JobRun(
+      Job job, JobStore store, JobConfig.Sources sources, JobEnds ends, TrainGroup group) {
     this.job = job;
     this.store = store;
     this.sources = sources;
     this.ends = ends;
+    this.group = group;
   }
 
   Job job() {
@@ -92,6 +101,11 @@ final class JobRun implements RunListener {
     }
   }
 
+  /** Whether it could not be trained with others after all, and is to be by itself. */
+  boolean isRefusedByGroup() {
+    return refusedByGroup;
+  }
+
   /** Works until the job is done or stops. */
   void run() {
     try {
@@ -99,7 +113,7 @@ final class JobRun implements RunListener {
     } catch (ApiException e) {
       fail("invalid_job", e.getMessage(), e.param());
     } catch (InputException e) {
-      fail("invalid_job", worded(e.getMessage()), null);
+      refuse(e);
     } catch (DivergedException e) {
       fail("training_diverged", worded(e.getMessage()), null);
     } catch (DeviceMemoryException e) {
@@ -121,7 +135,7 @@ final class JobRun implements RunListener {
     made = JobConfig.of(job, sources);
     Path folder = sources.folders().model(job);
     if (!TrainRun.isFinished(folder)) {
-      TrainRun.Outcome outcome = new TrainRun(made.config(), this, () -> stop != null).run();
+      TrainRun.Outcome outcome = trained();
       flush();
       if (outcome.training().interrupted()) {
         left(outcome.training().steps());
@@ -129,6 +143,27 @@ final class JobRun implements RunListener {
       }
     }
     finish(folder);
+  }
+
+  private TrainRun.Outcome trained() {
+    BooleanSupplier stops = () -> stop != null;
+    return group == null
+        ? new TrainRun(made.config(), this, stops).run()
+        : group.start(List.of(new TrainGroup.Asked(made.config(), this, stops))).get(0).outcome();
+  }
+
+  /** What only some layers and adapters can do is known once they are open. */
+  private void refuse(InputException e) {
+    if (group == null || hasStepped) {
+      fail("invalid_job", worded(e.getMessage()), null);
+      return;
+    }
+    refusedByGroup = true;
+    untold.clear();
+    store
+        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED)
+        .withPrecedence()
+        .make();
   }
 
   /** It has stopped, and a checkpoint is safe. */

@@ -34,6 +34,9 @@ public final class Jobs implements AutoCloseable {
 
   private static final int SLOTS = 1;
 
+  /** More would take turns for so long that none of them gets on. */
+  private static final int MOST_TOGETHER = 8;
+
   private final JobStore store;
   private final JobConfig.Sources sources;
   private final JobEnds ends;
@@ -73,6 +76,7 @@ public final class Jobs implements AutoCloseable {
             memoryBytes == 0 ? usualMemoryBytes() : memoryBytes,
             othersBytes,
             SLOTS,
+            MOST_TOGETHER,
             WORTH_STOPPING_SECONDS));
   }
 
@@ -85,7 +89,6 @@ public final class Jobs implements AutoCloseable {
     this.limits = parts.limits();
     this.scheduler = new Scheduler(store, sources, ends, means);
     parts.files().beforeDeletion(file -> checkNotNeeded(file.tenant(), file.id()));
-    parts.models().onRemoved(Jobs::removeFolder);
   }
 
   /** Takes up what an earlier process has left, and begins to work. */
@@ -105,16 +108,6 @@ public final class Jobs implements AutoCloseable {
     if (store.needsFile(tenant, file)) {
       throw ApiException.conflict(
           "The file '" + file + "' is needed by a job that has not ended; cancel that, or wait");
-    }
-  }
-
-  private static void removeFolder(ServedModel model) {
-    if (model.job() != null) {
-      try {
-        JobFolders.remove(model.folder());
-      } catch (IOException e) {
-        LOG.log(Level.WARNING, model.folder() + " cannot be removed: " + e.getMessage());
-      }
     }
   }
 

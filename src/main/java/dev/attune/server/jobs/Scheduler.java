@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
 
 /**
@@ -27,10 +28,11 @@ final class Scheduler implements AutoCloseable {
    *
    * @param memoryBytes that jobs may take together
    * @param othersBytes of them that are taken by others now
-   * @param slots sets of jobs that run at a time; each set is one job today
+   * @param slots sets of jobs that run at a time
+   * @param together jobs of a set at most
    * @param worthStopping seconds that a job must have left for another to take its place
    */
-  record Means(long memoryBytes, LongSupplier othersBytes, int slots, double worthStopping) {}
+  record Means(long memoryBytes, LongSupplier othersBytes, int slots, int together, double worthStopping) {}
 
   private final JobStore store;
   private final JobConfig.Sources sources;
@@ -38,6 +40,8 @@ final class Scheduler implements AutoCloseable {
   private final Means means;
   private final JobValidation validation;
   private final Map<String, JobRun> atWork = new LinkedHashMap<>(); // guarded by itself
+  private final List<JobGang> gangs = new ArrayList<>(); // guarded by atWork
+  private final Set<String> alone = ConcurrentHashMap.newKeySet(); // cannot be with others
   private final List<Thread> threads = new ArrayList<>();
   private volatile boolean closed;
   private String toldToWait; // the job that was told last that there is no memory for it
@@ -167,37 +171,71 @@ final class Scheduler implements AutoCloseable {
     }
   }
 
-  /** Starts the next job, or has one stop for it; false: nothing is to be started now. */
+  /**
+   * Starts the next job: with others on its base, or by itself where there is a slot. One that
+   * begins a set takes along the jobs that could be with it, whosever turn it is; later only who is
+   * next may join, so that a set comes to its end. False: nothing is to be started now.
+   */
   private boolean startNext() {
-    List<JobRun> running = atWork();
     List<Job> waiting =
         store.all(Set.of(JobStatus.QUEUED)).stream().filter(job -> !isAtWork(job)).toList();
     if (waiting.isEmpty()) {
       return false;
     }
-    Job next = JobQueue.ordered(waiting, store.lastStarts()).get(0);
-    boolean hasSlot = running.size() < means.slots();
-    if (!hasSlot || !fits(next, running)) {
-      makeRoom(next, running);
+    List<Job> ordered = JobQueue.ordered(waiting, store.lastStarts());
+    Job next = ordered.get(0);
+    Optional<JobGang> joined = joinable(next);
+    if (joined.isPresent() && hasRoom(joined.get(), next)) {
+      begin(next, joined.get());
+      return true;
+    }
+    if (!hasSlot() || !fits(next, next.needBytes())) {
+      makeRoom(next, joined);
       return false;
     }
-    boolean made =
-        store
-            .change(next.id(), Set.of(JobStatus.QUEUED), JobStatus.RUNNING)
-            .started()
-            .tell(JobEvent.Level.INFO, "Fine-tuning job started")
-            .make();
-    if (made) {
-      store.find(next.id()).ifPresent(this::begin);
+    JobGang gang = JobGang.of(next, sources, alone);
+    synchronized (atWork) {
+      gangs.add(gang);
+    }
+    begin(next, gang);
+    for (Job other : ordered.subList(1, ordered.size())) {
+      if (gang.takes(other, sources, alone) && hasRoom(gang, other)) {
+        begin(other, gang);
+      }
     }
     return true;
   }
 
+  private Optional<JobGang> joinable(Job job) {
+    List<JobGang> all;
+    synchronized (atWork) {
+      all = List.copyOf(gangs);
+    }
+    return all.stream().filter(gang -> gang.takes(job, sources, alone)).findFirst();
+  }
+
+  private boolean hasSlot() {
+    synchronized (atWork) {
+      return gangs.size() < means.slots();
+    }
+  }
+
+  private boolean hasRoom(JobGang gang, Job job) {
+    synchronized (atWork) {
+      if (gang.members().size() >= means.together()) {
+        return false;
+      }
+    }
+    return fits(job, JobGang.moreBytes(job));
+  }
+
   /** No other job takes the place of one that does not fit now: it would wait for ever. */
-  private boolean fits(Job job, List<JobRun> running) {
-    long others = means.othersBytes().getAsLong();
-    long taken = others + running.stream().mapToLong(run -> run.job().needBytes()).sum();
-    boolean fits = job.needBytes() <= means.memoryBytes() - taken;
+  private boolean fits(Job job, long bytes) {
+    long taken = means.othersBytes().getAsLong();
+    synchronized (atWork) {
+      taken += gangs.stream().mapToLong(JobGang::needBytes).sum();
+    }
+    boolean fits = bytes <= means.memoryBytes() - taken;
     if (!fits && !job.id().equals(toldToWait)) {
       toldToWait = job.id();
       store.tell(
@@ -206,7 +244,7 @@ final class Scheduler implements AutoCloseable {
               JobEvent.of(
                   JobEvent.Level.INFO,
                   "Waits for memory: it needs "
-                      + DeviceMemoryException.size(job.needBytes())
+                      + DeviceMemoryException.size(bytes)
                       + ", and of "
                       + DeviceMemoryException.size(means.memoryBytes())
                       + " for jobs "
@@ -216,39 +254,106 @@ final class Scheduler implements AutoCloseable {
     return fits;
   }
 
-  private void makeRoom(Job next, List<JobRun> running) {
-    Optional<Job> chosen = JobQueue.toStop(running.stream().map(JobRun::job).toList(), next);
-    chosen.ifPresent(
-        job ->
-            running.stream()
-                .filter(run -> run.job().id().equals(job.id()))
-                .filter(run -> !(run.secondsLeft() < means.worthStopping()))
-                .forEach(run -> run.stop(JobRun.Stop.PREEMPTED)));
+  /**
+   * Has jobs of lower priorities stop for one that waits: one of those that it could be with, or
+   * all of a set, where each of it is of a lower one.
+   *
+   * @param joined the set that has no room for it; empty: there is none that it could join
+   */
+  private void makeRoom(Job next, Optional<JobGang> joined) {
+    List<JobRun> candidates = new ArrayList<>();
+    synchronized (atWork) {
+      for (JobGang gang : joined.map(List::of).orElse(gangs)) {
+        boolean isBelow =
+            gang.members().stream()
+                .allMatch(
+                    run -> run.job().request().priority() < next.request().priority());
+        if (joined.isPresent()) {
+          JobQueue.toStop(gang.members().stream().map(JobRun::job).toList(), next)
+              .ifPresent(
+                  job ->
+                      gang.members().stream()
+                          .filter(run -> run.job().id().equals(job.id()))
+                          .forEach(candidates::add));
+        } else if (isBelow && candidates.isEmpty()) {
+          candidates.addAll(gang.members());
+        }
+      }
+    }
+    candidates.stream()
+        .filter(run -> !(run.secondsLeft() < means.worthStopping()))
+        .forEach(run -> run.stop(JobRun.Stop.PREEMPTED));
   }
 
-  private void begin(Job job) {
-    JobRun run = new JobRun(job, store, sources, ends);
+  /** Nothing begins where the job has changed meanwhile, or the gang is over. */
+  private void begin(Job waiting, JobGang gang) {
+    synchronized (atWork) {
+      if (!gangs.contains(gang)) {
+        return;
+      }
+      gang.expect();
+    }
+    boolean made =
+        store
+            .change(waiting.id(), Set.of(JobStatus.QUEUED), JobStatus.RUNNING)
+            .started()
+            .tell(JobEvent.Level.INFO, "Fine-tuning job started")
+            .make();
+    if (!made) {
+      synchronized (atWork) {
+        gang.arrived(null);
+      }
+      leave(null, gang);
+      return;
+    }
+    Job job = store.find(waiting.id()).orElseThrow();
+    JobRun run = new JobRun(job, store, sources, ends, gang.group());
     synchronized (atWork) {
       atWork.put(job.id(), run);
+      gang.arrived(run);
     }
-    if (!store.find(job.id()).map(now -> now.status() == JobStatus.RUNNING).orElse(false)) {
+    if (job.status() != JobStatus.RUNNING) {
       run.stop(JobRun.Stop.STATUS_CHANGED); // meanwhile
     }
-    begun("attune-" + job.id(), () -> work(run));
+    begun("attune-" + job.id(), () -> work(run, gang));
   }
 
-  private void work(JobRun run) {
+  private void work(JobRun run, JobGang gang) {
     try {
       run.run();
+      if (run.isRefusedByGroup()) {
+        alone.add(run.job().id());
+      } else {
+        alone.remove(run.job().id());
+      }
       tidy(run.job());
     } catch (RuntimeException | Error e) {
       LOG.log(Level.ERROR, run.job().id() + ": " + e.getMessage(), e);
     } finally {
-      synchronized (atWork) {
-        atWork.remove(run.job().id());
-        atWork.notifyAll();
-      }
+      leave(run, gang);
       store.wake();
+    }
+  }
+
+  /**
+   * Takes a run out of its gang, which is over with the last.
+   *
+   * @param run null: none has begun
+   */
+  private void leave(JobRun run, JobGang gang) {
+    boolean isOver;
+    synchronized (atWork) {
+      gang.members().remove(run);
+      isOver = gang.isOver() && gangs.remove(gang);
+    }
+    if (isOver) {
+      gang.close();
+    }
+    synchronized (atWork) {
+      if (run != null) {
+        atWork.remove(run.job().id());
+      }
+      atWork.notifyAll();
     }
   }
 

@@ -56,6 +56,38 @@ class SchedulerTest {
     assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
   }
 
+  /** The same job, which no other of these tests can be trained with. */
+  private static ObjectNode apart(ObjectNode job) {
+    ((ObjectNode) job.get("attune")).put("gradient_checkpointing", true);
+    return job;
+  }
+
+  @Test
+  void jobsOnOneBaseRunTogetherToTheSameBytes() throws IOException {
+    server.start();
+    String file = file();
+    String blocking = server.create(apart(JobsTrial.job(file, ENDLESS)));
+    server.awaitStep(blocking, 1);
+    String first = server.create(JobsTrial.job(file, LONG));
+    ObjectNode other = JobsTrial.job(file, ENDLESS);
+    ((ObjectNode) other.get("attune")).put("lora_r", 8);
+    String second = server.create(other);
+    String third = server.create(JobsTrial.job(file, LONG));
+    server.awaitStatus(third, "queued");
+    post(blocking, "cancel");
+    server.awaitStep(first, 1);
+    assertEquals("running", server.job(third).path("status").asText());
+    server.awaitStep(second, 1);
+    post(second, "cancel");
+    server.awaitStatus(first, "succeeded");
+    server.awaitStatus(third, "succeeded");
+    assertSameBytes(first);
+    assertArrayEquals(
+        Files.readAllBytes(server.made(first)), Files.readAllBytes(server.made(third)));
+    assertEquals(
+        3, server.get("/fine_tuning/jobs/" + first + "/checkpoints").path("data").size());
+  }
+
   @Test
   void aPausedJobGoesOnToTheSameBytes() throws IOException {
     server.start();
@@ -93,9 +125,11 @@ class SchedulerTest {
   void aJobOfAHigherPriorityGoesFirst() throws IOException {
     server.start();
     String file = file();
-    String low = server.create(JobsTrial.job(file, LONG * 10));
+    String low = server.create(apart(JobsTrial.job(file, LONG * 10)));
     server.awaitStep(low, 5);
-    String waiting = server.create(JobsTrial.job(file, 2));
+    ObjectNode other = JobsTrial.job(file, 2); // that neither of the two can be trained with
+    ((ObjectNode) other.get("attune")).put("dropout", 0.2);
+    String waiting = server.create(other);
     ObjectNode urgent = JobsTrial.job(file, 2);
     ((ObjectNode) urgent.get("attune")).put("priority", 5);
     String high = server.create(urgent);
@@ -194,7 +228,7 @@ class SchedulerTest {
   void aJobWhoseBaseHasGoneFailsInPlainWords() throws IOException {
     server.start();
     String file = file();
-    String blocking = server.create(JobsTrial.job(file, ENDLESS));
+    String blocking = server.create(apart(JobsTrial.job(file, ENDLESS)));
     server.awaitStep(blocking, 1);
     String id = server.create(JobsTrial.job(file, 2));
     server.awaitStatus(id, "queued");
