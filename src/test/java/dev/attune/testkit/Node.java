@@ -44,7 +44,8 @@ public final class Node {
   public static Path modules(String... packages) throws IOException, InterruptedException {
     program("node");
     Path npm = program("npm");
-    Path folder = Path.of(System.getProperty("basedir", "")).toAbsolutePath().resolve("target/node");
+    Path folder =
+        Path.of(System.getProperty("basedir", "")).toAbsolutePath().resolve("target/node");
     Path installed = folder.resolve("installed-" + String.join("-", packages).replace('/', '_'));
     if (!Files.exists(installed)) {
       Files.createDirectories(folder);

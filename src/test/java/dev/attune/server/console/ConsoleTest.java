@@ -18,8 +18,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The console in a real browser, over a real server: {@code src/test/resources/server/console}
- * says what a user does there, and looks at each view in each size and look.
+ * The console in a real browser, over a real server: {@code src/test/resources/server/console} says
+ * what a user does there, and looks at each view in each size and look.
  */
 @Timeout(1800)
 class ConsoleTest {

@@ -118,13 +118,15 @@ class RunsApiTest {
     HttpResponse<String> page = get("/console");
     assertEquals(200, page.statusCode());
     assertTrue(page.headers().firstValue("Content-Type").orElse("").startsWith("text/html"));
-    for (String name : List.of("console.js", "console.css", "page.css", "chart.js", "lib/preact.js")) {
+    for (String name :
+        List.of("console.js", "console.css", "page.css", "chart.js", "lib/preact.js")) {
       HttpResponse<String> file = get("/console/" + name);
       assertEquals(200, file.statusCode(), name);
       String policy = file.headers().firstValue("Content-Security-Policy").orElse("");
       assertTrue(policy.contains("script-src 'self';"), policy);
     }
-    for (String name : List.of("nothing.js", "lib/nothing.js", "..%2fboard%2fboard.js", "lib%2fpreact.js/x")) {
+    for (String name :
+        List.of("nothing.js", "lib/nothing.js", "..%2fboard%2fboard.js", "lib%2fpreact.js/x")) {
       int status = get("/console/" + name).statusCode();
       assertTrue(status == 404 || status == 400, name + ": " + status);
     }
