@@ -188,6 +188,11 @@ async function playground(page) {
   expect('a model answers', true);
 
   await to(page, '#/models');
+  await page.getByRole('button', { name: 'Versions of tiny-bert', exact: true }).click();
+  await page.getByRole('dialog').getByText('learned from no corrections').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  expect('versions of a model are asked for', true);
   const tuned = (await page.locator('code.id').allInnerTexts()).filter((id) => id.startsWith('ft:'));
   expect('tuned models are listed: ' + tuned, tuned.length >= 2);
   await to(page, '#/playground/' + tuned.slice(0, 2).map(encodeURIComponent).join('/'));

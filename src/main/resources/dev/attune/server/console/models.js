@@ -1,7 +1,8 @@
 // Models: bases, and what jobs have made of them, version by version.
 import { h, Component } from './lib/preact.js';
-import { get, remove } from './api.js';
-import { Confirm, Id, link, Loaded, When } from './widgets.js';
+import { table } from './tables.js';
+import { get, post, remove } from './api.js';
+import { Action, Confirm, Dialog, Id, link, Loaded, When } from './widgets.js';
 
 /** The step of a model that is a checkpoint; null for others. */
 function step(id) {
@@ -36,6 +37,23 @@ function families(models) {
   return [...found.values()].sort((a, b) => b.isBase - a.isBase || b.models[0].created - a.models[0].created);
 }
 
+/** What a model has learned from corrections, version by version. props: model, onClose */
+function Versions({ model, onClose }) {
+  const path = '/v1/models/' + encodeURIComponent(model) + '/versions';
+  return h(Dialog, { title: 'Versions of ' + model, wide: true, onClose },
+    h(Loaded, {
+      load: (signal) => get(path, { signal }),
+      view: ({ data }, reload) => (data.length === 0 ? h('p', null, 'There is one: the model has learned from no corrections.') : table(
+        'Versions, the newest first', [['version', ''], ['state', ''], ['made', ''], ['why', ''], ['actions', '']],
+        data.map((one) => h('tr', { key: one.id },
+          h('th', { scope: 'row' }, 'v' + one.version), h('td', null, one.live ? 'live' : one.state.replaceAll('_', ' ')),
+          h('td', null, h(When, { at: one.created_at })), h('td', { class: 'text' }, one.reason),
+          h('td', null, one.state !== 'removed' && !one.live && h('div', { class: 'buttons' },
+            h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model, one.id), 'aria-label': 'Compare the live version with v' + one.version }, 'Beside the live one'),
+            h(Action, { class: 'small secondary outline', label: 'Make v' + one.version + ' live again', run: async () => { await post(path + '/v' + one.version + '/restore', {}); reload(); } }, 'Restore'))))))),
+    }));
+}
+
 export class ModelsView extends Component {
   row(model, family, i) {
     const whole = family.models.filter((one) => step(one.id) === null).length;
@@ -47,10 +65,11 @@ export class ModelsView extends Component {
       h('td', null, h('div', { class: 'buttons' },
         h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id), 'aria-label': 'Try ' + model.id }, 'Try'),
         !family.isBase && family.models[i + 1] && h('a', { class: 'small secondary outline', role: 'button', href: link('playground', model.id, family.models[i + 1].id), 'aria-label': 'Compare ' + model.id + ' with the version before' }, 'Beside the one before'),
+        h('button', { type: 'button', class: 'small secondary outline', 'aria-label': 'Versions of ' + model.id, onClick: () => this.setState({ looking: model.id }) }, 'Versions'),
         !family.isBase && h('button', { type: 'button', class: 'small danger outline', 'aria-label': 'Delete ' + model.id, onClick: () => this.setState({ deleting: model }) }, 'Delete'))));
   }
 
-  render(props, { deleting }) {
+  render(props, { deleting, looking }) {
     return h(Loaded, {
       every: () => 10000, load: (signal) => get('/v1/models', { signal }),
       view: ({ data }, reload) => [
@@ -61,6 +80,7 @@ export class ModelsView extends Component {
               h('caption', null, family.name),
               h('thead', null, h('tr', null, ['model', 'version', 'owner', 'created', 'actions'].map((name) => h('th', { key: name, scope: 'col' }, name)))),
               h('tbody', null, family.models.map((model, i) => this.row(model, family, i))))))),
+        looking && h(Versions, { model: looking, onClose: () => this.setState({ looking: null }) }),
         deleting && h(Confirm, {
           title: 'Delete this model?', text: deleting.id + ' and its files go; requests that have begun are answered.', verb: 'Delete',
           run: async () => { await remove('/v1/models/' + encodeURIComponent(deleting.id)); reload(); }, onClose: () => this.setState({ deleting: null }),
