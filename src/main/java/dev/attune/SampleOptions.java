@@ -23,6 +23,12 @@ public record SampleOptions(
       throw new InvalidInputException(
           "maxTokens is " + maxTokens + "; it must be at least 1", null);
     }
+    if (temperature == 0 && (topK != 0 || topP != 1)) {
+      throw new InvalidInputException(
+          "temperature is 0: every token is the most probable one, but topK or topP is given; leave"
+              + " one of the two out",
+          null);
+    }
     double heat = temperature;
     int k = topK;
     double p = topP;

@@ -196,7 +196,7 @@ public record Example(
         messages,
         answers,
         negatives,
-        rejected,
+        rejected == null ? null : rejected.numbered(other),
         fields);
   }
 

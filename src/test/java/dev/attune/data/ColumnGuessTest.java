@@ -309,8 +309,8 @@ class ColumnGuessTest {
   void preferencesAreRefusedWithTheOptionThatTrainsOnThePreferredAnswers() {
     String row = "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n";
     assertEquals(
-        "a.jsonl: the rows are pairs of a preferred and a rejected answer, and learning from"
-            + " preferences is not supported. Train on the preferred answers: --columns"
+        "a.jsonl: the rows are pairs of a preferred and a rejected answer, from which --task dpo"
+            + " learns. To learn the preferred answers alone: --columns"
             + " prompt=prompt,completion=chosen",
         refusal("a.jsonl", row, null));
     assertEquals("b", read("b.jsonl", row, "prompt=prompt,completion=chosen").get(0).completion());

@@ -212,7 +212,7 @@ class DataReaderTest extends ReadingTest {
         "label=a,label=b|gives label twice",
         "kind=a|there is no role \"kind\". Roles: text, text_pair, label, tokens, tags, prompt,"
             + " completion, messages, instruction, input, system, question, context, answers, answer_text, answer_start,"
-            + " anchor, positive, negative.",
+            + " anchor, positive, negative, chosen, rejected.",
         "sentence=a|there is no role \"sentence\"",
         "text=|gives no column for text",
         "text,text|gives text twice",

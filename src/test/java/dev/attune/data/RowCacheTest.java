@@ -73,6 +73,24 @@ class RowCacheTest {
   }
 
   @Test
+  void answersThatAreCompared() throws IOException {
+    String turn = "[{\"role\": \"assistant\", \"content\": \"%s\"}]";
+    Path file =
+        file(
+            "pairs.jsonl",
+            "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n"
+                + "{\"prompt\": [{\"role\": \"user\", \"content\": \"d\"}], \"chosen\": "
+                + turn.formatted("e")
+                + ", \"rejected\": "
+                + turn.formatted("f")
+                + "}\n");
+    Dataset stored = same(ReadOptions.of(Columns.automatic().forPreferences()), file);
+    assertEquals("c", stored.get(0).rejected().completion());
+    assertEquals("a", stored.get(0).rejected().prompt());
+    assertEquals("f", stored.get(1).rejected().messages().get(1).content());
+  }
+
+  @Test
   void tables() throws IOException {
     same(file("a.csv", "text,label,n\n\"a, \"\"b\"\"\nc\",x,1\nécole 😀,y,\n,x,3\n\n\n"));
     same(file("b.tsv", "sentence\tlabel\nit was \"good\tpos\nbad\tneg\n"));

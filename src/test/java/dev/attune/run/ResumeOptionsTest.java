@@ -117,6 +117,7 @@ class ResumeOptionsTest {
     put(RunOption.NULL_THRESHOLD, "0.5");
     put(RunOption.FREEZE, "layers.0");
     put(RunOption.FREEZE_LAYERS, "1");
+    put(RunOption.DPO_BETA, "0.5");
     put(RunOption.LOSS, "triplet");
     put(RunOption.LOSS_SCALE, "10");
     put(RunOption.LOSS_MARGIN, "1");
