@@ -3,8 +3,8 @@ package dev.attune.run;
 import dev.attune.batch.Batch;
 import dev.attune.batch.BatchStream;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.batch.WholeDataset;
 import dev.attune.batch.Packer;
+import dev.attune.batch.WholeDataset;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
@@ -95,14 +95,12 @@ public record TrainEstimate(
             asked.text(RunOption.MODEL), asked.text(RunOption.BASE_MODEL), fetching);
     boolean generates = TrainPlan.of(asked).task().generates();
     LargeData large = new LargeData(asked, listener::onNote);
-    Datasets read =
-        Datasets.read(asked, null, generates && base.hasChatTemplate(), large.rows());
+    Datasets read = Datasets.read(asked, null, generates && base.hasChatTemplate(), large.rows());
     int rows = read.train().rows() + skipped(read.train().reading().findings());
     RunConfig config =
         batchSizes == null
             ? asked
-            : asked.with(
-                RunOption.BATCH_SIZE, Integer.toString(batchSizes.applyAsInt(rows)));
+            : asked.with(RunOption.BATCH_SIZE, Integer.toString(batchSizes.applyAsInt(rows)));
     TrainPlan plan = TrainPlan.of(config);
     HeldOut.of(config, null).check(plan);
     plan = base.isAdapter() ? plan.continuing(base) : plan.ofModel();
@@ -153,8 +151,7 @@ public record TrainEstimate(
             rows,
             batchSize,
             train.tokens(),
-            plan.trainer()
-                .totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
+            plan.trainer().totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
             need,
             report,
             List.copyOf(reasons),
@@ -177,8 +174,9 @@ public record TrainEstimate(
   /** Real memory of a device would be taken: what the CPU would take is close to it. */
   private static Session open(RunConfig config, PlannedBackend.Taken taken) {
     return Session.open(
-        Compute.of(config.with(RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(
-            java.util.Locale.ROOT))),
+        Compute.of(
+            config.with(
+                RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(java.util.Locale.ROOT))),
         backend -> PlannedBackend.of(backend, taken));
   }
 
@@ -197,7 +195,13 @@ public record TrainEstimate(
       EncodedDataset train = data.encodedTrain();
       try (TrainingLoop loop =
           new TrainingLoop(
-              data.task(), model, optimizer, tape, new WholeDataset(train), validating, plan.trainer())) {
+              data.task(),
+              model,
+              optimizer,
+              tape,
+              new WholeDataset(train),
+              validating,
+              plan.trainer())) {
         loop.rehearse(largest(train, plan.trainer().batchSize(), model.positionOffset()));
         if (validating != null && !data.task().isFitted()) {
           evaluateOnce(validating, model, tape);
@@ -207,7 +211,9 @@ public record TrainEstimate(
         return new Need(
             weights,
             Math.max(0, weights - trained),
-            optimizing, Math.max(0, beside) + tape.arena().highWaterBytes(), kept);
+            optimizing,
+            Math.max(0, beside) + tape.arena().highWaterBytes(),
+            kept);
       }
     }
   }

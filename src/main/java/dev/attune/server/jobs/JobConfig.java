@@ -121,8 +121,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     if (asked.multiplier() != null) {
       BigDecimal usual = new BigDecimal(adapts ? "2e-4" : "2e-5");
       config.set(
-          RunOption.LEARNING_RATE,
-          plain(usual.multiply(BigDecimal.valueOf(asked.multiplier()))));
+          RunOption.LEARNING_RATE, plain(usual.multiply(BigDecimal.valueOf(asked.multiplier()))));
     }
     if (asked.beta() != null) {
       beta().ifPresent(option -> config.set(option, plain(BigDecimal.valueOf(asked.beta()))));
@@ -188,7 +187,9 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     if (asked != null && !asked.equals(DPO)) {
       throw ApiException.badRequest(
           "attune.task",
-          "'attune.task' is '" + asked + "', and the method of the job is dpo; leave one of the two"
+          "'attune.task' is '"
+              + asked
+              + "', and the method of the job is dpo; leave one of the two"
               + " out");
     }
     if (beta().isEmpty()) {

@@ -11,10 +11,7 @@ record JobEnds(Webhooks webhooks) {
             .with(
                 session ->
                     webhooks.tell(
-                        session,
-                        job.tenant(),
-                        "fine_tuning.job." + change.to().word(),
-                        job.id()))
+                        session, job.tenant(), "fine_tuning.job." + change.to().word(), job.id()))
             .make();
     if (made) {
       webhooks.wake();

@@ -99,8 +99,7 @@ final class JobOptions {
     }
     if (REFUSED.containsKey(option)) {
       throw ApiException.unsupported(
-          "attune." + name,
-          "'attune." + name + "' is not supported: " + REFUSED.get(option));
+          "attune." + name, "'attune." + name + "' is not supported: " + REFUSED.get(option));
     }
     return option;
   }
@@ -132,7 +131,8 @@ final class JobOptions {
     }
     String joined = String.join(",", names);
     boolean isPlain =
-        !names.isEmpty() && names.stream().noneMatch(n -> n.isBlank() || n.matches("(?s).*[,\n\r].*"));
+        !names.isEmpty()
+            && names.stream().noneMatch(n -> n.isBlank() || n.matches("(?s).*[,\n\r].*"));
     if (!isPlain || isFile(joined)) {
       throw ApiException.badRequest(
           "attune." + name,

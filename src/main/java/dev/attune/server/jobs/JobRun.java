@@ -69,8 +69,7 @@ final class JobRun implements RunListener {
   /**
    * @param group of runs on its base, which it joins; null: it runs by itself
    */
-  JobRun(
-      Job job, JobStore store, JobConfig.Sources sources, JobEnds ends, TrainGroup group) {
+  JobRun(Job job, JobStore store, JobConfig.Sources sources, JobEnds ends, TrainGroup group) {
     this.job = job;
     this.store = store;
     this.sources = sources;
@@ -91,7 +90,10 @@ final class JobRun implements RunListener {
     return secondsLeft;
   }
 
-  /** Asks it to stop after the step that it is at. The first reason counts, unless it is told to end. */
+  /**
+   * Asks it to stop after the step that it is at. The first reason counts, unless it is told to
+   * end.
+   */
   void stop(Stop reason) {
     if (stop == null || reason == Stop.STATUS_CHANGED) {
       stop = reason;
@@ -157,10 +159,7 @@ final class JobRun implements RunListener {
     }
     refusedByGroup = true;
     untold.clear();
-    store
-        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED)
-        .withPrecedence()
-        .make();
+    store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence().make();
   }
 
   /** It has stopped, and a checkpoint is safe. */
@@ -187,16 +186,9 @@ final class JobRun implements RunListener {
     boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
     StepMetrics metrics = StepMetrics.of(folder, predictsTokens);
     ServedModel model =
-        new ServedModel(
-            name(),
-            job.tenant(),
-            Instant.now(),
-            base(),
-            folder,
-            job.id());
+        new ServedModel(name(), job.tenant(), Instant.now(), base(), folder, job.id());
     StoredFile results = null;
-    JobStore.Change change =
-        store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
+    JobStore.Change change = store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
     try {
       results =
           sources
@@ -227,8 +219,7 @@ final class JobRun implements RunListener {
   }
 
   private String name() {
-    return String.join(
-        ":", "ft", base(), job.tenant(), job.request().suffix(), job.shortId());
+    return String.join(":", "ft", base(), job.tenant(), job.request().suffix(), job.shortId());
   }
 
   private void fail(String code, String message, String param) {
@@ -334,9 +325,7 @@ final class JobRun implements RunListener {
             words
                 .append(words.length() == 0 ? "" : ", ")
                 .append(String.format(Locale.ROOT, "validation %s=%.4f", name, value)));
-    tell(
-        JobEvent.metrics(
-            step, "Step " + step + "/" + job.plan().steps() + ": " + words, data));
+    tell(JobEvent.metrics(step, "Step " + step + "/" + job.plan().steps() + ": " + words, data));
     flush();
   }
 
@@ -386,12 +375,7 @@ final class JobRun implements RunListener {
     metrics.put("train_loss", lastLoss);
     ServedModel model =
         new ServedModel(
-            name() + ":ckpt-step-" + step,
-            job.tenant(),
-            Instant.now(),
-            base(),
-            folder,
-            job.id());
+            name() + ":ckpt-step-" + step, job.tenant(), Instant.now(), base(), folder, job.id());
     List<JobCheckpoint> earlier =
         store.checkpoints(job.id()).stream().filter(c -> c.step() != step).toList();
     List<JobCheckpoint> forgotten =

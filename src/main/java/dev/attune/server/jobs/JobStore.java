@@ -22,8 +22,8 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * All jobs, with what they told and left on the way. A job's status is what stands here, and nothing
- * else: who wants another one changes it here first. Any number of threads use it.
+ * All jobs, with what they told and left on the way. A job's status is what stands here, and
+ * nothing else: who wants another one changes it here first. Any number of threads use it.
  */
 final class JobStore {
   static final List<String> LAYOUT =
@@ -105,9 +105,7 @@ final class JobStore {
 
   private static JobError error(ObjectNode json) {
     return new JobError(
-        json.path("code").asText(),
-        json.path("message").asText(),
-        json.path("param").asText(null));
+        json.path("code").asText(), json.path("message").asText(), json.path("param").asText(null));
   }
 
   /**
@@ -197,8 +195,7 @@ final class JobStore {
         });
     sql.append(" ORDER BY number DESC LIMIT ?");
     values.add(page.limit() + 1);
-    return journal.read(
-        session -> session.list(sql.toString(), JobStore::read, values.toArray()));
+    return journal.read(session -> session.list(sql.toString(), JobStore::read, values.toArray()));
   }
 
   /** All jobs of some statuses, in the order in which they came. */

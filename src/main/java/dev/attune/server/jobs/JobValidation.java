@@ -99,9 +99,7 @@ final class JobValidation {
       return;
     }
     JobStore.Change change =
-        store
-            .change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.QUEUED)
-            .plan(plan);
+        store.change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.QUEUED).plan(plan);
     for (Finding finding : estimate.report().findings()) {
       boolean isWarning = finding.severity() == Finding.Severity.WARNING;
       change.tell(

@@ -11,7 +11,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
 
-/** {@code /v1/fine_tuning/jobs}: OpenAI's, with what is Attune's own in the field {@code attune}. */
+/**
+ * {@code /v1/fine_tuning/jobs}: OpenAI's, with what is Attune's own in the field {@code attune}.
+ */
 public final class JobsApi {
   private static final String JOBS = "/v1/fine_tuning/jobs";
   private static final String JOB = JOBS + "/{job}";
@@ -64,8 +66,7 @@ public final class JobsApi {
   private void list(Exchange exchange) throws IOException {
     Page page = Page.of(exchange, 20, 100);
     List<Job> found =
-        jobs.store()
-            .list(exchange.caller().tenant(), page, exchange.queryMap("metadata[", "]"));
+        jobs.store().list(exchange.caller().tenant(), page, exchange.queryMap("metadata[", "]"));
     exchange.refuseOtherQueries();
     exchange.answer(page.answer(found, Job::id, job -> job.toJson(jobs.progress(job))));
   }
@@ -159,8 +160,7 @@ public final class JobsApi {
         from++;
       }
       if (from == all.size()) {
-        throw ApiException.badRequest(
-            "after", "The job has no checkpoint '" + page.after() + "'");
+        throw ApiException.badRequest("after", "The job has no checkpoint '" + page.after() + "'");
       }
       from++;
     }

@@ -40,7 +40,9 @@ record Endpoint(URI url, boolean mayBePrivate) {
         "https".equalsIgnoreCase(url.getScheme()) || "http".equalsIgnoreCase(url.getScheme());
     if (!isWeb || url.getHost() == null || url.getUserInfo() != null) {
       throw new InputException(
-          "'" + text + "' is no place for webhooks: give http:// or https://, a host, and no"
+          "'"
+              + text
+              + "' is no place for webhooks: give http:// or https://, a host, and no"
               + " password");
     }
     return new Endpoint(url, mayBePrivate);

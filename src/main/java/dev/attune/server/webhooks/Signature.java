@@ -44,7 +44,11 @@ public final class Signature {
       }
     }
     throw new InputException(
-        "a webhook's secret is " + PREFIX + " and the base64 of at least " + LEAST_BYTES + " bytes");
+        "a webhook's secret is "
+            + PREFIX
+            + " and the base64 of at least "
+            + LEAST_BYTES
+            + " bytes");
   }
 
   /** What the header {@code webhook-signature} says. */

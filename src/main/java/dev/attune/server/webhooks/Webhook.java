@@ -33,8 +33,7 @@ record Webhook(
 
   /** The same, otherwise but in its secret. */
   Webhook with(String otherName, Endpoint otherEndpoint, List<String> otherEvents) {
-    return new Webhook(
-        id, tenant, otherName, otherEndpoint, secret, otherEvents, created, updated);
+    return new Webhook(id, tenant, otherName, otherEndpoint, secret, otherEvents, created, updated);
   }
 
   /** As OpenAI shows webhooks, with no more of its secret than tells it from others. */

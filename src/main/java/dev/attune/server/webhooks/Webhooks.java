@@ -44,8 +44,7 @@ public final class Webhooks implements AutoCloseable {
 
   /** What can be told. */
   static final List<String> EVENTS =
-      List.of(
-          "fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled");
+      List.of("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled");
 
   /** How long to wait after each try that failed; after the last of them there is no other. */
   private static final List<Duration> USUAL_WAITS =
@@ -94,8 +93,7 @@ public final class Webhooks implements AutoCloseable {
           String id = "owner:" + url;
           owners.put(
               id,
-              new Webhook(
-                  id, null, "", Endpoint.of(url.toString(), true), secret, EVENTS, 0, 0));
+              new Webhook(id, null, "", Endpoint.of(url.toString(), true), secret, EVENTS, 0, 0));
         });
     this.senders =
         Executors.newFixedThreadPool(
@@ -153,21 +151,16 @@ public final class Webhooks implements AutoCloseable {
     long now = Instant.now().getEpochSecond();
     Webhook webhook =
         new Webhook(
-            Ids.next("wh_"),
-            tenant,
-            name,
-            endpoint,
-            Signature.newSecret(),
-            events,
-            now,
-            now);
+            Ids.next("wh_"), tenant, name, endpoint, Signature.newSecret(), events, now, now);
     journal.change(
         session -> {
           List<Webhook> there =
               session.list("SELECT * FROM webhooks WHERE tenant = ?", Webhooks::read, tenant);
           if (there.size() >= MOST_OF_TENANT) {
             throw ApiException.overQuota(
-                "There are " + MOST_OF_TENANT + " webhooks, the most that there may be; delete one");
+                "There are "
+                    + MOST_OF_TENANT
+                    + " webhooks, the most that there may be; delete one");
           }
           return session.update(
               "INSERT INTO webhooks VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
@@ -204,8 +197,7 @@ public final class Webhooks implements AutoCloseable {
   void delete(String tenant, String id) {
     journal.change(
         session -> {
-          int rows =
-              session.update("DELETE FROM webhooks WHERE id = ? AND tenant = ?", id, tenant);
+          int rows = session.update("DELETE FROM webhooks WHERE id = ? AND tenant = ?", id, tenant);
           if (rows == 0) {
             throw ApiException.notFound(null, "There is no webhook '" + id + "'");
           }
@@ -347,8 +339,7 @@ public final class Webhooks implements AutoCloseable {
       if (failure == null || isLast) {
         journal.change(
             session ->
-                session.update(
-                    "DELETE FROM webhook_messages WHERE number = ?", message.number()));
+                session.update("DELETE FROM webhook_messages WHERE number = ?", message.number()));
       } else {
         long due = System.currentTimeMillis() + waits.get(message.attempts()).toMillis();
         journal.change(

@@ -55,7 +55,8 @@ public final class WebhooksApi {
   private static String checked(String name) {
     if (name.length() > LONGEST_NAME) {
       throw ApiException.badRequest(
-          "name", "'name' has more than " + LONGEST_NAME + " characters, the most that it may have");
+          "name",
+          "'name' has more than " + LONGEST_NAME + " characters, the most that it may have");
     }
     return name;
   }

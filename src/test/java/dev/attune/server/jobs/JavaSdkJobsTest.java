@@ -118,9 +118,7 @@ class JavaSdkJobsTest {
             .list(
                 JobListParams.builder()
                     .metadata(
-                        JobListParams.Metadata.builder()
-                            .putAdditionalProperty("team", "a")
-                            .build())
+                        JobListParams.Metadata.builder().putAdditionalProperty("team", "a").build())
                     .build())
             .autoPager()
             .stream()

@@ -66,8 +66,7 @@ class JobQueueTest {
     assertEquals(
         List.of(1L, 4L, 6L, 2L, 5L, 3L),
         begun(
-            List.of(
-                job(1, "a"), job(2, "a"), job(3, "a"), job(4, "b"), job(5, "b"), job(6, "c"))));
+            List.of(job(1, "a"), job(2, "a"), job(3, "a"), job(4, "b"), job(5, "b"), job(6, "c"))));
   }
 
   @Test

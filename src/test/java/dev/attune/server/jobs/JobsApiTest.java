@@ -65,19 +65,16 @@ class JobsApiTest {
     String results = job.at("/result_files/0").asText();
     String csv =
         new String(
-            Base64.getDecoder()
-                .decode(server.get("/files/" + results + "/content").asText()),
+            Base64.getDecoder().decode(server.get("/files/" + results + "/content").asText()),
             StandardCharsets.UTF_8);
     List<String> lines = csv.lines().toList();
     assertEquals(31, lines.size(), csv);
-    assertTrue(
-        lines.get(0).startsWith("step,train_loss,train_accuracy,valid_loss"), lines.get(0));
+    assertTrue(lines.get(0).startsWith("step,train_loss,train_accuracy,valid_loss"), lines.get(0));
     assertTrue(lines.get(30).startsWith("30,"), lines.get(30));
 
     JsonNode checkpoint = server.get("/fine_tuning/jobs/" + id + "/checkpoints").at("/data/0");
     assertEquals(20, checkpoint.path("step_number").asInt());
-    assertEquals(
-        model + ":ckpt-step-20", checkpoint.path("fine_tuned_model_checkpoint").asText());
+    assertEquals(model + ":ckpt-step-20", checkpoint.path("fine_tuned_model_checkpoint").asText());
     assertTrue(checkpoint.at("/metrics/train_loss").asDouble() > 0, checkpoint::toString);
   }
 
@@ -191,7 +188,8 @@ class JobsApiTest {
     ObjectNode body = JobsTrial.job(file, 5);
     refused(body.deepCopy().put("model", "other"), 404, "model", "other");
     refused(body.deepCopy().put("training_file", "file-x"), 400, "training_file", "file-x");
-    refused(body.deepCopy().put("validation_files", "x"), 400, "validation_files", "validation_files");
+    refused(
+        body.deepCopy().put("validation_files", "x"), 400, "validation_files", "validation_files");
     refused(body.deepCopy().put("suffix", "a:b"), 400, "suffix", "letters");
     ObjectNode wandb = body.deepCopy();
     wandb.putArray("integrations").addObject().put("type", "wandb").putObject("wandb");
@@ -201,8 +199,12 @@ class JobsApiTest {
     refused(reinforcement, 400, "method.type", "reinforcement");
     ObjectNode twice = body.deepCopy();
     twice.putObject("hyperparameters").put("n_epochs", 1);
-    twice.putObject("method").put("type", "supervised").putObject("supervised")
-        .putObject("hyperparameters").put("n_epochs", 2);
+    twice
+        .putObject("method")
+        .put("type", "supervised")
+        .putObject("supervised")
+        .putObject("hyperparameters")
+        .put("n_epochs", 2);
     refused(twice, 400, "hyperparameters", "twice");
     for (String[] option :
         new String[][] {

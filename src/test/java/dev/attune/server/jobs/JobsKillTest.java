@@ -48,8 +48,7 @@ class JobsKillTest {
             .redirectError(ProcessBuilder.Redirect.appendTo(errors.toFile()))
             .start();
     String line =
-        new BufferedReader(
-                new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
             .readLine();
     assertTrue(line != null, () -> "the server does not start: " + read(errors));
     return new Child(process, client.at(URI.create(line)));

@@ -176,13 +176,21 @@ final class JobsTrial implements AutoCloseable {
     String border = "----border";
     ByteArrayOutputStream form = new ByteArrayOutputStream();
     form.writeBytes(
-        ("--" + border + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + name
-                + "\"\r\nContent-Type: application/octet-stream\r\n\r\n" + content + "\r\n--"
-                + border + "\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nfine-tune"
-                + "\r\n--" + border + "--\r\n")
+        ("--"
+                + border
+                + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\""
+                + name
+                + "\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+                + content
+                + "\r\n--"
+                + border
+                + "\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nfine-tune"
+                + "\r\n--"
+                + border
+                + "--\r\n")
             .getBytes(StandardCharsets.UTF_8));
-    return good(
-            send("POST", "/files", "multipart/form-data; boundary=" + border, form.toByteArray()))
+    return good(send(
+            "POST", "/files", "multipart/form-data; boundary=" + border, form.toByteArray()))
         .path("id")
         .asText();
   }

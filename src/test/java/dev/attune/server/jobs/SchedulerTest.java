@@ -84,8 +84,7 @@ class SchedulerTest {
     assertSameBytes(first);
     assertArrayEquals(
         Files.readAllBytes(server.made(first)), Files.readAllBytes(server.made(third)));
-    assertEquals(
-        3, server.get("/fine_tuning/jobs/" + first + "/checkpoints").path("data").size());
+    assertEquals(3, server.get("/fine_tuning/jobs/" + first + "/checkpoints").path("data").size());
   }
 
   @Test
@@ -153,8 +152,7 @@ class SchedulerTest {
     server.close();
     server.start();
     List<String> events = server.events(running);
-    assertTrue(
-        events.stream().anyMatch(e -> e.startsWith("The server ends")), events::toString);
+    assertTrue(events.stream().anyMatch(e -> e.startsWith("The server ends")), events::toString);
     server.awaitStatus(running, "succeeded");
     server.awaitStatus(queued, "succeeded");
     assertSameBytes(running);
@@ -197,7 +195,8 @@ class SchedulerTest {
     assertEquals("insufficient_memory", job.at("/error/code").asText());
     String message = job.at("/error/message").asText();
     assertTrue(
-        message.matches("(?s)The job needs .* of memory \\(weights .*; the server has .* for jobs.*"),
+        message.matches(
+            "(?s)The job needs .* of memory \\(weights .*; the server has .* for jobs.*"),
         message);
   }
 

@@ -60,8 +60,7 @@ class WebhooksTest {
                   exchange.getRequestHeaders().getFirst("webhook-id"),
                   exchange.getRequestHeaders().getFirst("webhook-timestamp"),
                   exchange.getRequestHeaders().getFirst("webhook-signature"),
-                  new String(
-                      exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8)));
+                  new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8)));
           exchange.sendResponseHeaders(failures-- > 0 ? 500 : 204, -1);
           exchange.close();
         });
@@ -192,11 +191,25 @@ class WebhooksTest {
 
   @ParameterizedTest
   @CsvSource({
-    "8.8.8.8, true", "1.1.1.1, true", "2606:4700:4700::1111, true",
-    "10.0.0.1, false", "127.0.0.1, false", "169.254.169.254, false", "172.16.0.1, false",
-    "192.168.1.1, false", "100.64.0.1, false", "0.0.0.0, false", "224.0.0.1, false",
-    "255.255.255.255, false", "::1, false", "fc00::1, false", "fe80::1, false",
-    "::ffff:10.0.0.1, false", "64:ff9b::7f00:1, false", "2002:7f00:1::, false", "::, false"
+    "8.8.8.8, true",
+    "1.1.1.1, true",
+    "2606:4700:4700::1111, true",
+    "10.0.0.1, false",
+    "127.0.0.1, false",
+    "169.254.169.254, false",
+    "172.16.0.1, false",
+    "192.168.1.1, false",
+    "100.64.0.1, false",
+    "0.0.0.0, false",
+    "224.0.0.1, false",
+    "255.255.255.255, false",
+    "::1, false",
+    "fc00::1, false",
+    "fe80::1, false",
+    "::ffff:10.0.0.1, false",
+    "64:ff9b::7f00:1, false",
+    "2002:7f00:1::, false",
+    "::, false"
   })
   void addressesAreToldApart(String address, boolean isPublic) throws IOException {
     assertEquals(isPublic, Addresses.isPublic(InetAddress.getByName(address)), address);
@@ -205,7 +218,12 @@ class WebhooksTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "ftp://a.org/", "file:///etc/passwd", "http:///x", "a.org", "http://u:p@a.org/", "http://a b"
+        "ftp://a.org/",
+        "file:///etc/passwd",
+        "http:///x",
+        "a.org",
+        "http://u:p@a.org/",
+        "http://a b"
       })
   void otherUrlsAreRefused(String url) {
     assertThrows(InputException.class, () -> Endpoint.of(url, true));
@@ -213,8 +231,7 @@ class WebhooksTest {
 
   @Test
   void aSecretIsNotNamedWhenItIsRefused() {
-    InputException e =
-        assertThrows(InputException.class, () -> Signature.check("whsec_c2hvcnQ="));
+    InputException e = assertThrows(InputException.class, () -> Signature.check("whsec_c2hvcnQ="));
     assertFalse(e.getMessage().contains("c2hvcnQ"), e.getMessage());
     Signature.check(Signature.newSecret());
   }
