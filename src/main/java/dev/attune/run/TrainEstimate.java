@@ -211,7 +211,9 @@ public record TrainEstimate(
         return new Need(
             weights,
             Math.max(0, weights - trained),
-            optimizing, Math.max(0, beside) + tape.arena().highWaterBytes(), kept);
+            optimizing,
+            Math.max(0, beside) + tape.arena().highWaterBytes(),
+            kept);
       }
     }
   }

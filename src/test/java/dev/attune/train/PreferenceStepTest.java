@@ -91,7 +91,9 @@ class PreferenceStepTest {
                       2 * PAIRS,
                       data.layout(),
                       data.columns(),
-                      1),
+                      1,
+                      0,
+                      null),
                   true);
           BatchStream stream =
               BatchStream.training(

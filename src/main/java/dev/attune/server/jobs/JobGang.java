@@ -30,10 +30,8 @@ final class JobGang {
    * @param alone ids of jobs that cannot be trained with others, as has turned out
    */
   static JobGang of(Job job, JobConfig.Sources sources, Set<String> alone) {
-    Optional<RunConfig> config =
-        alone.contains(job.id()) ? Optional.empty() : config(job, sources);
-    return new JobGang(
-        config.filter(one -> areTogether(List.of(one))).orElse(null));
+    Optional<RunConfig> config = alone.contains(job.id()) ? Optional.empty() : config(job, sources);
+    return new JobGang(config.filter(one -> areTogether(List.of(one))).orElse(null));
   }
 
   /** Empty where it cannot be told, which the run itself will say. */

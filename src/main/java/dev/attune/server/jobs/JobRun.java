@@ -69,8 +69,7 @@ final class JobRun implements RunListener {
   /**
    * @param group of runs on its base, which it joins; null: it runs by itself
    */
-  JobRun(
-      Job job, JobStore store, JobConfig.Sources sources, JobEnds ends, TrainGroup group) {
+  JobRun(Job job, JobStore store, JobConfig.Sources sources, JobEnds ends, TrainGroup group) {
     this.job = job;
     this.store = store;
     this.sources = sources;
@@ -160,10 +159,7 @@ final class JobRun implements RunListener {
     }
     refusedByGroup = true;
     untold.clear();
-    store
-        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED)
-        .withPrecedence()
-        .make();
+    store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence().make();
   }
 
   /** It has stopped, and a checkpoint is safe. */

@@ -32,7 +32,8 @@ final class Scheduler implements AutoCloseable {
    * @param together jobs of a set at most
    * @param worthStopping seconds that a job must have left for another to take its place
    */
-  record Means(long memoryBytes, LongSupplier othersBytes, int slots, int together, double worthStopping) {}
+  record Means(
+      long memoryBytes, LongSupplier othersBytes, int slots, int together, double worthStopping) {}
 
   private final JobStore store;
   private final JobConfig.Sources sources;
@@ -266,8 +267,7 @@ final class Scheduler implements AutoCloseable {
       for (JobGang gang : joined.map(List::of).orElse(gangs)) {
         boolean isBelow =
             gang.members().stream()
-                .allMatch(
-                    run -> run.job().request().priority() < next.request().priority());
+                .allMatch(run -> run.job().request().priority() < next.request().priority());
         if (joined.isPresent()) {
           JobQueue.toStop(gang.members().stream().map(JobRun::job).toList(), next)
               .ifPresent(

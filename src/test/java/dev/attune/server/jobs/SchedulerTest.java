@@ -84,8 +84,7 @@ class SchedulerTest {
     assertSameBytes(first);
     assertArrayEquals(
         Files.readAllBytes(server.made(first)), Files.readAllBytes(server.made(third)));
-    assertEquals(
-        3, server.get("/fine_tuning/jobs/" + first + "/checkpoints").path("data").size());
+    assertEquals(3, server.get("/fine_tuning/jobs/" + first + "/checkpoints").path("data").size());
   }
 
   @Test
