@@ -110,9 +110,7 @@ class PreferenceStepTest {
   }
 
   static Stream<Backends.Target> targets() {
-    return Backends.onDevice()
-        ? Backends.cuda()
-        : Stream.concat(Backends.best(), Backends.cuda());
+    return Backends.onDevice() ? Backends.cuda() : Stream.concat(Backends.best(), Backends.cuda());
   }
 
   @ParameterizedTest(name = "{0}")
@@ -123,7 +121,8 @@ class PreferenceStepTest {
         List<StepRunner.Result> expected = run(cpu, adapter);
         List<StepRunner.Result> actual = run(target.backend(), adapter);
         assertEquals(Math.log(2), expected.get(0).loss(), 1e-5, "nothing has changed yet");
-        assertTrue(Math.abs(expected.get(STEPS - 1).metrics().get(3)) > 1e-3, "nothing was learned");
+        assertTrue(
+            Math.abs(expected.get(STEPS - 1).metrics().get(3)) > 1e-3, "nothing was learned");
         for (int step = 0; step < STEPS; step++) {
           double norm = expected.get(step).gradNorm();
           assertEquals(expected.get(step).loss(), actual.get(step).loss(), 1e-4, "step " + step);
