@@ -15,6 +15,8 @@
  * inference   answers of models, many at a time
  * feedback    corrections, and the small updates that they lead to
  * console     one web page over all of this
+ * data        the folder that all of it lies in, and whether it is whole
+ * tls         certificates
  * </pre>
  *
  * <p>{@link dev.attune.server.AttuneServer} puts them together. Nothing here trains or computes: a

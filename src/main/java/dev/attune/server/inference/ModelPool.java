@@ -1,5 +1,6 @@
 package dev.attune.server.inference;
 
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
@@ -26,7 +27,6 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -507,13 +507,8 @@ public final class ModelPool implements AutoCloseable {
   }
 
   private static void deleteFiles(ServedModel model) {
-    if (!Files.exists(model.folder())) {
-      return; // versions go with their line
-    }
-    try (Stream<Path> files = Files.walk(model.folder())) {
-      for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
-        Files.delete(file);
-      }
+    try {
+      FileOps.SYSTEM.deleteTree(model.folder()); // versions go with their line
     } catch (IOException e) {
       LOG.log(Level.ERROR, "the files of " + model.id() + " cannot be removed", e);
     }
