@@ -20,6 +20,7 @@ import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Router;
+import dev.attune.server.http.WebServer;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import java.io.IOException;
@@ -27,6 +28,7 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,8 +38,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
-import org.eclipse.jetty.server.Server;
-import org.eclipse.jetty.server.ServerConnector;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -229,20 +229,18 @@ class ModelPoolTest {
               done.countDown();
             }
           });
-      Server server = new Server();
-      server.setHandler(
+      Metrics metrics = new Metrics();
+      Router router =
           new Router(
               new CompletionsApi(catalog, pool).routes(),
               authorization -> Caller.LOCAL,
               true,
-              new Metrics()));
-      ServerConnector connector = new ServerConnector(server);
-      connector.setHost("127.0.0.1");
-      server.addConnector(connector);
-      server.start();
-      try {
+              metrics);
+      try (WebServer server =
+          WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(30), router, metrics)) {
+        int port = server.address().getPort();
         String body = "{\"model\": \"tiny\", \"prompt\": \"a\", \"max_tokens\": 50}";
-        try (Socket socket = new Socket("127.0.0.1", connector.getLocalPort())) {
+        try (Socket socket = new Socket("127.0.0.1", port)) {
           socket
               .getOutputStream()
               .write(
@@ -264,7 +262,6 @@ class ModelPoolTest {
         assertEquals(1, service.unfinished());
       } finally {
         pieces.release(1000);
-        server.stop();
       }
       assertTrue(done.await(60, TimeUnit.SECONDS));
     }
