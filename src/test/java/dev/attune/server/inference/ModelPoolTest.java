@@ -28,8 +28,8 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -236,11 +236,11 @@ class ModelPoolTest {
               authorization -> Caller.LOCAL,
               true,
               metrics);
-      WebServer server =
-          WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(10), router, metrics);
-      try {
+      try (WebServer server =
+          WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(30), router, metrics)) {
+        int port = server.address().getPort();
         String body = "{\"model\": \"tiny\", \"prompt\": \"a\", \"max_tokens\": 50}";
-        try (Socket socket = new Socket("127.0.0.1", server.address().getPort())) {
+        try (Socket socket = new Socket("127.0.0.1", port)) {
           socket
               .getOutputStream()
               .write(
@@ -262,7 +262,6 @@ class ModelPoolTest {
         assertEquals(1, service.unfinished());
       } finally {
         pieces.release(1000);
-        server.close();
       }
       assertTrue(done.await(60, TimeUnit.SECONDS));
     }
