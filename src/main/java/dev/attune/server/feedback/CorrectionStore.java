@@ -112,8 +112,7 @@ final class CorrectionStore {
     Optional<Known> known =
         session.first(
             "SELECT * FROM correction_keys" + OF_LINE + " AND key = ?",
-            row ->
-                new Known(row.getString("digest"), row.getLong("first"), row.getLong("last")),
+            row -> new Known(row.getString("digest"), row.getLong("first"), row.getLong("last")),
             line.tenant(),
             line.model(),
             key);

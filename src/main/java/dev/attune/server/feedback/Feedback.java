@@ -39,7 +39,14 @@ public final class Feedback implements AutoCloseable {
         Stream.of(
                 new FeedbackApi(models, classifiers, corrections, learners).routes(),
                 new LearnerApi(
-                        journal, models, classifiers, corrections, store, learner, learners, new OldFiles(files, jobs))
+                        journal,
+                        models,
+                        classifiers,
+                        corrections,
+                        store,
+                        learner,
+                        learners,
+                        new OldFiles(files, jobs))
                     .routes(),
                 new VersionsApi(models, store, learner, judge).routes())
             .flatMap(List::stream)

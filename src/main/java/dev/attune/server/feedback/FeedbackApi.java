@@ -131,9 +131,7 @@ final class FeedbackApi {
     long learned = learned(line);
     ObjectNode body =
         page.answer(
-            corrections.list(line, page),
-            Correction::id,
-            correction -> correction.toJson(learned));
+            corrections.list(line, page), Correction::id, correction -> correction.toJson(learned));
     exchange.answer(body);
   }
 }

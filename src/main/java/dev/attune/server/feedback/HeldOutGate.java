@@ -8,10 +8,10 @@ import java.util.Locale;
 
 /**
  * Whether a candidate may serve: on held-out old rows it may have at most so many fewer right than
- * the first version as the tolerance allows, and on held-out corrections none fewer than the version
- * that it is to replace. Compared are counts on the same rows, as they are: with few rows one row
- * decides, and then rather against the candidate. How far the difference may be chance is reported
- * beside it: the one-sided p-value of the sign test on the rows that differ.
+ * the first version as the tolerance allows, and on held-out corrections none fewer than the
+ * version that it is to replace. Compared are counts on the same rows, as they are: with few rows
+ * one row decides, and then rather against the candidate. How far the difference may be chance is
+ * reported beside it: the one-sided p-value of the sign test on the rows that differ.
  *
  * @param old held-out rows of the old data
  * @param recent held-out corrections
@@ -66,8 +66,7 @@ record HeldOutGate(List<LabelledText> old, List<LabelledText> recent) {
    * @param parent of the version that it is to replace
    */
   Verdict judge(Judge judge, Path first, Path parent, Path candidate, double tolerance) {
-    Comparison onOld =
-        Comparison.of(old, judge.labels(first, old), judge.labels(candidate, old));
+    Comparison onOld = Comparison.of(old, judge.labels(first, old), judge.labels(candidate, old));
     Comparison onNew =
         Comparison.of(recent, judge.labels(parent, recent), judge.labels(candidate, recent));
     ObjectNode report = JsonNodeFactory.instance.objectNode();

@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
+import java.util.regex.Pattern;
 
 /**
  * Teaches models what their corrections say. Its three duties, in this order, so that a correction
@@ -47,6 +48,8 @@ final class Learner {
 
   /** From which p-value on a live version counts as worse; looked at after each correction. */
   static final double WORSE = 0.01;
+
+  private static final Pattern PATH = Pattern.compile("/[^\\s:]*/([^\\s/:]+)");
 
   private static final System.Logger LOG = System.getLogger("dev.attune.server");
 
@@ -86,7 +89,7 @@ final class Learner {
     } catch (RuntimeException e) {
       journal.change(
           session -> {
-            learners.attempted(session, line, 0, reason(e));
+            learners.attempted(session, line, 0, reason(line, e));
             return null;
           });
       throw e;
@@ -126,8 +129,7 @@ final class Learner {
       return Optional.empty();
     }
     Duration left =
-        Duration.between(
-            Instant.now(), coming.first().plusSeconds(state.settings().maxSeconds()));
+        Duration.between(Instant.now(), coming.first().plusSeconds(state.settings().maxSeconds()));
     boolean isDue = coming.count() >= state.settings().minCorrections() || left.isNegative();
     return Optional.of(isDue ? Duration.ZERO : left);
   }
@@ -207,11 +209,7 @@ final class Learner {
    * @return false: another is live by now
    */
   boolean replace(
-      ModelLine line,
-      ModelVersion live,
-      ModelVersion by,
-      ModelVersion.State state,
-      String reason) {
+      ModelLine line, ModelVersion live, ModelVersion by, ModelVersion.State state, String reason) {
     return models.switchTo(
         line,
         live,
@@ -240,15 +238,18 @@ final class Learner {
         judged(line, candidate, update, rows);
       }
     } catch (RuntimeException e) {
-      String reason = reason(e);
+      String reason = reason(line, e);
       LOG.log(Level.WARNING, candidate.name() + " could not be made: " + reason, e);
       refuse(line, candidate, update, ModelVersion.State.FAILED, null, reason);
     }
   }
 
-  private static String reason(RuntimeException e) {
+  /** What went wrong, as its tenant may read it: where the server keeps things is left out. */
+  private static String reason(ModelLine line, RuntimeException e) {
     String message = e.getMessage() == null ? e.toString() : e.getMessage();
-    return e instanceof InputException ? RunOption.worded(message) : message;
+    String worded = e instanceof InputException ? RunOption.worded(message) : message;
+    return PATH.matcher(worded.replace(line.original().folder().toString(), line.model()))
+        .replaceAll("…/$1");
   }
 
   /** Notes what is to be learned; empty where nothing of what waits may be. */
@@ -301,8 +302,7 @@ final class Learner {
 
   /** The rows on which versions are measured today: no correction's text has an old label. */
   HeldOutGate gate(ModelLine line, String data) {
-    Map<String, Correction> latest =
-        Update.latest(corrections.upTo(line, Long.MAX_VALUE));
+    Map<String, Correction> latest = Update.latest(corrections.upTo(line, Long.MAX_VALUE));
     List<LabelledText> recent = new ArrayList<>();
     for (Correction correction : latest.values()) {
       if (correction.row().isHeldOut()) {
@@ -317,8 +317,7 @@ final class Learner {
     return new HeldOutGate(old, recent);
   }
 
-  private void judged(
-      ModelLine line, ModelVersion candidate, Update update, Update.Rows rows) {
+  private void judged(ModelLine line, ModelVersion candidate, Update update, Update.Rows rows) {
     ModelVersion first = models.versions().find(line, 1).orElseThrow();
     ModelVersion parent = models.versions().find(line, candidate.parent()).orElseThrow();
     HeldOutGate.Verdict verdict =
@@ -336,6 +335,9 @@ final class Learner {
     counts.put("earlier_corrections", rows.earlier());
     counts.put("shown", rows.shown().size());
     String problem = verdict.problem();
+    if (problem == null && learners.find(line).filter(LearnerStore.State::isOn).isEmpty()) {
+      problem = "the learner was switched off while it was made";
+    }
     if (problem == null) {
       boolean isLive =
           models.switchTo(
@@ -352,8 +354,7 @@ final class Learner {
       problem = isLive ? null : "another version became live while it was made";
     }
     if (problem != null) {
-      refuse(
-          line, candidate, update, ModelVersion.State.REJECTED, report.toString(), problem);
+      refuse(line, candidate, update, ModelVersion.State.REJECTED, report.toString(), problem);
     }
   }
 
@@ -368,7 +369,10 @@ final class Learner {
         session -> {
           models.versions().become(session, candidate, state, report, reason);
           learners.attempted(
-              session, line, update.last(), candidate.name() + " is " + state.word() + ": " + reason);
+              session,
+              line,
+              update.last(),
+              candidate.name() + " is " + state.word() + ": " + reason);
           return null;
         });
   }
@@ -390,9 +394,7 @@ final class Learner {
           && ++others > kept) {
         journal.change(
             session -> {
-              models
-                  .versions()
-                  .become(session, version, ModelVersion.State.REMOVED, null, null);
+              models.versions().become(session, version, ModelVersion.State.REMOVED, null, null);
               return null;
             });
         models.tellRemoved(models.served(line, version));

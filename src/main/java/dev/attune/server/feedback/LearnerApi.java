@@ -247,7 +247,8 @@ final class LearnerApi {
     json.put("rolls_back", state.settings().isFairSample() && live.parent() > 0);
     json.put("before", live.parent() > 0 ? line.model() + "@v" + live.parent() : null);
     json.put("rows", watch.rows());
-    json.put("accuracy", watch.rows() == 0 ? null : (Double) ((double) watch.right() / watch.rows()));
+    json.put(
+        "accuracy", watch.rows() == 0 ? null : (Double) ((double) watch.right() / watch.rows()));
     json.put(
         "before_accuracy",
         watch.rows() == 0 ? null : (Double) ((double) watch.before() / watch.rows()));

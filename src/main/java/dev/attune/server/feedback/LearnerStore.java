@@ -40,8 +40,7 @@ final class LearnerStore {
    * @param attempted the number of the last correction that an update was tried with
    * @param trouble what went wrong last, since when nothing went well; null: nothing
    */
-  record State(
-      boolean isOn, LearnerSettings settings, Old old, long attempted, String trouble) {}
+  record State(boolean isOn, LearnerSettings settings, Old old, long attempted, String trouble) {}
 
   /**
    * Old data.
@@ -77,7 +76,10 @@ final class LearnerStore {
     return journal.read(
         session ->
             session.first(
-                "SELECT * FROM learners" + OF_LINE, LearnerStore::read, line.tenant(), line.model()));
+                "SELECT * FROM learners" + OF_LINE,
+                LearnerStore::read,
+                line.tenant(),
+                line.model()));
   }
 
   /** All that are on. */
@@ -107,8 +109,7 @@ final class LearnerStore {
   void off(ModelLine line) {
     journal.change(
         session ->
-            session.update(
-                "UPDATE learners SET is_on = 0" + OF_LINE, line.tenant(), line.model()));
+            session.update("UPDATE learners SET is_on = 0" + OF_LINE, line.tenant(), line.model()));
   }
 
   /** Notes that an update was tried with the corrections up to a number. */

@@ -99,7 +99,12 @@ record Update(LearnerSettings settings, String data, long after, long last) {
    * @return false where it was asked to stop
    */
   boolean run(
-      Rows rows, Path parent, Path output, int version, int threads, BooleanSupplier stopRequested) {
+      Rows rows,
+      Path parent,
+      Path output,
+      int version,
+      int threads,
+      BooleanSupplier stopRequested) {
     try {
       FileOps.SYSTEM.deleteTree(output);
     } catch (IOException e) {

@@ -56,9 +56,7 @@ final class VersionsApi {
         .versions()
         .find(line, number)
         .orElseThrow(
-            () ->
-                ApiException.notFound(
-                    null, "'" + line.model() + "' has no version " + number));
+            () -> ApiException.notFound(null, "'" + line.model() + "' has no version " + number));
   }
 
   private ModelVersion live(ModelLine line) {

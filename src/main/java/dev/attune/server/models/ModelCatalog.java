@@ -121,8 +121,7 @@ public final class ModelCatalog {
    * @throws ApiException if the tenant has none of that name
    */
   public ModelLine line(String tenant, String id) {
-    return new ModelLine(
-        tenant, original(tenant, id).orElseThrow(() -> ApiException.noModel(id)));
+    return new ModelLine(tenant, original(tenant, id).orElseThrow(() -> ApiException.noModel(id)));
   }
 
   private Optional<ServedModel> original(String tenant, String id) {
@@ -136,7 +135,10 @@ public final class ModelCatalog {
   }
 
   private ServedModel live(ModelLine line) {
-    return versions.live(line).map(version -> line.original().in(version.folder())).orElse(line.original());
+    return versions
+        .live(line)
+        .map(version -> line.original().in(version.folder()))
+        .orElse(line.original());
   }
 
   private ServedModel version(ModelLine line, int number) {

@@ -147,8 +147,7 @@ public final class ModelVersions {
    * @param report what it is made of: enough to make it again
    * @return its number; its folder is {@code v<number>} in the line's
    */
-  public int add(
-      Journal.Session session, ModelLine line, int parent, long learned, String report) {
+  public int add(Journal.Session session, ModelLine line, int parent, long learned, String report) {
     int number =
         session
             .first(

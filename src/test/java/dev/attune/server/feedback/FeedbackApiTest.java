@@ -100,8 +100,7 @@ class FeedbackApiTest {
         server
             .refusal("POST", PATH, "{\"input\": \"a\", \"label\": \"great\"}")
             .replace("negative, positive", "positive, negative"));
-    String second =
-        "{\"corrections\": [{\"input\": \"a\", \"label\": \"positive\"}, %s]}";
+    String second = "{\"corrections\": [{\"input\": \"a\", \"label\": \"positive\"}, %s]}";
     assertTrue(
         server
             .refusal("POST", PATH, second.formatted("{\"input\": \"a\", \"label\": \"x\"}"))
@@ -129,11 +128,8 @@ class FeedbackApiTest {
     assertTrue(
         server
             .refusal(
-                "POST",
-                "/v1/models/llama/feedback",
-                "{\"input\": \"a\", \"label\": \"positive\"}")
-            .startsWith(
-                "400 model: 'llama' takes no corrections: it was trained for causal-lm"));
+                "POST", "/v1/models/llama/feedback", "{\"input\": \"a\", \"label\": \"positive\"}")
+            .startsWith("400 model: 'llama' takes no corrections: it was trained for causal-lm"));
     assertEquals(
         "404 model: There is no model 'other'",
         server.refusal(
@@ -153,7 +149,8 @@ class FeedbackApiTest {
         server.refusal("POST", LEARNER, learner, bob).startsWith("404 null: There is no file"));
     server.call("POST", LEARNER, learner, ann);
     assertTrue(server.refusal("GET", LEARNER, null, bob).startsWith("404 "));
-    assertEquals(1, server.call("GET", LEARNER + "", null, ann).get("corrections").size() > 0 ? 1 : 0);
+    assertEquals(
+        1, server.call("GET", LEARNER + "", null, ann).get("corrections").size() > 0 ? 1 : 0);
     assertEquals(
         0, server.call("GET", "/v1/models/reviews/versions", null, bob).get("data").size());
     assertEquals(
@@ -163,7 +160,9 @@ class FeedbackApiTest {
   @Test
   void aLearnerWithoutUsableOldDataIsRefused() throws Exception {
     assertTrue(
-        server.refusal("POST", LEARNER, "{}").startsWith("400 replay_file: 'replay_file' is missing"));
+        server
+            .refusal("POST", LEARNER, "{}")
+            .startsWith("400 replay_file: 'replay_file' is missing"));
     String few = server.file("local", "few.jsonl", TinyDrift.old(30, 1));
     assertTrue(
         server

@@ -44,7 +44,9 @@ final class FeedbackServer implements AutoCloseable {
   static final ObjectMapper JSON = new ObjectMapper();
   private static final HttpClient CLIENT = HttpClient.newHttpClient();
 
-  /** Held, since loggers are else collected with their levels: a line a request says little here. */
+  /**
+   * Held, since loggers are else collected with their levels: a line a request says little here.
+   */
   private static final Logger QUIET = Logger.getLogger("dev.attune.server");
 
   static {
@@ -92,8 +94,7 @@ final class FeedbackServer implements AutoCloseable {
 
   private void answer(Exchange exchange) throws IOException {
     Fields body = exchange.body();
-    Path folder =
-        models.find(exchange.caller().tenant(), body.requiredText("model")).folder();
+    Path folder = models.find(exchange.caller().tenant(), body.requiredText("model")).folder();
     String label = opened(folder).predict(body.requiredText("input")).label();
     exchange.answer(
         JsonNodeFactory.instance
@@ -123,9 +124,7 @@ final class FeedbackServer implements AutoCloseable {
       int port, String method, String path, String body, String... headers) throws Exception {
     HttpRequest.Builder request =
         HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
-            .method(
-                method,
-                body == null ? BodyPublishers.noBody() : BodyPublishers.ofString(body));
+            .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofString(body));
     if (body != null) {
       request.header("Content-Type", "application/json");
     }

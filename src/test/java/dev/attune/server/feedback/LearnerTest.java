@@ -74,7 +74,9 @@ class LearnerTest {
                   while (!ends.get()) {
                     JsonNode answer =
                         server.call(
-                            "POST", "/v1/answer", "{\"model\": \"reviews\", \"input\": \"a phone\"}");
+                            "POST",
+                            "/v1/answer",
+                            "{\"model\": \"reviews\", \"input\": \"a phone\"}");
                     served.add(answer.get("version").asText());
                     asked.incrementAndGet();
                   }
@@ -95,7 +97,9 @@ class LearnerTest {
       assertTrue(oldAfter >= oldBefore - 0.01, oldBefore + " became " + oldAfter);
       JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
       JsonNode live = server.call("GET", MODEL + "/learner", null);
-      assertEquals(versions.get(0).get("live").asBoolean() ? versions.get(0).get("id") : live.get("live"), live.get("live"));
+      assertEquals(
+          versions.get(0).get("live").asBoolean() ? versions.get(0).get("id") : live.get("live"),
+          live.get("live"));
       assertEquals(50, live.at("/corrections/total").asInt());
       assertEquals(newBefore, server.accuracy("reviews@v1", newTest), "called by its name");
     }
@@ -156,8 +160,7 @@ class LearnerTest {
       JsonNode live = server.call("GET", MODEL + "/learner", null);
       assertFalse(live.get("live").asText().endsWith("v1"), live.toString());
       server.call("POST", MODEL + "/learner", "{\"min_corrections\": 1000}");
-      server.call(
-          "POST", MODEL + "/feedback", FeedbackServer.corrections(TinyDrift.old(100, 11)));
+      server.call("POST", MODEL + "/feedback", FeedbackServer.corrections(TinyDrift.old(100, 11)));
       JsonNode state = server.settled("reviews");
       for (int i = 0; i < 100 && state.get("live").equals(live.get("live")); i++) {
         Thread.sleep(50);
@@ -181,8 +184,7 @@ class LearnerTest {
       teach(server, TinyDrift.recent(60, 2));
       JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
       String newest = versions.get(0).get("id").asText();
-      JsonNode compared =
-          server.call("GET", MODEL + "/versions/v1/compare?with=" + newest, null);
+      JsonNode compared = server.call("GET", MODEL + "/versions/v1/compare?with=" + newest, null);
       double before = compared.at("/new/accuracy/reviews@v1").asDouble();
       double after = compared.get("new").get("accuracy").get(newest).asDouble();
       assertTrue(after > before, compared.toString());
@@ -201,7 +203,9 @@ class LearnerTest {
               .refusal("POST", "/v1/answer", "{\"model\": \"" + removed + "\", \"input\": \"a\"}")
               .contains("its state is 'removed'"));
       assertTrue(
-          server.refusal("POST", MODEL + "/versions/" + removed + "/restore", null).startsWith("409"));
+          server
+              .refusal("POST", MODEL + "/versions/" + removed + "/restore", null)
+              .startsWith("409"));
       JsonNode restored = server.call("POST", MODEL + "/versions/v1/restore", null);
       assertTrue(restored.get("live").asBoolean());
       List<LabelledText> test = TinyDrift.recent(40, 9);

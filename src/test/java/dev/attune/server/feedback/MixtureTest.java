@@ -53,8 +53,7 @@ class MixtureTest {
 
   @Test
   void fewRowsAreShownAsOftenAsThereAreEnough() {
-    List<LabelledText> shown =
-        Mixture.of(rows("new", 10), List.of(), rows("old", 3), SETTINGS, 2);
+    List<LabelledText> shown = Mixture.of(rows("new", 10), List.of(), rows("old", 3), SETTINGS, 2);
     assertEquals(4 * 13, shown.size());
   }
 
@@ -106,8 +105,7 @@ class MixtureTest {
         new Update(SETTINGS, "data", 0, 2000)
             .rows(corrections, new OldData(rows("old", 50), List.of()), 2);
     assertFalse(
-        rows.shown().stream()
-            .anyMatch(row -> row.text().startsWith("text") && row.isHeldOut()));
+        rows.shown().stream().anyMatch(row -> row.text().startsWith("text") && row.isHeldOut()));
     assertEquals(1600, rows.recent(), 60);
   }
 }

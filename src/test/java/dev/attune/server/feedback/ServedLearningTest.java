@@ -23,8 +23,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * From a file to a model that learns while it serves, over HTTP: an adapter that a job has made, and
- * what the job had learned from is what updates repeat.
+ * From a file to a model that learns while it serves, over HTTP: an adapter that a job has made,
+ * and what the job had learned from is what updates repeat.
  */
 @Timeout(300)
 class ServedLearningTest {
@@ -120,9 +120,7 @@ class ServedLearningTest {
                   "{\"min_corrections\": 40, \"learning_rate\": 3e-3, \"epochs\": 8}"));
       assertEquals(100, learner.at("/old_rows/held_out").asInt(), learner::toString);
       assertEquals(256, learner.at("/old_rows/replay").asInt(), 5);
-      good(
-          client.post(
-              path + "/feedback", FeedbackServer.corrections(TinyDrift.recent(40, 2))));
+      good(client.post(path + "/feedback", FeedbackServer.corrections(TinyDrift.recent(40, 2))));
       JsonNode state = learner;
       while (state.get("live").asText().endsWith("@v1")) {
         Thread.sleep(50);

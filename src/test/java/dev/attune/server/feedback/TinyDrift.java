@@ -35,7 +35,8 @@ final class TinyDrift {
   /** The same texts with the other label. */
   static List<LabelledText> wrong(List<LabelledText> rows) {
     return rows.stream()
-        .map(r -> new LabelledText(r.text(), null, r.label().equals(POSITIVE) ? NEGATIVE : POSITIVE))
+        .map(
+            r -> new LabelledText(r.text(), null, r.label().equals(POSITIVE) ? NEGATIVE : POSITIVE))
         .toList();
   }
 
