@@ -26,7 +26,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * on both domains after each update. Files are JSON lines of a text and a label.
  *
  * <pre>
- * java -cp CLASSES FeedbackClient.java convert TABLE COLUMNS OUTPUT FIRST COUNT
+ * java -cp CLASSES FeedbackClient.java prepare DATASETS FOLDER
  * java -cp CLASSES FeedbackClient.java URL MODEL REPLAY HELD_OUT OLD_TEST CORRECTIONS NEW_TEST COUNT SETTINGS
  * </pre>
  *
@@ -166,22 +166,46 @@ public final class FeedbackClient {
             seconds));
   }
 
-  /** Writes rows as JSON lines: all of a table whose label is one of two, from a row on, at most so many. */
-  private static void convert(String[] args) throws IOException {
+  private static void write(Path folder, String name, List<Row> science, List<Row> other, int first, int each)
+      throws IOException {
     List<String> lines = new ArrayList<>();
-    for (Example row : DataReader.read(Path.of(args[1]), Columns.parse(args[2])).examples()) {
-      String label = row.label().equals("1") ? "positive" : row.label().equals("0") ? "negative" : row.label();
-      if (!label.equals("neutral")) {
-        lines.add(JSON.createObjectNode().put("text", row.text()).put("label", label).toString());
+    for (int i = first; i < first + each; i++) {
+      for (Row row : List.of(science.get(i), other.get(i))) {
+        lines.add(JSON.createObjectNode().put("text", row.text()).put("label", row.label()).toString());
       }
     }
-    int first = Integer.parseInt(args[4]);
-    Files.write(Path.of(args[3]), lines.subList(first, Math.min(lines.size(), first + Integer.parseInt(args[5]))));
+    Files.write(folder.resolve(name + ".jsonl"), lines);
+  }
+
+  /** Makes the two domains: news, and documents. Both have as many rows of each label. */
+  private static void prepare(Path datasets, Path folder) throws IOException {
+    List<Row> science = new ArrayList<>();
+    List<Row> other = new ArrayList<>();
+    for (String line : Files.readAllLines(datasets.resolve("ag_news/test.csv"))) {
+      String[] fields = line.substring(1, line.length() - 1).split("\",\"", 3); // class, title, description
+      boolean isScience = fields[0].equals("4");
+      (isScience ? science : other).add(new Row(fields[1] + ". " + fields[2], isScience ? "science" : "other"));
+    }
+    write(folder, "replay", science, other, 0, 600);
+    write(folder, "held_out", science, other, 600, 150);
+    write(folder, "old_test", science, other, 750, 200);
+    List<Row> abstracts = new ArrayList<>();
+    Columns columns = Columns.parse("text=medical_abstract,label=condition_label");
+    for (Example row : DataReader.read(datasets.resolve("medical_abstracts/medical_tc_test.csv"), columns).examples()) {
+      abstracts.add(new Row(row.text(), "science"));
+    }
+    List<Row> terms = new ArrayList<>();
+    for (String file : List.of("tldrlegal_v1.json", "tosdr_annotated_v1.json")) {
+      for (JsonNode text : JSON.readTree(datasets.resolve("legal_summarization/" + file).toFile())) {
+        terms.add(new Row(text.get("original_text").asText(), "other"));
+      }
+    }
+    write(folder, "documents", abstracts, terms, 0, 200);
   }
 
   public static void main(String[] args) throws Exception {
-    if (args[0].equals("convert")) {
-      convert(args);
+    if (args[0].equals("prepare")) {
+      prepare(Path.of(args[1]), Path.of(args[2]));
       return;
     }
     url = args[0];

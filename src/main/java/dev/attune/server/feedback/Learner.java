@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
+import java.util.regex.Pattern;
 
 /**
  * Teaches models what their corrections say. Its three duties, in this order, so that a correction
@@ -47,6 +48,8 @@ final class Learner {
 
   /** From which p-value on a live version counts as worse; looked at after each correction. */
   static final double WORSE = 0.01;
+
+  private static final Pattern PATH = Pattern.compile("/[^\\s:]*/([^\\s/:]+)");
 
   private static final System.Logger LOG = System.getLogger("dev.attune.server");
 
@@ -86,7 +89,7 @@ final class Learner {
     } catch (RuntimeException e) {
       journal.change(
           session -> {
-            learners.attempted(session, line, 0, reason(e));
+            learners.attempted(session, line, 0, reason(line, e));
             return null;
           });
       throw e;
@@ -235,15 +238,18 @@ final class Learner {
         judged(line, candidate, update, rows);
       }
     } catch (RuntimeException e) {
-      String reason = reason(e);
+      String reason = reason(line, e);
       LOG.log(Level.WARNING, candidate.name() + " could not be made: " + reason, e);
       refuse(line, candidate, update, ModelVersion.State.FAILED, null, reason);
     }
   }
 
-  private static String reason(RuntimeException e) {
+  /** What went wrong, as its tenant may read it: where the server keeps things is left out. */
+  private static String reason(ModelLine line, RuntimeException e) {
     String message = e.getMessage() == null ? e.toString() : e.getMessage();
-    return e instanceof InputException ? RunOption.worded(message) : message;
+    String worded = e instanceof InputException ? RunOption.worded(message) : message;
+    return PATH.matcher(worded.replace(line.original().folder().toString(), line.model()))
+        .replaceAll("…/$1");
   }
 
   /** Notes what is to be learned; empty where nothing of what waits may be. */
@@ -329,6 +335,9 @@ final class Learner {
     counts.put("earlier_corrections", rows.earlier());
     counts.put("shown", rows.shown().size());
     String problem = verdict.problem();
+    if (problem == null && learners.find(line).filter(LearnerStore.State::isOn).isEmpty()) {
+      problem = "the learner was switched off while it was made";
+    }
     if (problem == null) {
       boolean isLive =
           models.switchTo(
