@@ -9,7 +9,6 @@ import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.webhooks.Webhooks;
-import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
