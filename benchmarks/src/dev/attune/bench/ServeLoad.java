@@ -29,11 +29,11 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 
 /**
- * Load on a server, from clients in the same process over loopback: each sends its next request when
- * the one before is answered. Prints a line of CSV for each number of clients.
+ * Load on a server, from clients in the same process over loopback: each sends its next request
+ * when the one before is answered. Prints a line of CSV for each number of clients.
  *
- * <p>Arguments: kind (generation, classification or embeddings), folder to work in, MiniLM's folder,
- * clients (1,16,64), seconds of a round, rounds.
+ * <p>Arguments: kind (generation, classification or embeddings), folder to work in, MiniLM's
+ * folder, clients (1,16,64), seconds of a round, rounds.
  */
 public final class ServeLoad {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -83,8 +83,7 @@ public final class ServeLoad {
             .port(0)
             .dataDir(Files.createTempDirectory(work, "data"))
             .baseModel("model", model)
-            .inference(
-                o -> o.precision("bf16").concurrency(64).waiting(256).cacheMemory(1L << 30));
+            .inference(o -> o.precision("bf16").concurrency(64).waiting(256).cacheMemory(1L << 30));
     try (AttuneServer server = AttuneServer.start(config)) {
       ServeLoad load = new ServeLoad(kind, server);
       load.round(levels.get(levels.size() - 1), seconds / 4); // opens, and compiles
@@ -97,8 +96,7 @@ public final class ServeLoad {
       }
       double one = median(all.get(0).stream().map(Round::tokens).toList());
       for (int i = 0; i < levels.size(); i++) {
-        List<Double> millis =
-            all.get(i).stream().flatMap(r -> r.millis.stream()).sorted().toList();
+        List<Double> millis = all.get(i).stream().flatMap(r -> r.millis.stream()).sorted().toList();
         double tokens = median(all.get(i).stream().map(Round::tokens).toList());
         System.out.printf(
             Locale.ROOT,
@@ -174,8 +172,7 @@ public final class ServeLoad {
       List<String> words = new ArrayList<>(List.of(WORDS.split(" ")));
       Collections.shuffle(words, random);
       body.put(
-          "input",
-          words.stream().limit(10 + random.nextInt(15)).collect(Collectors.joining(" ")));
+          "input", words.stream().limit(10 + random.nextInt(15)).collect(Collectors.joining(" ")));
     }
     HttpResponse<byte[]> response =
         client.send(

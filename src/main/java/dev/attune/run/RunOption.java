@@ -14,7 +14,8 @@ public enum RunOption {
   MODEL(
       "NAME|DIR",
       null,
-      "minilm, bge-small-en, bge-small-zh, e5-small, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub",
+      "minilm, bge-small-en, bge-small-zh, e5-small, a Hugging Face folder, or ORG/NAME[@REVISION]"
+          + " of the Hugging Face Hub",
       OnResume.BY_CONTENT),
   TASK(
       "TASK",
@@ -27,8 +28,8 @@ public enum RunOption {
       "FILE",
       null,
       "training data: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .conll, or .txt (one running"
-          + " text), also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
-          + " input; hf://datasets/ORG/NAME/path/file.csv",
+          + " text), also in .gz or .zst; a folder or a pattern of such; several: give it again; -:"
+          + " standard input; hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end", OnResume.MAY_CHANGE),
@@ -120,9 +121,9 @@ public enum RunOption {
   LR_SCHEDULER(
       "KIND",
       "linear",
-      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr, polynomial,"
-          + " inverse_sqrt, constant (without warmup), constant_with_warmup, warmup_stable_decay,"
-          + " reduce_lr_on_plateau or greedy (without warmup)",
+      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr,"
+          + " polynomial, inverse_sqrt, constant (without warmup), constant_with_warmup,"
+          + " warmup_stable_decay, reduce_lr_on_plateau or greedy (without warmup)",
       OnResume.STAYS),
   LR_SCHEDULER_KWARGS(
       "LIST",
@@ -145,8 +146,8 @@ public enum RunOption {
   ON_NONFINITE(
       "WHAT",
       "stop",
-      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run, skip"
-          + " goes on with the next step",
+      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run,"
+          + " skip goes on with the next step",
       OnResume.STAYS),
   CHECK_NUMERICS(
       null,
@@ -478,15 +479,15 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
-  TRAINING_MEMORY(
-      "BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  TRAINING_MEMORY("BYTES", null, "memory that jobs may take together; else half of the machine's"),
   WEBHOOK(
       "URL",
       null,
-      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
-          + " ATTUNE_WEBHOOK_SECRET"),
+      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the"
+          + " variable ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
-  MODEL_MEMORY("BYTES", null, "of models that are open to answer; half of the machine's unless given"),
+  MODEL_MEMORY(
+      "BYTES", null, "of models that are open to answer; half of the machine's unless given"),
   ADAPTER_MEMORY("BYTES", null, "of adapters beside their bases; a sixteenth of the machine's"),
   CACHE_MEMORY("BYTES", null, "of keys and values of a language model; a sixteenth likewise"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),
@@ -639,8 +640,7 @@ public enum RunOption {
           CHECK);
 
   /** Options of {@code attune keys}. */
-  public static final List<RunOption> OF_KEYS =
-      List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
+  public static final List<RunOption> OF_KEYS = List.of(DATA_DIR, SCOPE, TENANT, EXPIRES, KEY_NAME);
 
   /** Options of {@code attune push}. */
   public static final List<RunOption> PUSH =

@@ -92,7 +92,8 @@ public record AdaptedWeight(
     }
     Decomposition decomposition =
         adapters.isEmpty() || !lora.weightDecomposed() ? null : builder.decompose(weight, adapters);
-    int number = builder.note(new AdapterSet(weight, List.copyOf(modules), List.copyOf(adapters), lora));
+    int number =
+        builder.note(new AdapterSet(weight, List.copyOf(modules), List.copyOf(adapters), lora));
     return new AdaptedWeight(
         List.copyOf(modules),
         weight,
@@ -146,8 +147,7 @@ public record AdaptedWeight(
       }
       column += module.rows();
     }
-    List<Adapter> narrowed =
-        new AdapterSet(weight, parts, adapters, lora).columns(begin, end);
+    List<Adapter> narrowed = new AdapterSet(weight, parts, adapters, lora).columns(begin, end);
     return new AdaptedWeight(
         within,
         weight.slice(begin, end),
