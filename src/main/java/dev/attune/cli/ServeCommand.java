@@ -42,16 +42,16 @@ final class ServeCommand implements Command {
   @Override
   public String details() {
     return """
-        Clients of OpenAI's API work with it as they are: give them http://127.0.0.1:8080/v1 as their base
-        URL. It answers on this machine alone unless --host says otherwise, and then asks for keys: see
-        attune help keys. All that it has been told is in --data-dir, also after a crash. Ctrl-C ends it.
+    Clients of OpenAI's API work with it as they are: give them http://127.0.0.1:8080/v1 as their base
+    URL. It answers on this machine alone unless --host says otherwise, and then asks for keys: see
+    attune help keys. All that it has been told is in --data-dir, also after a crash. Ctrl-C ends it.
 
-        examples:
-          attune serve --base-model minilm
-          attune serve --base-model qwen=models/qwen3 --base-model bert=models/bert --port 9000
-          attune serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --base-model minilm
-          attune serve --check
-        """;
+    examples:
+      attune serve --base-model minilm
+      attune serve --base-model qwen=models/qwen3 --base-model bert=models/bert --port 9000
+      attune serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --base-model minilm
+      attune serve --check
+    """;
   }
 
   @Override
@@ -64,8 +64,8 @@ final class ServeCommand implements Command {
     return switch (option) {
       case PORT -> "of the server; 0: one that is free (default " + USUAL_PORT + ")";
       case BASE_MODEL ->
-          "NAME=DIR, a model that jobs may tune and requests use, or a name that attune train knows;"
-              + " several: give it again";
+          "NAME=DIR, a model that jobs may tune and requests use, or a name that attune train"
+              + " knows; several: give it again";
       case PRECISION -> "of models that answer: auto (what is faster here), bf16 or fp32";
       case THREADS -> "of a model that answers; 0: all cores (default 0)";
       case STREAMS ->

@@ -129,8 +129,8 @@ public final class ModelFolder {
     if (isAdapter(folder)) {
       throw new InputException(
           folder
-              + " is an adapter, and a whole model is needed here: merge it with its base first, and"
-              + " use the model that this makes");
+              + " is an adapter, and a whole model is needed here: merge it with its base first,"
+              + " and use the model that this makes");
     }
   }
 

@@ -14,7 +14,8 @@ public enum RunOption {
   MODEL(
       "NAME|DIR",
       null,
-      "minilm, bge-small-en, bge-small-zh, e5-small, a Hugging Face folder, or ORG/NAME[@REVISION] of the Hugging Face Hub",
+      "minilm, bge-small-en, bge-small-zh, e5-small, a Hugging Face folder, or ORG/NAME[@REVISION]"
+          + " of the Hugging Face Hub",
       OnResume.BY_CONTENT),
   TASK(
       "TASK",
@@ -27,8 +28,8 @@ public enum RunOption {
       "FILE",
       null,
       "training data: .csv, .tsv, .jsonl, .json, .parquet, .arrow, .conll, or .txt (one running"
-          + " text), also in .gz or .zst; a folder or a pattern of such; several: give it again; -: standard"
-          + " input; hf://datasets/ORG/NAME/path/file.csv",
+          + " text), also in .gz or .zst; a folder or a pattern of such; several: give it again; -:"
+          + " standard input; hf://datasets/ORG/NAME/path/file.csv",
       OnResume.BY_CONTENT),
   VALIDATION_FILE("FILE", null, "data to evaluate on while training", OnResume.BY_CONTENT),
   TEST_FILE("FILE", null, "data to evaluate on once, at the end", OnResume.MAY_CHANGE),
@@ -120,9 +121,9 @@ public enum RunOption {
   LR_SCHEDULER(
       "KIND",
       "linear",
-      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr, polynomial,"
-          + " inverse_sqrt, constant (without warmup), constant_with_warmup, warmup_stable_decay,"
-          + " reduce_lr_on_plateau or greedy (without warmup)",
+      "linear, cosine, cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr,"
+          + " polynomial, inverse_sqrt, constant (without warmup), constant_with_warmup,"
+          + " warmup_stable_decay, reduce_lr_on_plateau or greedy (without warmup)",
       OnResume.STAYS),
   LR_SCHEDULER_KWARGS(
       "LIST",
@@ -145,8 +146,8 @@ public enum RunOption {
   ON_NONFINITE(
       "WHAT",
       "stop",
-      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run, skip"
-          + " goes on with the next step",
+      "a step whose loss or gradient is infinite or NaN changes nothing, and stop ends the run,"
+          + " skip goes on with the next step",
       OnResume.STAYS),
   CHECK_NUMERICS(
       null,
@@ -482,8 +483,8 @@ public enum RunOption {
   WEBHOOK(
       "URL",
       null,
-      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
-          + " ATTUNE_WEBHOOK_SECRET"),
+      "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the"
+          + " variable ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
   MODEL_MEMORY(
       "BYTES", null, "of models that are open to answer; half of the machine's unless given"),

@@ -105,8 +105,8 @@ public final class ChatTemplate {
     }
     throw new InputException(
         folder
-            + " has no chat template: there is no chat_template.jinja, and tokenizer_config.json has"
-            + " no chat_template. Base models have none; put the template of the model's chat"
+            + " has no chat template: there is no chat_template.jinja, and tokenizer_config.json"
+            + " has no chat_template. Base models have none; put the template of the model's chat"
             + " version there as chat_template.jinja, or give prompt and completion instead of"
             + " messages.");
   }
@@ -230,8 +230,8 @@ public final class ChatTemplate {
     List<ChatMessage> answers = messages.stream().filter(ChatMessage::isAssistant).toList();
     Check.input(
         spans.size() == answers.size(),
-        "the chat template of %s marks %d parts of a conversation with %d turns of the assistant, so"
-            + " that it cannot be told which of them have the weight 0",
+        "the chat template of %s marks %d parts of a conversation with %d turns of the assistant,"
+            + " so that it cannot be told which of them have the weight 0",
         file,
         spans.size(),
         answers.size());

@@ -105,8 +105,9 @@ class GenerationDefaultsTest {
   void stopStringsAreReadAndTheChoiceOfTokensIsLeft() throws IOException {
     GenerationDefaults defaults =
         read(
-            "{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": 0.9, \"stop_strings\": [\"###\"],"
-                + " \"max_new_tokens\": 5, \"typical_p\": 1.0, \"transformers_version\": \"5\"}");
+            "{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": 0.9, \"stop_strings\":"
+                + " [\"###\"], \"max_new_tokens\": 5, \"typical_p\": 1.0, \"transformers_version\":"
+                + " \"5\"}");
     assertEquals(List.of("###"), defaults.stops());
     assertEquals("temperature 0.6, top_p 0.9", defaults.left());
     assertTrue(defaults.rules().forbidNothing());

@@ -237,7 +237,8 @@ class InferenceApiTest {
     JsonNode old =
         post(
             "/completions",
-            "{'model': 'tiny', 'prompt': 'once', 'max_tokens': 4, 'temperature': 0, 'logprobs': 1}");
+            "{'model': 'tiny', 'prompt': 'once', 'max_tokens': 4, 'temperature': 0, 'logprobs':"
+                + " 1}");
     assertEquals(4, old.at("/choices/0/logprobs/token_logprobs").size());
     assertEquals(4, old.at("/choices/0/logprobs/text_offset").size());
     assertEquals(0, old.at("/choices/0/logprobs/text_offset/0").asInt());
