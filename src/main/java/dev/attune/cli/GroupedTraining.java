@@ -23,8 +23,7 @@ final class GroupedTraining {
    *
    * @return the status of the first that did not come to its end; that of success if all did
    */
-  static int run(
-      List<RunConfig> configs, Console console, StopSignal signal, ObjectNode result) {
+  static int run(List<RunConfig> configs, Console console, StopSignal signal, ObjectNode result) {
     long begin = System.nanoTime();
     ArrayNode runs = result.putArray("runs");
     List<Integer> troubles = new ArrayList<>();
@@ -62,8 +61,7 @@ final class GroupedTraining {
 
   private static TrainGroup.Asked asked(RunConfig config, Console console, StopSignal signal) {
     String prefix = config.text(RunOption.OUTPUT_DIR) + "  ";
-    return new TrainGroup.Asked(
-        config, new TrainView(console, signal, prefix), signal::requested);
+    return new TrainGroup.Asked(config, new TrainView(console, signal, prefix), signal::requested);
   }
 
   private static int failed(String folder, RuntimeException failure, ObjectNode json) {

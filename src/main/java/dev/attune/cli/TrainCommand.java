@@ -94,7 +94,8 @@ class TrainCommand implements Command {
   private static int crossValidate(
       RunConfig config, Console console, StopSignal signal, ObjectNode result) {
     CrossValidation.Outcome outcome =
-        new CrossValidation(config, null, new TrainView(console, signal, ""), signal::requested).run();
+        new CrossValidation(config, null, new TrainView(console, signal, ""), signal::requested)
+            .run();
     result.setAll(CrossValidation.toJson(outcome));
     if (outcome.predictions() != null) {
       result.put("predictions", outcome.predictions().toString());

@@ -133,36 +133,36 @@ public final class KeyValueCache implements AutoCloseable {
       long key = qkv.address() + heads.queryWidth() * size;
       long value = key + heads.keyValueWidth() * size;
       tape.run(
-              new KvCacheWriteCall(
-                  keys.address(),
-                  values.address(),
-                  key,
-                  value,
-                  rows,
-                  qkv.rows(),
-                  width,
-                  qkv.cols(),
-                  width,
-                  dtype));
+          new KvCacheWriteCall(
+              keys.address(),
+              values.address(),
+              key,
+              value,
+              rows,
+              qkv.rows(),
+              width,
+              qkv.cols(),
+              width,
+              dtype));
       Tensor out = tape.tensor(qkv.rows(), heads.queryWidth(), dtype, false);
       tape.run(
-              new AttentionCachedCall(
-                  out.address(),
-                  qkv.address(),
-                  keys.address(),
-                  values.address(),
-                  inputs.cuSeqlens(),
-                  starts,
-                  counts,
-                  qkv.cols(),
-                  width,
-                  inputs.sequences(),
-                  heads.heads(),
-                  heads.keyValueHeads(),
-                  heads.headSize(),
-                  heads.scale(),
-                  heads.window(),
-                  dtype));
+          new AttentionCachedCall(
+              out.address(),
+              qkv.address(),
+              keys.address(),
+              values.address(),
+              inputs.cuSeqlens(),
+              starts,
+              counts,
+              qkv.cols(),
+              width,
+              inputs.sequences(),
+              heads.heads(),
+              heads.keyValueHeads(),
+              heads.headSize(),
+              heads.scale(),
+              heads.window(),
+              dtype));
       return out;
     }
 

@@ -233,9 +233,7 @@ public final class TransformerModel implements Model {
     if (kind == HeadKind.POOLED) {
       return Cast.apply(tape, pooling.apply(tape, body, inputs), DType.F32);
     }
-    return endsWithBody()
-        ? body.forward(tape, inputs)
-        : head.forward(tape, body, inputs);
+    return endsWithBody() ? body.forward(tape, inputs) : head.forward(tape, body, inputs);
   }
 
   /** A language model's rows meet no head before their loss. */

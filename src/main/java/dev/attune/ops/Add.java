@@ -28,8 +28,7 @@ public final class Add implements Node {
         a.rows() == b.rows() && a.cols() == b.cols() && a.dtype() == b.dtype(),
         "an addition of different shapes");
     tape.run(
-            new CastCall(
-                a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype()));
+        new CastCall(a.address(), b.address(), a.rows() * a.cols(), true, a.dtype(), b.dtype()));
     return tape.record(new Add(a, b, tape.rename(a, a.requiresGrad() || b.requiresGrad())));
   }
 

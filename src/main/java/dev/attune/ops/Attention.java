@@ -189,16 +189,16 @@ public final class Attention implements Node {
             lse,
             out);
     tape.run(
-            new AttentionCall.Forward(
-                out.address(),
-                lse,
-                node.query(queries.address()),
-                node.key(keyValues.address()),
-                node.value(keyValues.address()),
-                bias == null ? 0 : bias.address(),
-                cuQueries,
-                cuKeys,
-                node.problem(tape)));
+        new AttentionCall.Forward(
+            out.address(),
+            lse,
+            node.query(queries.address()),
+            node.key(keyValues.address()),
+            node.value(keyValues.address()),
+            bias == null ? 0 : bias.address(),
+            cuQueries,
+            cuKeys,
+            node.problem(tape)));
     return tape.record(node);
   }
 
@@ -247,21 +247,21 @@ public final class Attention implements Node {
     long dkeyValues = tape.gradientOf(keyValues);
     long dbias = bias == null || !bias.requiresGrad() ? 0 : biasGradient(tape);
     tape.run(
-            new AttentionCall.Backward(
-                query(dqueries),
-                key(dkeyValues),
-                value(dkeyValues),
-                dbias,
-                out.gradient(),
-                query(queries.address()),
-                key(keyValues.address()),
-                value(keyValues.address()),
-                bias == null ? 0 : bias.address(),
-                out.address(),
-                lse,
-                cuQueries,
-                cuKeys,
-                problem(tape)));
+        new AttentionCall.Backward(
+            query(dqueries),
+            key(dkeyValues),
+            value(dkeyValues),
+            dbias,
+            out.gradient(),
+            query(queries.address()),
+            key(keyValues.address()),
+            value(keyValues.address()),
+            bias == null ? 0 : bias.address(),
+            out.address(),
+            lse,
+            cuQueries,
+            cuKeys,
+            problem(tape)));
   }
 
   /** Layers that share a bias add to one gradient. */

@@ -21,15 +21,15 @@ public final class BinaryCrossEntropy {
    */
   public static void apply(Tape tape, Tensor logits, long targets, long posWeight, long losses) {
     tape.run(
-            new BinaryCrossEntropyCall(
-                losses,
-                tape.training() ? tape.gradientOf(logits) : 0,
-                logits.address(),
-                targets,
-                posWeight,
-                logits.rows(),
-                logits.cols(),
-                1f,
-                logits.dtype()));
+        new BinaryCrossEntropyCall(
+            losses,
+            tape.training() ? tape.gradientOf(logits) : 0,
+            logits.address(),
+            targets,
+            posWeight,
+            logits.rows(),
+            logits.cols(),
+            1f,
+            logits.dtype()));
   }
 }

@@ -23,8 +23,8 @@ public final class Cast implements Node {
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), dtype, inp.requiresGrad());
     tape.run(
-            new CastCall(
-                out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype()));
+        new CastCall(
+            out.address(), inp.address(), inp.rows() * inp.cols(), false, dtype, inp.dtype()));
     return tape.record(new Cast(inp, out));
   }
 
@@ -37,12 +37,12 @@ public final class Cast implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.run(
-            new CastCall(
-                tape.gradientOf(inp),
-                out.gradient(),
-                out.rows() * out.cols(),
-                accumulate,
-                inp.dtype(),
-                out.dtype()));
+        new CastCall(
+            tape.gradientOf(inp),
+            out.gradient(),
+            out.rows() * out.cols(),
+            accumulate,
+            inp.dtype(),
+            out.dtype()));
   }
 }

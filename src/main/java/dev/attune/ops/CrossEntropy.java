@@ -26,17 +26,17 @@ public final class CrossEntropy {
   public static void apply(
       Tape tape, Tensor logits, long labels, long classWeight, long losses, float labelSmoothing) {
     tape.run(
-            new CrossEntropyCall(
-                losses,
-                tape.training() ? tape.gradientOf(logits) : 0,
-                logits.address(),
-                labels,
-                classWeight,
-                logits.rows(),
-                logits.cols(),
-                IGNORE,
-                labelSmoothing,
-                1f,
-                logits.dtype()));
+        new CrossEntropyCall(
+            losses,
+            tape.training() ? tape.gradientOf(logits) : 0,
+            logits.address(),
+            labels,
+            classWeight,
+            logits.rows(),
+            logits.cols(),
+            IGNORE,
+            labelSmoothing,
+            1f,
+            logits.dtype()));
   }
 }

@@ -128,18 +128,18 @@ public final class DisentangledAttention implements Node {
             lse,
             out);
     tape.run(
-            new DisentangledAttentionCall.Forward(
-                out.address(),
-                lse,
-                node.part(qkv.address(), 0),
-                node.part(qkv.address(), 1),
-                node.part(qkv.address(), 2),
-                node.posKey(positions.rows.address()),
-                node.posQuery(positions.rows.address()),
-                positions.places.address,
-                cuSeqlens,
-                node.shape(),
-                node.scores(tape)));
+        new DisentangledAttentionCall.Forward(
+            out.address(),
+            lse,
+            node.part(qkv.address(), 0),
+            node.part(qkv.address(), 1),
+            node.part(qkv.address(), 2),
+            node.posKey(positions.rows.address()),
+            node.posQuery(positions.rows.address()),
+            positions.places.address,
+            cuSeqlens,
+            node.shape(),
+            node.scores(tape)));
     return tape.record(node);
   }
 
@@ -193,26 +193,26 @@ public final class DisentangledAttention implements Node {
     long dpositions = positions.rows.requiresGrad() ? positionsGradient(tape) : 0;
     long scratch = tape.allocate(floats * Float.BYTES);
     tape.run(
-            new DisentangledAttentionCall.Backward(
-                part(dqkv, 0),
-                part(dqkv, 1),
-                part(dqkv, 2),
-                posKey(dpositions),
-                posQuery(dpositions),
-                scratch,
-                out.gradient(),
-                part(qkv.address(), 0),
-                part(qkv.address(), 1),
-                part(qkv.address(), 2),
-                posKey(positions.rows.address()),
-                posQuery(positions.rows.address()),
-                out.address(),
-                lse,
-                positions.places.address,
-                cuSeqlens,
-                shape,
-                groups,
-                scores(tape)));
+        new DisentangledAttentionCall.Backward(
+            part(dqkv, 0),
+            part(dqkv, 1),
+            part(dqkv, 2),
+            posKey(dpositions),
+            posQuery(dpositions),
+            scratch,
+            out.gradient(),
+            part(qkv.address(), 0),
+            part(qkv.address(), 1),
+            part(qkv.address(), 2),
+            posKey(positions.rows.address()),
+            posQuery(positions.rows.address()),
+            out.address(),
+            lse,
+            positions.places.address,
+            cuSeqlens,
+            shape,
+            groups,
+            scores(tape)));
     tape.free(scratch);
   }
 

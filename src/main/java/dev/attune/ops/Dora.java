@@ -58,15 +58,8 @@ final class Dora extends LowRank {
       Product.forward(tape, product, inp, weight, 0, N, dtype);
       addAdapters(tape, saved, inp, N, dtype, product);
       tape.run(
-              new DoraCall.Forward(
-                  out,
-                  product,
-                  at(factors.gain(), 0),
-                  adapted.biasAddress(),
-                  N,
-                  rows(),
-                  false,
-                  dtype));
+          new DoraCall.Forward(
+              out, product, at(factors.gain(), 0), adapted.biasAddress(), N, rows(), false, dtype));
       return saved;
     }
     // out + (gain - 1) .* (product + low) + low, where low is what adapters add to both.
@@ -76,7 +69,7 @@ final class Dora extends LowRank {
     addAdapters(tape, saved, dropped, N, dtype, product, out);
     tape.free(dropped);
     tape.run(
-            new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
+        new DoraCall.Forward(out, product, at(factors.excess(), 0), 0, N, rows(), true, dtype));
     return saved;
   }
 
@@ -122,18 +115,18 @@ final class Dora extends LowRank {
       long offset = column * dtype.sizeBytes();
       Parameter magnitude = wantsMagnitude ? magnitude(part) : null;
       tape.run(
-              new DoraCall.Backward(
-                  saved.product() + offset,
-                  magnitude == null ? 0 : magnitude.gradient(),
-                  dout + offset,
-                  saved.product() + offset,
-                  at(factor, column),
-                  at(factors.norm(), column),
-                  N,
-                  parts.get(part).rows(),
-                  rows(),
-                  magnitude != null && magnitude.accumulate(),
-                  dtype));
+          new DoraCall.Backward(
+              saved.product() + offset,
+              magnitude == null ? 0 : magnitude.gradient(),
+              dout + offset,
+              saved.product() + offset,
+              at(factor, column),
+              at(factors.norm(), column),
+              N,
+              parts.get(part).rows(),
+              rows(),
+              magnitude != null && magnitude.accumulate(),
+              dtype));
       column += parts.get(part).rows();
     }
   }

@@ -32,14 +32,14 @@ public final class Dropout implements Node {
     }
     Tensor out = tape.tensor(inp.rows(), inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.run(
-            new DropoutCall(
-                out.address(),
-                inp.address(),
-                inp.rows() * inp.cols(),
-                p,
-                tape.seed(),
-                stream,
-                inp.dtype()));
+        new DropoutCall(
+            out.address(),
+            inp.address(),
+            inp.rows() * inp.cols(),
+            p,
+            tape.seed(),
+            stream,
+            inp.dtype()));
     return tape.record(new Dropout(inp, p, stream, out));
   }
 
@@ -57,14 +57,14 @@ public final class Dropout implements Node {
     boolean isShared = inp.gradient() != 0;
     long dinp = tape.gradientOf(inp);
     tape.run(
-            new DropoutCall(
-                isShared ? out.gradient() : dinp,
-                out.gradient(),
-                out.rows() * out.cols(),
-                probability,
-                tape.seed(),
-                stream,
-                out.dtype()));
+        new DropoutCall(
+            isShared ? out.gradient() : dinp,
+            out.gradient(),
+            out.rows() * out.cols(),
+            probability,
+            tape.seed(),
+            stream,
+            out.dtype()));
     if (isShared) {
       long count = out.rows() * out.cols();
       tape.run(new CastCall(dinp, out.gradient(), count, true, inp.dtype(), out.dtype()));

@@ -173,20 +173,20 @@ public final class Embedding implements Node {
       return true;
     }
     tape.run(
-            new EmbeddingCall.Forward(
-                out.address(),
-                word.address(),
-                position == null ? 0 : position.address(),
-                type == null ? 0 : type.address(),
-                ids,
-                position == null ? 0 : positions,
-                type == null ? 0 : typeIds,
-                N,
-                C,
-                word.rows(),
-                position == null ? 0 : position.rows(),
-                type == null ? 0 : type.rows(),
-                out.dtype()));
+        new EmbeddingCall.Forward(
+            out.address(),
+            word.address(),
+            position == null ? 0 : position.address(),
+            type == null ? 0 : type.address(),
+            ids,
+            position == null ? 0 : positions,
+            type == null ? 0 : typeIds,
+            N,
+            C,
+            word.rows(),
+            position == null ? 0 : position.rows(),
+            type == null ? 0 : type.rows(),
+            out.dtype()));
     return false;
   }
 
@@ -201,20 +201,20 @@ public final class Embedding implements Node {
     DType dtype = out.dtype();
     long low = tape.allocate(N * R * dtype.sizeBytes());
     tape.run(
-            new EmbeddingCall.Forward(
-                low,
-                adapter.down().address(),
-                0,
-                0,
-                ids,
-                0,
-                0,
-                N,
-                R,
-                adapter.down().rows(),
-                0,
-                0,
-                dtype));
+        new EmbeddingCall.Forward(
+            low,
+            adapter.down().address(),
+            0,
+            0,
+            ids,
+            0,
+            0,
+            N,
+            R,
+            adapter.down().rows(),
+            0,
+            0,
+            dtype));
     LowRank.add(tape, adapter, out.address(), low, N, out.cols(), dtype);
     lookups.add(new Lookup(adapter, ids, low));
   }
@@ -248,17 +248,17 @@ public final class Embedding implements Node {
     }
     if (writesAny) {
       tape.run(
-              new EmbeddingCall.Backward(
-                  gradient(word),
-                  gradient(position),
-                  gradient(type),
-                  out.gradient(),
-                  ids,
-                  position == null ? 0 : positions,
-                  type == null ? 0 : typeIds,
-                  out.rows(),
-                  out.cols(),
-                  dtype));
+          new EmbeddingCall.Backward(
+              gradient(word),
+              gradient(position),
+              gradient(type),
+              out.gradient(),
+              ids,
+              position == null ? 0 : positions,
+              type == null ? 0 : typeIds,
+              out.rows(),
+              out.cols(),
+              dtype));
     }
     for (Lookup lookup : lookups) {
       Adapter adapter = lookup.adapter;

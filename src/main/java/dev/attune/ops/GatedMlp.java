@@ -53,7 +53,8 @@ public final class GatedMlp implements Node {
     long F = down.cols();
     int size = inp.dtype().sizeBytes();
     boolean hiddenNeedsGradient = inp.requiresGrad() || gateUp.trainable(tape);
-    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable(tape));
+    Tensor out =
+        tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable(tape));
     long pre = tape.allocate(2 * N * F * size);
     LowRank.Saved gateUpSaved =
         gateUp.forward(

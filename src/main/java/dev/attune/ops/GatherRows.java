@@ -25,8 +25,7 @@ public final class GatherRows implements Node {
   public static Tensor apply(Tape tape, Tensor inp, long rows, long M) {
     Tensor out = tape.tensor(M, inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.run(
-            new GatherRowsCall.Forward(
-                out.address(), inp.address(), rows, M, inp.cols(), inp.dtype()));
+        new GatherRowsCall.Forward(out.address(), inp.address(), rows, M, inp.cols(), inp.dtype()));
     return tape.record(new GatherRows(inp, rows, out));
   }
 
@@ -39,14 +38,14 @@ public final class GatherRows implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.run(
-            new GatherRowsCall.Backward(
-                tape.gradientOf(inp),
-                out.gradient(),
-                rows,
-                inp.rows(),
-                out.rows(),
-                inp.cols(),
-                accumulate,
-                inp.dtype()));
+        new GatherRowsCall.Backward(
+            tape.gradientOf(inp),
+            out.gradient(),
+            rows,
+            inp.rows(),
+            out.rows(),
+            inp.cols(),
+            accumulate,
+            inp.dtype()));
   }
 }

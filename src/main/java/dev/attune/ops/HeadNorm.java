@@ -79,20 +79,20 @@ public final class HeadNorm implements Node {
       Tape tape, long offset, Parameter weight, long rstd, long groups, float eps) {
     long address = out.address() + offset;
     tape.run(
-            new RmsNormCall.Forward(
-                address,
-                0,
-                rstd,
-                address,
-                0,
-                weight.address(),
-                out.rows(),
-                groups,
-                heads.headSize(),
-                out.cols(),
-                out.cols(),
-                eps,
-                out.dtype()));
+        new RmsNormCall.Forward(
+            address,
+            0,
+            rstd,
+            address,
+            0,
+            weight.address(),
+            out.rows(),
+            groups,
+            heads.headSize(),
+            out.cols(),
+            out.cols(),
+            eps,
+            out.dtype()));
   }
 
   @Override
@@ -116,21 +116,21 @@ public final class HeadNorm implements Node {
   private void backward(Tape tape, long offset, Parameter weight, long rstd, long groups) {
     long gradient = out.gradient() + offset;
     tape.run(
-            new RmsNormCall.Backward(
-                gradient,
-                weight.trainable() ? weight.gradient() : 0,
-                gradient,
-                0,
-                before + offset,
-                rstd,
-                weight.address(),
-                out.rows(),
-                groups,
-                heads.headSize(),
-                out.cols(),
-                out.cols(),
-                weight.trainable() && weight.accumulate(),
-                out.dtype()));
+        new RmsNormCall.Backward(
+            gradient,
+            weight.trainable() ? weight.gradient() : 0,
+            gradient,
+            0,
+            before + offset,
+            rstd,
+            weight.address(),
+            out.rows(),
+            groups,
+            heads.headSize(),
+            out.cols(),
+            out.cols(),
+            weight.trainable() && weight.accumulate(),
+            out.dtype()));
   }
 
   @Override

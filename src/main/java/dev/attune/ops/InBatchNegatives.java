@@ -81,30 +81,30 @@ public final class InBatchNegatives {
     long scores = tape.allocate(N * K * Float.BYTES);
     Activation none = Activation.NONE;
     tape.run(
-            new LinearCall.Forward(
-                scores, 0, from.address(), among.address(), 0, N, D, K, none, F32, F32));
+        new LinearCall.Forward(
+            scores, 0, from.address(), among.address(), 0, N, D, K, none, F32, F32));
     long dscores = gradients == 0 ? 0 : scores;
     tape.run(
-            new CrossEntropyCall(
-                losses, dscores, scores, positions, N, K, CrossEntropy.IGNORE, 0f, weight, F32));
+        new CrossEntropyCall(
+            losses, dscores, scores, positions, N, K, CrossEntropy.IGNORE, 0f, weight, F32));
     if (gradients != 0) {
       tape.run(
-              new LinearCall.BackwardInput(
-                  from.in(gradients),
-                  0,
-                  scores,
-                  among.address(),
-                  0,
-                  N,
-                  D,
-                  K,
-                  none,
-                  accumulate,
-                  F32,
-                  F32));
+          new LinearCall.BackwardInput(
+              from.in(gradients),
+              0,
+              scores,
+              among.address(),
+              0,
+              N,
+              D,
+              K,
+              none,
+              accumulate,
+              F32,
+              F32));
       tape.run(
-              new LinearCall.BackwardWeight(
-                  among.in(gradients), 0, scores, from.address(), N, D, K, accumulate, F32));
+          new LinearCall.BackwardWeight(
+              among.in(gradients), 0, scores, from.address(), N, D, K, accumulate, F32));
     }
     tape.free(scores);
   }

@@ -32,8 +32,8 @@ public final class L2Normalize implements Node {
     Tensor out = tape.tensor(inp.rows(), D, DType.F32, inp.requiresGrad());
     long rnorm = tape.allocate(inp.rows() * Float.BYTES);
     tape.run(
-            new L2NormalizeCall.Forward(
-                out.address(), rnorm, inp.address(), inp.rows(), D, inp.cols(), scale));
+        new L2NormalizeCall.Forward(
+            out.address(), rnorm, inp.address(), inp.rows(), D, inp.cols(), scale));
     return tape.record(new L2Normalize(inp, scale, rnorm, out));
   }
 
@@ -50,15 +50,8 @@ public final class L2Normalize implements Node {
       tape.run(new FillZeroCall(dinp, inp.sizeBytes()));
     }
     tape.run(
-            new L2NormalizeCall.Backward(
-                dinp,
-                out.gradient(),
-                inp.address(),
-                rnorm,
-                out.rows(),
-                out.cols(),
-                inp.cols(),
-                scale));
+        new L2NormalizeCall.Backward(
+            dinp, out.gradient(), inp.address(), rnorm, out.rows(), out.cols(), inp.cols(), scale));
   }
 
   @Override

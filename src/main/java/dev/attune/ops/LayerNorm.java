@@ -85,23 +85,23 @@ public final class LayerNorm implements Node {
     this.mean = tape.allocate(N * Float.BYTES);
     this.rstd = tape.allocate(N * Float.BYTES);
     tape.run(
-            new LayerNormCall.Forward(
-                out.address(),
-                inp.address(),
-                mean,
-                rstd,
-                inp.address(),
-                residual == null ? 0 : residual.address(),
-                affine.weight.address(),
-                affine.bias == null ? 0 : affine.bias.address(),
-                N,
-                C,
-                affine.eps,
-                this.inpDropout,
-                this.outDropout,
-                tape.seed(),
-                streams,
-                inp.dtype()));
+        new LayerNormCall.Forward(
+            out.address(),
+            inp.address(),
+            mean,
+            rstd,
+            inp.address(),
+            residual == null ? 0 : residual.address(),
+            affine.weight.address(),
+            affine.bias == null ? 0 : affine.bias.address(),
+            N,
+            C,
+            affine.eps,
+            this.inpDropout,
+            this.outDropout,
+            tape.seed(),
+            streams,
+            inp.dtype()));
     this.sum = kind == Sum.BORROWED ? inp : tape.rename(inp, sumNeedsGradient);
   }
 
@@ -194,26 +194,26 @@ public final class LayerNorm implements Node {
     long unwanted =
         trainsBias && !weight.trainable() ? tape.allocate(weight.count() * Float.BYTES) : 0;
     tape.run(
-            new LayerNormCall.Backward(
-                dinp,
-                dresidual,
-                weight.trainable() ? weight.gradient() : unwanted,
-                trainsBias ? bias.gradient() : 0,
-                out.gradient(),
-                dsumExtra,
-                sum.address(),
-                mean,
-                rstd,
-                weight.address(),
-                out.rows(),
-                out.cols(),
-                inpDropout,
-                outDropout,
-                tape.seed(),
-                streams,
-                accumulateResidual,
-                accumulate,
-                out.dtype()));
+        new LayerNormCall.Backward(
+            dinp,
+            dresidual,
+            weight.trainable() ? weight.gradient() : unwanted,
+            trainsBias ? bias.gradient() : 0,
+            out.gradient(),
+            dsumExtra,
+            sum.address(),
+            mean,
+            rstd,
+            weight.address(),
+            out.rows(),
+            out.cols(),
+            inpDropout,
+            outDropout,
+            tape.seed(),
+            streams,
+            accumulateResidual,
+            accumulate,
+            out.dtype()));
     if (unwanted != 0) {
       tape.free(unwanted);
     }

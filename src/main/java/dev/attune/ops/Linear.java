@@ -76,8 +76,8 @@ public final class Linear implements Node {
     long dout = out.gradient();
     if (activation != Activation.NONE) {
       tape.run(
-              new ActivationCall.Backward(
-                  dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype()));
+          new ActivationCall.Backward(
+              dout, dout, pre, out.rows() * out.cols(), activation, false, out.dtype()));
     }
     projection.backwardWeight(tape, saved, dout, inp.address(), inp.rows(), inp.dtype());
     inputGradient(tape, projection, saved, dout, inp);

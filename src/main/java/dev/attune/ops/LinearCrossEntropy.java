@@ -3,7 +3,6 @@ package dev.attune.ops;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
-import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
@@ -62,7 +61,6 @@ public final class LinearCrossEntropy {
         weight.cols(),
         C);
     Check.state(inp.gradient() == 0, "the input of the last product has a second consumer");
-    Backend backend = tape.backend();
     int size = inp.dtype().sizeBytes();
     long chunk = Math.min(Math.max(M, 1), chunkRows(V * size));
     long logits = tape.allocate(chunk * V * size);
@@ -75,7 +73,7 @@ public final class LinearCrossEntropy {
     for (long first = 0; first < M; first += chunk) {
       long rows = Math.min(chunk, M - first);
       long x = inp.address() + first * C * size;
-      backend.run(
+      tape.run(
           new LinearCall.Forward(
               logits,
               0,
@@ -92,10 +90,10 @@ public final class LinearCrossEntropy {
         low.add(tape, logits, first, rows);
       }
       if (predictions != 0) {
-        backend.run(
+        tape.run(
             new ArgmaxCall(predictions + first * Integer.BYTES, logits, rows, V, inp.dtype()));
       }
-      backend.run(
+      tape.run(
           new CrossEntropyCall(
               losses + first * Float.BYTES,
               wantsAny ? logits : 0,
@@ -112,7 +110,7 @@ public final class LinearCrossEntropy {
       }
       if (wantsWeight) {
         boolean accumulate = weight.accumulate();
-        backend.run(
+        tape.run(
             new LinearCall.BackwardWeight(
                 weight.gradient(),
                 wantsBias ? biasGradient(adapted.bias(), accumulate) : 0,
@@ -127,7 +125,7 @@ public final class LinearCrossEntropy {
         Product.backwardBias(tape, adapted, logits, rows, inp.dtype());
       }
       if (dinp != 0) {
-        backend.run(
+        tape.run(
             new LinearCall.BackwardInput(
                 dinp + first * C * size,
                 0,

@@ -77,8 +77,7 @@ final class Lora extends LowRank {
   /** {@code sum (F) += scale vector (F)}: the product of an adapter of rank 1 with a row of one. */
   private static void addScaled(Tape tape, long sum, long vector, long F, Adapter adapter) {
     tape.run(
-            new LoraCall.Forward(
-                sum, tape.one(), vector, 1, F, 1, F, 1, adapter.scale(), DType.F32));
+        new LoraCall.Forward(sum, tape.one(), vector, 1, F, 1, F, 1, adapter.scale(), DType.F32));
   }
 
   private void backwardBiases(Tape tape, long dout, long N, DType dtype) {

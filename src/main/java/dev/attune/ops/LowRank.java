@@ -99,17 +99,17 @@ abstract class LowRank {
    */
   static void add(Tape tape, Adapter adapter, long out, long low, long N, long F, DType dtype) {
     tape.run(
-            new LoraCall.Forward(
-                out + adapter.firstColumn() * dtype.sizeBytes(),
-                low,
-                adapter.up().address(),
-                N,
-                adapter.up().rows(),
-                adapter.rank(),
-                F,
-                adapter.rank(),
-                adapter.scale(),
-                dtype));
+        new LoraCall.Forward(
+            out + adapter.firstColumn() * dtype.sizeBytes(),
+            low,
+            adapter.up().address(),
+            N,
+            adapter.up().rows(),
+            adapter.rank(),
+            F,
+            adapter.rank(),
+            adapter.scale(),
+            dtype));
   }
 
   /**
@@ -138,19 +138,19 @@ abstract class LowRank {
       Tape tape, Adapter adapter, long dlow, long dout, long low, long N, long F, DType dtype) {
     long R = adapter.rank();
     tape.run(
-            new LoraCall.Backward(
-                dlow,
-                adapter.up().gradient(),
-                dout + adapter.firstColumn() * dtype.sizeBytes(),
-                low,
-                adapter.up().address(),
-                N,
-                adapter.up().rows(),
-                R,
-                F,
-                R,
-                adapter.scale(),
-                adapter.up().accumulate(),
-                dtype));
+        new LoraCall.Backward(
+            dlow,
+            adapter.up().gradient(),
+            dout + adapter.firstColumn() * dtype.sizeBytes(),
+            low,
+            adapter.up().address(),
+            N,
+            adapter.up().rows(),
+            R,
+            F,
+            R,
+            adapter.scale(),
+            adapter.up().accumulate(),
+            dtype));
   }
 }

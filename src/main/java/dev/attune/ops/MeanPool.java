@@ -25,8 +25,8 @@ public final class MeanPool implements Node {
   public static Tensor apply(Tape tape, Tensor inp, long cuSeqlens, long B) {
     Tensor out = tape.tensor(B, inp.cols(), inp.dtype(), inp.requiresGrad());
     tape.run(
-            new MeanPoolCall.Forward(
-                out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype()));
+        new MeanPoolCall.Forward(
+            out.address(), inp.address(), cuSeqlens, B, inp.cols(), inp.dtype()));
     return tape.record(new MeanPool(inp, cuSeqlens, out));
   }
 
@@ -39,13 +39,13 @@ public final class MeanPool implements Node {
   public void backward(Tape tape) {
     boolean accumulate = inp.gradient() != 0;
     tape.run(
-            new MeanPoolCall.Backward(
-                tape.gradientOf(inp),
-                out.gradient(),
-                cuSeqlens,
-                out.rows(),
-                inp.cols(),
-                accumulate,
-                inp.dtype()));
+        new MeanPoolCall.Backward(
+            tape.gradientOf(inp),
+            out.gradient(),
+            cuSeqlens,
+            out.rows(),
+            inp.cols(),
+            accumulate,
+            inp.dtype()));
   }
 }

@@ -17,13 +17,13 @@ public final class MeanSquaredError {
   public static void apply(Tape tape, Tensor pred, long targets, long losses) {
     Check.argument(pred.cols() == 1, "a regression score has one column, not %d", pred.cols());
     tape.run(
-            new MseCall(
-                losses,
-                tape.training() ? tape.gradientOf(pred) : 0,
-                pred.address(),
-                targets,
-                pred.rows(),
-                1f,
-                pred.dtype()));
+        new MseCall(
+            losses,
+            tape.training() ? tape.gradientOf(pred) : 0,
+            pred.address(),
+            targets,
+            pred.rows(),
+            1f,
+            pred.dtype()));
   }
 }

@@ -52,7 +52,8 @@ public final class Mlp implements Node {
     long N = inp.rows();
     long hiddenBytes = N * up.rows() * inp.dtype().sizeBytes();
     boolean hiddenNeedsGradient = inp.requiresGrad() || up.trainable(tape);
-    Tensor out = tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable(tape));
+    Tensor out =
+        tape.tensor(N, down.rows(), inp.dtype(), hiddenNeedsGradient || down.trainable(tape));
     long pre = tape.training() ? tape.allocate(hiddenBytes) : 0;
     long hidden = tape.allocate(hiddenBytes);
     LowRank.Saved upSaved =

@@ -33,15 +33,15 @@ public final class PairLoss {
         vectors.rows(),
         kind.columns());
     tape.run(
-            new PairLossCall(
-                losses,
-                tape.training() ? tape.gradientOf(vectors) : 0,
-                vectors.address(),
-                targets,
-                vectors.rows() / kind.columns(),
-                vectors.cols(),
-                kind,
-                value,
-                weight));
+        new PairLossCall(
+            losses,
+            tape.training() ? tape.gradientOf(vectors) : 0,
+            vectors.address(),
+            targets,
+            vectors.rows() / kind.columns(),
+            vectors.cols(),
+            kind,
+            value,
+            weight));
   }
 }

@@ -44,18 +44,18 @@ final class Product {
       return;
     }
     tape.run(
-            new LinearCall.Forward(
-                out,
-                pre,
-                inp,
-                weight.operand(dtype),
-                bias,
-                N,
-                weight.cols(),
-                weight.rows(),
-                activation,
-                dtype,
-                weight.operandDtype(dtype)));
+        new LinearCall.Forward(
+            out,
+            pre,
+            inp,
+            weight.operand(dtype),
+            bias,
+            N,
+            weight.cols(),
+            weight.rows(),
+            activation,
+            dtype,
+            weight.operandDtype(dtype)));
   }
 
   private static void forwardInt8(
@@ -73,16 +73,16 @@ final class Product {
         "products of integers are of inference with f32 activations");
     long scratch = tape.allocate(LinearInt8Call.Forward.scratchBytes(N, weight.cols()));
     tape.run(
-            new LinearInt8Call.Forward(
-                out,
-                scratch,
-                inp,
-                weight.operand(dtype),
-                bias,
-                N,
-                weight.cols(),
-                weight.rows(),
-                activation));
+        new LinearInt8Call.Forward(
+            out,
+            scratch,
+            inp,
+            weight.operand(dtype),
+            bias,
+            N,
+            weight.cols(),
+            weight.rows(),
+            activation));
     tape.free(scratch);
   }
 
@@ -110,19 +110,19 @@ final class Product {
       boolean accumulate,
       DType dtype) {
     tape.run(
-            new LinearCall.BackwardInput(
-                dinp,
-                actOut,
-                dout,
-                weight.operand(dtype),
-                pre,
-                N,
-                weight.cols(),
-                weight.rows(),
-                activation,
-                accumulate,
-                dtype,
-                weight.operandDtype(dtype)));
+        new LinearCall.BackwardInput(
+            dinp,
+            actOut,
+            dout,
+            weight.operand(dtype),
+            pre,
+            N,
+            weight.cols(),
+            weight.rows(),
+            activation,
+            accumulate,
+            dtype,
+            weight.operandDtype(dtype)));
   }
 
   /** Gradients of a weight that is trained and of its bias (or null) from {@code dout (N,F)}. */
@@ -135,16 +135,16 @@ final class Product {
           bias.accumulate() == accumulate, "%s and its bias are out of step", weight.name());
     }
     tape.run(
-            new LinearCall.BackwardWeight(
-                weight.gradient(),
-                bias == null ? 0 : bias.gradient(),
-                dout,
-                inp,
-                N,
-                weight.cols(),
-                weight.rows(),
-                accumulate,
-                dtype));
+        new LinearCall.BackwardWeight(
+            weight.gradient(),
+            bias == null ? 0 : bias.gradient(),
+            dout,
+            inp,
+            N,
+            weight.cols(),
+            weight.rows(),
+            accumulate,
+            dtype));
   }
 
   /**
@@ -171,8 +171,8 @@ final class Product {
     long zeros = zeros(tape, N * NARROW * dtype.sizeBytes());
     long unwanted = zeros(tape, F * NARROW * Float.BYTES);
     tape.run(
-            new LinearCall.BackwardWeight(
-                unwanted, sums, dout, zeros, N, NARROW, F, accumulate, dtype));
+        new LinearCall.BackwardWeight(
+            unwanted, sums, dout, zeros, N, NARROW, F, accumulate, dtype));
     tape.free(unwanted);
     tape.free(zeros);
   }

@@ -60,14 +60,14 @@ public final class RelativeBias implements Node {
   @Override
   public void backward(Tape tape) {
     tape.run(
-            new RelativeBiasCall.Backward(
-                table.gradient(),
-                out.gradient(),
-                buckets,
-                out.rows(),
-                (out.cols() - 1) / 2,
-                table.rows(),
-                table.accumulate()));
+        new RelativeBiasCall.Backward(
+            table.gradient(),
+            out.gradient(),
+            buckets,
+            out.rows(),
+            (out.cols() - 1) / 2,
+            table.rows(),
+            table.accumulate()));
   }
 
   /**

@@ -32,20 +32,20 @@ public final class RepeatRows implements Node {
     Check.argument(inp.dtype() == DType.F32, "rows to repeat are f32, not %s", inp.dtype());
     Tensor out = tape.tensor(M, inp.cols(), DType.F32, inp.requiresGrad());
     tape.run(
-            new EmbeddingCall.Forward(
-                out.address(),
-                inp.address(),
-                0,
-                0,
-                rows,
-                0,
-                0,
-                M,
-                inp.cols(),
-                inp.rows(),
-                0,
-                0,
-                DType.F32));
+        new EmbeddingCall.Forward(
+            out.address(),
+            inp.address(),
+            0,
+            0,
+            rows,
+            0,
+            0,
+            M,
+            inp.cols(),
+            inp.rows(),
+            0,
+            0,
+            DType.F32));
     return tape.record(new RepeatRows(inp, rows, out));
   }
 
@@ -62,7 +62,7 @@ public final class RepeatRows implements Node {
       tape.run(new FillZeroCall(dinp, inp.sizeBytes()));
     }
     tape.run(
-            new EmbeddingCall.Backward(
-                dinp, 0, 0, out.gradient(), rows, 0, 0, out.rows(), out.cols(), DType.F32));
+        new EmbeddingCall.Backward(
+            dinp, 0, 0, out.gradient(), rows, 0, 0, out.rows(), out.cols(), DType.F32));
   }
 }

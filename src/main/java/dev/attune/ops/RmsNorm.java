@@ -49,20 +49,20 @@ public final class RmsNorm implements Node {
     Tensor out = tape.tensor(N, C, inp.dtype(), sumNeedsGradient || weight.trainable());
     long rstd = tape.allocate(N * Float.BYTES);
     tape.run(
-            new RmsNormCall.Forward(
-                out.address(),
-                residual == null ? 0 : inp.address(),
-                rstd,
-                inp.address(),
-                residual == null ? 0 : residual.address(),
-                weight.address(),
-                N,
-                1,
-                C,
-                C,
-                C,
-                eps,
-                inp.dtype()));
+        new RmsNormCall.Forward(
+            out.address(),
+            residual == null ? 0 : inp.address(),
+            rstd,
+            inp.address(),
+            residual == null ? 0 : residual.address(),
+            weight.address(),
+            N,
+            1,
+            C,
+            C,
+            C,
+            eps,
+            inp.dtype()));
     Tensor sum = tape.rename(inp, sumNeedsGradient);
     tape.record(new RmsNorm(inp, residual, weight, rstd, sum, out));
     return new Normed(out, sum);
@@ -82,21 +82,21 @@ public final class RmsNorm implements Node {
     long extra = sum.gradient();
     long dsum = tape.gradientOf(sum);
     tape.run(
-            new RmsNormCall.Backward(
-                dsum,
-                weight.trainable() ? weight.gradient() : 0,
-                out.gradient(),
-                extra,
-                sum.address(),
-                rstd,
-                weight.address(),
-                out.rows(),
-                1,
-                out.cols(),
-                out.cols(),
-                out.cols(),
-                accumulate,
-                out.dtype()));
+        new RmsNormCall.Backward(
+            dsum,
+            weight.trainable() ? weight.gradient() : 0,
+            out.gradient(),
+            extra,
+            sum.address(),
+            rstd,
+            weight.address(),
+            out.rows(),
+            1,
+            out.cols(),
+            out.cols(),
+            out.cols(),
+            accumulate,
+            out.dtype()));
     PreNorm.passOn(tape, sum, inp, residual);
   }
 

@@ -46,18 +46,18 @@ public final class Rope implements Node {
 
   private void rotate(Tape tape, long address, boolean inverse) {
     tape.run(
-            new RopeCall(
-                address,
-                table.table(),
-                positions,
-                out.rows(),
-                heads,
-                headSize,
-                table.rotary(),
-                out.cols(),
-                table.positions(),
-                inverse,
-                out.dtype()));
+        new RopeCall(
+            address,
+            table.table(),
+            positions,
+            out.rows(),
+            heads,
+            headSize,
+            table.rotary(),
+            out.cols(),
+            table.positions(),
+            inverse,
+            out.dtype()));
   }
 
   @Override

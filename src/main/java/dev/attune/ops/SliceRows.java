@@ -6,7 +6,9 @@ import dev.attune.tape.Node;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
-/** {@code out (M,C) = inp[first .. first + M]}: the rows of one job of several, for its own loss. */
+/**
+ * {@code out (M,C) = inp[first .. first + M]}: the rows of one job of several, for its own loss.
+ */
 public final class SliceRows implements Node {
   private final Tensor inp;
   private final long first;

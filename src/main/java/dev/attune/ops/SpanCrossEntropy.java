@@ -29,16 +29,16 @@ public final class SpanCrossEntropy {
       Tape tape, Tensor logits, long cuSeqlens, long B, long starts, long ends, long losses) {
     Check.argument(logits.cols() == 2, "spans have two scores a row, not %d", logits.cols());
     tape.run(
-            new SpanCrossEntropyCall(
-                losses,
-                tape.training() ? tape.gradientOf(logits) : 0,
-                logits.address(),
-                cuSeqlens,
-                starts,
-                ends,
-                B,
-                1f,
-                1f,
-                logits.dtype()));
+        new SpanCrossEntropyCall(
+            losses,
+            tape.training() ? tape.gradientOf(logits) : 0,
+            logits.address(),
+            cuSeqlens,
+            starts,
+            ends,
+            B,
+            1f,
+            1f,
+            logits.dtype()));
   }
 }

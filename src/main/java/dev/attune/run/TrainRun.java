@@ -109,10 +109,7 @@ public final class TrainRun {
 
   /** One run of a group. */
   TrainRun(
-      RunConfig config,
-      SharedBase.Seat seat,
-      RunListener listener,
-      BooleanSupplier stopRequested) {
+      RunConfig config, SharedBase.Seat seat, RunListener listener, BooleanSupplier stopRequested) {
     this(config, null, null, seat, listener, stopRequested);
   }
 

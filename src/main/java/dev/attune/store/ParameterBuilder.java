@@ -148,7 +148,8 @@ public final class ParameterBuilder {
           (adapterFolder == null ? Term.USE_DORA : adapterFolder + ": use_dora")
               + " on "
               + module
-              + " is not supported: weight-decomposed adapters are of the products of layers alone. "
+              + " is not supported: weight-decomposed adapters are of the products of layers alone."
+              + " "
               + (adapterFolder == null
                   ? "Train it whole, which "
                       + Term.LORA_MODULES_TO_SAVE.of(LoraConfig.suffix(module))

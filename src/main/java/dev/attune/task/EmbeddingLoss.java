@@ -322,16 +322,16 @@ record EmbeddingLoss(
   /** The sums of the losses of each example, each by its share: a product with one row. */
   private void addUp(Tape tape, Staging staging, long losses, int B) {
     tape.run(
-            new LinearCall.BackwardWeight(
-                staging.losses(),
-                0,
-                staging.constants(shares),
-                losses,
-                shares.length,
-                B,
-                1,
-                false,
-                DType.F32));
+        new LinearCall.BackwardWeight(
+            staging.losses(),
+            0,
+            staging.constants(shares),
+            losses,
+            shares.length,
+            B,
+            1,
+            false,
+            DType.F32));
     tape.free(losses);
   }
 }

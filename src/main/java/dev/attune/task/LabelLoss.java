@@ -147,23 +147,15 @@ final class LabelLoss {
     long losses = tape.allocate((long) P * Float.BYTES);
     long labels = staging.numbers();
     tape.run(
-            new LinearCall.Forward(
-                same, 0, labels, labels, 0, B, K, B, Activation.NONE, DType.F32, DType.F32));
+        new LinearCall.Forward(
+            same, 0, labels, labels, 0, B, K, B, Activation.NONE, DType.F32, DType.F32));
     tape.run(
-            new GatherRowsCall.Forward(
-                targets, same, staging.constants(at.targets()), P, 1, DType.F32));
+        new GatherRowsCall.Forward(
+            targets, same, staging.constants(at.targets()), P, 1, DType.F32));
     PairLoss.apply(tape, paired, targets, losses, compared(), isRanking() ? scale : 0, 1f);
     tape.run(
-            new LinearCall.BackwardWeight(
-                staging.losses(),
-                0,
-                staging.constants(at.ones()),
-                losses,
-                P,
-                1,
-                1,
-                false,
-                DType.F32));
+        new LinearCall.BackwardWeight(
+            staging.losses(), 0, staging.constants(at.ones()), losses, P, 1, 1, false, DType.F32));
     tape.free(losses);
     tape.free(targets);
     tape.free(same);

@@ -253,7 +253,9 @@ public final class SharedPass {
 
   private int loss(Part part, RowRange range, Tensor[] lower) {
     Tensor[] own = new Tensor[lower.length];
-    for (int i = own.length - 1; i >= 0; i--) { // the stream first: norms lend the branch its gradient
+    for (int i = own.length - 1;
+        i >= 0;
+        i--) { // the stream first: norms lend the branch its gradient
       own[i] = SliceRows.apply(tape, lower[i], range.first(), range.rows());
     }
     Tensor output = part.model.upper(tape, own, part.inputs);

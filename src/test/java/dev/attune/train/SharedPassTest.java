@@ -101,14 +101,14 @@ class SharedPassTest {
     builder.freeze(DType.F32, DType.F32);
     if (host != null) {
       builder.share(host);
-      builder.adapt(
-          new LoraConfig(rank, 8, 0.1f, List.of(LoraConfig.ALL_LINEAR), false, false));
+      builder.adapt(new LoraConfig(rank, 8, 0.1f, List.of(LoraConfig.ALL_LINEAR), false, false));
     }
     return Families.create(
         backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null, builder);
   }
 
-  private static byte[] train(Backend backend, Model base, Tape tape, SharedPass.Job job, int rank) {
+  private static byte[] train(
+      Backend backend, Model base, Tape tape, SharedPass.Job job, int rank) {
     job.enter();
     EncodedDataset data = data(rank);
     try (Model model = model(backend, base.parameters(), rank)) {

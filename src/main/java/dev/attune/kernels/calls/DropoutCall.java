@@ -7,7 +7,8 @@ import dev.attune.kernels.RowRange;
 
 /** {@code out = dropout(inp)}; its own backward; in place is allowed. */
 public record DropoutCall(
-    long out, long inp, long count, float p, long seed, long stream, DType dtype) implements RowCall {
+    long out, long inp, long count, float p, long seed, long stream, DType dtype)
+    implements RowCall {
   @Override
   public DropoutCall ofRows(RowRange range) {
     long row = range.rowElements(count);
