@@ -12,6 +12,8 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import com.tngtech.archunit.library.dependencies.SliceRule;
+import dev.attune.kernels.Backend;
+import dev.attune.kernels.Call;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -116,6 +118,17 @@ class RoomsTest {
             .check(CLASSES);
       }
     }
+  }
+
+  /** So that in a pass of several jobs each op does for the rows of each what it does alone. */
+  @Test
+  void opsRunTheirKernelsThroughTheTape() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.attune.ops..")
+        .should()
+        .callMethod(Backend.class, "run", Call.class)
+        .check(CLASSES);
   }
 
   @Test

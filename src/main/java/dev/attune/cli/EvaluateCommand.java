@@ -24,10 +24,10 @@ final class EvaluateCommand implements Command {
   @Override
   public String details() {
     return """
-        examples:
-          attune evaluate --model out --file test.csv
-          attune evaluate --model out --file test.csv --worst 20
-        """;
+    examples:
+      attune evaluate --model out --file test.csv
+      attune evaluate --model out --file test.csv --worst 20
+    """;
   }
 
   @Override

@@ -3,7 +3,6 @@ package dev.attune.ops;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
-import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.ArgmaxCall;
 import dev.attune.kernels.calls.CastCall;
 import dev.attune.kernels.calls.CrossEntropyCall;
@@ -39,7 +38,6 @@ public final class LinearCrossEntropy {
   }
 
   private final Tape tape;
-  private final Backend backend;
   private final Tensor inp;
   private final Parameter weight;
   private final AdaptedWeight adapted;
@@ -58,7 +56,6 @@ public final class LinearCrossEntropy {
 
   private LinearCrossEntropy(Tape tape, Tensor inp, Projection product, long labels, long losses) {
     this.tape = tape;
-    this.backend = tape.backend();
     this.inp = inp;
     this.weight = product.weight();
     this.adapted = product.adapted();
@@ -111,7 +108,7 @@ public final class LinearCrossEntropy {
       long rows = op.rows(first);
       op.multiply(first, rows);
       if (predictions != 0) {
-        op.backend.run(
+        tape.run(
             new ArgmaxCall(
                 predictions + first * Integer.BYTES, op.logits, rows, op.V, inp.dtype()));
       }
@@ -176,7 +173,7 @@ public final class LinearCrossEntropy {
 
   /** The logits of a chunk. */
   private void multiply(long first, long rows) {
-    backend.run(
+    tape.run(
         new LinearCall.Forward(
             logits,
             0,
@@ -203,7 +200,7 @@ public final class LinearCrossEntropy {
   private void entropy(
       long first, long from, long rows, boolean wantsGradient, float labelSmoothing, float scale) {
     long at = logits + from * V * size;
-    backend.run(
+    tape.run(
         new CrossEntropyCall(
             losses + (first + from) * Float.BYTES,
             wantsGradient ? at : 0,
@@ -239,7 +236,7 @@ public final class LinearCrossEntropy {
     }
     if (wantsWeight) {
       boolean accumulate = weight.accumulate();
-      backend.run(
+      tape.run(
           new LinearCall.BackwardWeight(
               weight.gradient(),
               wantsBias ? biasGradient(adapted.bias(), accumulate) : 0,
@@ -254,7 +251,7 @@ public final class LinearCrossEntropy {
       Product.backwardBias(tape, adapted, logits, rows, inp.dtype());
     }
     if (dinp != 0) {
-      backend.run(
+      tape.run(
           new LinearCall.BackwardInput(
               dinp + first * C * size,
               0,

@@ -216,7 +216,8 @@ final class PreparedRun implements AutoCloseable {
             RunOption.BATCH_SIZE
                 + " is "
                 + plan.trainer().batchSize()
-                + "; rows are compared with the others of their batch, of which there must be at least "
+                + "; rows are compared with the others of their batch, of which there must be at"
+                + " least "
                 + task.leastBatch());
       }
       if (Math.min(plan.trainer().batchSize(), read.train().size()) > task.mostBatch()) {
