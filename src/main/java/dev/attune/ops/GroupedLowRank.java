@@ -66,8 +66,7 @@ final class GroupedLowRank {
       add(tape, weight, share, sum, inp, N, dtype);
       long offset = share.group.first() * rowBytes;
       long count = share.group.rows() * weight.rows();
-      tape.backend()
-          .run(new ActivationCall.Forward(out + offset, sum + offset, count, activation, dtype));
+      tape.run(new ActivationCall.Forward(out + offset, sum + offset, count, activation, dtype));
     }
     tape.free(sum);
   }
