@@ -68,7 +68,8 @@ final class ServeCommand implements Command {
               + " several: give it again";
       case PRECISION -> "of models that answer: auto (what is faster here), bf16 or fp32";
       case THREADS -> "of a model that answers; 0: all cores (default 0)";
-      case STREAMS -> "texts that a language model writes at a time (default " + USUAL_STREAMS + ")";
+      case STREAMS ->
+          "texts that a language model writes at a time (default " + USUAL_STREAMS + ")";
       default -> Command.super.describe(option);
     };
   }

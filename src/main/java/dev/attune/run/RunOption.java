@@ -485,7 +485,8 @@ public enum RunOption {
       "tell this address of the ends of all jobs, signed with the secret (whsec_...) in the variable"
           + " ATTUNE_WEBHOOK_SECRET"),
   STOP_TIMEOUT("SECONDS", "30", "how long requests that have begun are waited for at the end"),
-  MODEL_MEMORY("BYTES", null, "of models that are open to answer; half of the machine's unless given"),
+  MODEL_MEMORY(
+      "BYTES", null, "of models that are open to answer; half of the machine's unless given"),
   ADAPTER_MEMORY("BYTES", null, "of adapters beside their bases; a sixteenth of the machine's"),
   CACHE_MEMORY("BYTES", null, "of keys and values of a language model; a sixteenth likewise"),
   CHECK(null, "false", "serve nothing: compare all that the data folder holds with its journal"),

@@ -73,8 +73,6 @@ class KeysCommandTest {
     assertSays(2, "no address", attune("serve", "--port", "0", "--host", "no such host"));
     assertSays(2, "is required", attune("serve", "--port", "0", "--tls-cert", "x"));
     assertSays(
-        2,
-        "twice",
-        attune("serve", "--base-model", "a=" + folder, "--base-model", "a=" + folder));
+        2, "twice", attune("serve", "--base-model", "a=" + folder, "--base-model", "a=" + folder));
   }
 }

@@ -132,9 +132,13 @@ class WebServerTest {
   }
 
   private static String pem(String kind, byte[] content) {
-    return "-----BEGIN " + kind + "-----\n"
+    return "-----BEGIN "
+        + kind
+        + "-----\n"
         + Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(content)
-        + "\n-----END " + kind + "-----\n";
+        + "\n-----END "
+        + kind
+        + "-----\n";
   }
 
   private KeyStore pair(String name, String kind) throws Exception {
@@ -213,7 +217,6 @@ class WebServerTest {
         assertThrows(InputException.class, () -> PemFiles.read(certificate, old, "x"));
     assertTrue(form.getMessage().contains("openssl pkcs8 -topk8"), form::getMessage);
     assertThrows(InputException.class, () -> PemFiles.read(old, old, "x"));
-    assertThrows(
-        InputException.class, () -> PemFiles.read(folder.resolve("none"), old, "x"));
+    assertThrows(InputException.class, () -> PemFiles.read(folder.resolve("none"), old, "x"));
   }
 }
