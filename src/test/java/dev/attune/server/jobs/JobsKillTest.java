@@ -81,6 +81,9 @@ class JobsKillTest {
         ids.add(trial.create(body));
       }
       for (int i = 0; i < KILLS; i++) {
+        if (i % 2 == 0) { // else whatever it is at: a loaded machine may not come to train
+          awaitWork(trial, ids);
+        }
         Thread.sleep(random.nextInt(1500));
         kill(child);
         child = start(trial);
@@ -108,6 +111,16 @@ class JobsKillTest {
     } finally {
       kill(child);
     }
+  }
+
+  /** Waits until a job runs, or none is left. */
+  private static void awaitWork(JobsTrial trial, List<String> ids) {
+    List<String> statuses;
+    do {
+      JobsTrial.pause(20);
+      statuses = ids.stream().map(id -> trial.job(id).path("status").asText()).toList();
+    } while (!statuses.contains("running")
+        && statuses.stream().anyMatch(status -> !status.equals("succeeded")));
   }
 
   private static long count(List<String> events, String begin) {
