@@ -18,6 +18,7 @@ final class HeaderDeadline extends AbstractLifeCycle implements Connection.Liste
   private final Scheduler scheduler;
   private final long millis;
   private final Map<Connection, Waiting> waiting = new ConcurrentHashMap<>();
+  private final Map<Connection, Integer> working = new ConcurrentHashMap<>(); // requests on it
   private Scheduler.Task task;
 
   /**
@@ -50,16 +51,23 @@ final class HeaderDeadline extends AbstractLifeCycle implements Connection.Liste
   @Override
   public void onClosed(Connection connection) {
     waiting.remove(connection);
+    working.remove(connection);
   }
 
   /** The headers of a request are there. */
   void begun(Connection connection) {
-    waiting.remove(outer(connection));
+    Connection outer = outer(connection);
+    working.merge(outer, 1, Integer::sum);
+    waiting.remove(outer);
   }
 
-  /** A request has been answered: the next one may come. */
+  /**
+   * A request has been answered: the next one may come, or has come already, as a fast client's
+   * does before this is called.
+   */
   void ended(Connection connection) {
     Connection outer = outer(connection);
+    working.computeIfPresent(outer, (key, count) -> count == 1 ? null : count - 1);
     if (outer.getEndPoint().isOpen()) {
       waiting.put(outer, new Waiting(outer.getBytesIn(), null));
     }
@@ -79,6 +87,9 @@ final class HeaderDeadline extends AbstractLifeCycle implements Connection.Liste
     long now = System.nanoTime();
     waiting.forEach(
         (connection, last) -> {
+          if (working.containsKey(connection)) {
+            return;
+          }
           if (last.begun() == null && connection.getBytesIn() > last.bytes()) {
             waiting.replace(connection, last, new Waiting(last.bytes(), now));
           } else if (last.begun() != null
