@@ -191,6 +191,7 @@ public record TrainEstimate(
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = plan.optimizer(model.parameters())) {
       long optimizing = taken.bytes() - weights;
+      data.compareWithStart(model, tape, inference, () -> false); // with nothing, in the place of it
       Evaluator validating = data.validation(data.task(), inference);
       EncodedDataset train = data.encodedTrain();
       try (TrainingLoop loop =

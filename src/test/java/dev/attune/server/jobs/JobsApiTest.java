@@ -166,6 +166,26 @@ class JobsApiTest {
     assertFalse(loss(learnsAll).equals(loss(learnsSome)), "the weight makes no difference");
   }
 
+  @Test
+  void preferencesAreLearned() {
+    String row =
+        "{\"input\": {\"messages\": [{\"role\": \"user\", \"content\": \"say %d\"}]},"
+            + " \"preferred_output\": [{\"role\": \"assistant\", \"content\": \"yes\"}],"
+            + " \"non_preferred_output\": [{\"role\": \"assistant\", \"content\": \"no\"}]}\n";
+    StringBuilder rows = new StringBuilder();
+    for (int i = 0; i < 12; i++) {
+      rows.append(row.formatted(i));
+    }
+    ObjectNode body = JobsTrial.job(server.upload("pairs.jsonl", rows.toString()), 6);
+    body.putObject("method")
+        .put("type", "dpo")
+        .putObject("dpo")
+        .putObject("hyperparameters")
+        .put("beta", 0.2);
+    JsonNode job = server.awaitStatus(server.create(body), "succeeded");
+    assertEquals(0.2, job.at("/method/dpo/hyperparameters/beta").asDouble());
+  }
+
   private String loss(JsonNode job) {
     return server.events(job.path("id").asText()).stream()
         .filter(e -> e.startsWith("Step 1/2"))
