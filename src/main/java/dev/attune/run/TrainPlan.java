@@ -353,7 +353,9 @@ record TrainPlan(
       throw new InputException(
           RunOption.EVALUATE_WITH.with("generate")
               + " needs "
-              + RunOption.TASK.with(Tasks.names(TaskType::generates))
+              + RunOption.TASK
+              + " "
+              + Tasks.names(TaskType::generates).replace(" and ", " or ")
               + "; the task is "
               + task.name());
     }
