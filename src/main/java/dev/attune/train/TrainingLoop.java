@@ -415,7 +415,8 @@ public final class TrainingLoop implements AutoCloseable {
     float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       phases.enter(Phase.DATA);
-      if (!stream.await(stopRequested)) {
+      // Else it is only late: the step is ended, so that there is a state to be saved.
+      if (stream.mayWait() && !stream.await(stopRequested)) {
         throw new InterruptedCallException("waiting for training data within a step");
       }
       Batch batch = stream.next();
