@@ -78,6 +78,9 @@ public interface RunListener extends TrainListener {
   /** Model and data are loaded: from here on a request to stop is seen. */
   default void onPrepared() {}
 
+  /** One of several runs has ended or failed, whatever it was at; heard on its thread. */
+  default void onEnded() {}
+
   /** Whether a person is there to be asked: see {@link #answer}. */
   default boolean isAttended() {
     return false;
