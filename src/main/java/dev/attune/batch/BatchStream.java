@@ -142,6 +142,11 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     return ahead != END;
   }
 
+  /** Whether the next batch may be long in coming, or never come: its rows are waited for. */
+  public boolean mayWait() {
+    return joinedMillis == 0;
+  }
+
   /**
    * Waits until {@link #hasNext} can be answered at once.
    *

@@ -44,9 +44,6 @@ final class GroupedTraining {
           }
         } catch (RuntimeException e) {
           troubles.add(failed(folder, e, json));
-          if (!signal.requested()) {
-            signal.prepared(); // whatever it was at: the others go on
-          }
         }
       }
     }

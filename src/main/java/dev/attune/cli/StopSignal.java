@@ -60,6 +60,11 @@ final class StopSignal implements AutoCloseable {
     prepares = false;
   }
 
+  /** One of several runs has ended, whatever it was at: the others see a request by themselves. */
+  synchronized void ended() {
+    prepares = false;
+  }
+
   /** From here on a request comes too late for a checkpoint: the run ends by itself, and saves. */
   synchronized void trained() {
     trained = true;

@@ -67,6 +67,11 @@ final class TrainView implements RunListener {
   }
 
   @Override
+  public void onEnded() {
+    signal.ended();
+  }
+
+  @Override
   public void onTrained() {
     signal.trained();
   }

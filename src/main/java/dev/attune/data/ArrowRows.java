@@ -14,7 +14,12 @@ final class ArrowRows implements FieldRows, AutoCloseable {
 
   private ArrowRows(Path file, ArrowFile arrow) {
     this.arrow = arrow;
-    this.names = new ClassNames(file, arrow.metadata().get(ClassNames.NOTE));
+    try {
+      this.names = new ClassNames(file, arrow.metadata().get(ClassNames.NOTE));
+    } catch (RuntimeException | Error e) {
+      arrow.close();
+      throw e;
+    }
   }
 
   static Dataset read(DataFile file, ReadOptions options) {

@@ -15,7 +15,12 @@ final class ParquetRows implements FieldRows, AutoCloseable {
   private ParquetRows(Path file, ParquetFile parquet) {
     this.file = file;
     this.parquet = parquet;
-    this.names = new ClassNames(file, parquet.metadata().get(ClassNames.NOTE));
+    try {
+      this.names = new ClassNames(file, parquet.metadata().get(ClassNames.NOTE));
+    } catch (RuntimeException | Error e) {
+      parquet.close();
+      throw e;
+    }
   }
 
   static Dataset read(DataFile file, ReadOptions options) {

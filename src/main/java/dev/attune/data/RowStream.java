@@ -32,6 +32,7 @@ public final class RowStream implements AutoCloseable {
   private final BadRows bad;
   private final ExampleReader reader;
   private final List<Line> first = new ArrayList<>();
+  private int firstRows; // of those that tell what the columns are; 0: they are not read yet
   private Pass coming; // of what can be read but once; null: a file, or its pass was taken
 
   private RowStream(Path path, Format format, ReadOptions options) {
@@ -84,6 +85,11 @@ public final class RowStream implements AutoCloseable {
     return new RowStream(path, format, options);
   }
 
+  /** Whether one of some sources can be read but once. */
+  public static boolean isOnce(List<String> paths) {
+    return paths.stream().map(Path::of).anyMatch(DataFile::isOnce);
+  }
+
   /** As messages name it. */
   public Path source() {
     return shown;
@@ -117,6 +123,7 @@ public final class RowStream implements AutoCloseable {
       throw new InputException(shown + " is empty");
     }
     int found = first.size();
+    firstRows = found;
     coming = isOnce() ? new Pass(pass, List.copyOf(first)) : null;
     Dataset data =
         format == Format.JSONL ? reader.read(rows(first)) : bad.noted(texts(List.copyOf(first)));
@@ -132,6 +139,11 @@ public final class RowStream implements AutoCloseable {
                     + found
                     + " tell columns and labels, and what is said here of training data is of them"
                     + " alone"));
+  }
+
+  /** How many rows {@link #first} has read, bad ones among them. */
+  public int firstRows() {
+    return firstRows;
   }
 
   /** A pass over all rows, from the first one; of what can be read but once there is one. */

@@ -294,6 +294,7 @@ public final class AdapterTraining implements AutoCloseable {
         .put("adapter", Adapters.described(lora))
         .put("seed", config.integer(RunOption.SEED))
         .put("dropout", String.valueOf(config.text(RunOption.DROPOUT)))
+        .put("weight format", HeldWeights.of(config).name())
         .put("precision", session.precisionName())
         .put("backend", session.backend().arithmetic());
   }

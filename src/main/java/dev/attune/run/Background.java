@@ -41,6 +41,27 @@ final class Background<T> {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted", e);
     }
+    return ended();
+  }
+
+  /** The same, also while this thread is interrupted, which it is still told of afterwards. */
+  T joinUninterruptibly() {
+    boolean isInterrupted = false;
+    while (true) {
+      try {
+        thread.join();
+        break;
+      } catch (InterruptedException e) {
+        isInterrupted = true;
+      }
+    }
+    if (isInterrupted) {
+      Thread.currentThread().interrupt();
+    }
+    return ended();
+  }
+
+  private T ended() {
     if (failure instanceof RuntimeException e) {
       throw e;
     }

@@ -9,6 +9,7 @@ import dev.attune.train.TrainResult;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /** Checkpoints that are left as models too, where the listener wants them. */
 final class CheckpointModels implements CheckpointSink {
@@ -28,6 +29,25 @@ final class CheckpointModels implements CheckpointSink {
   @Override
   public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
     next.save(step, state, buffers);
+    leaveIfWanted(step, state);
+  }
+
+  /** The model is left meanwhile: once the checkpoint is safe, the weights are others. */
+  @Override
+  public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    boolean isBegun = next.begin(step, state, buffers);
+    if (isBegun) {
+      leaveIfWanted(step, state);
+    }
+    return isBegun;
+  }
+
+  @Override
+  public Optional<Ended> settled(boolean waits) {
+    return next.settled(waits);
+  }
+
+  private void leaveIfWanted(long step, ObjectNode state) {
     if (!run.data().task().isFitted()) {
       listener.modelOfCheckpoint(step).ifPresent(folder -> leave(step, state, folder));
     }

@@ -153,6 +153,7 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
         }
       }
     } catch (DeviceMemoryException e) {
+      forgetCopies();
       return false; // it is saved from where it lies, which only takes longer
     }
     buffers.forEach(
@@ -167,8 +168,9 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
     if (saving == null || (!waits && saving.isRunning())) {
       return Optional.empty();
     }
-    UncheckedIOException failure = saving.join();
+    Background<UncheckedIOException> ended = saving;
     saving = null;
+    UncheckedIOException failure = ended.joinUninterruptibly();
     for (String text = notedMeanwhile.poll(); text != null; text = notedMeanwhile.poll()) {
       note.accept(text);
     }
@@ -279,8 +281,15 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   /** Waits for what is being saved: the run has failed, and may go on from it. */
   @Override
   public void close() {
-    settled(true);
-    forgetUnsaved();
+    try {
+      settled(true);
+    } finally {
+      forgetUnsaved();
+      forgetCopies();
+    }
+  }
+
+  private void forgetCopies() {
     copies.values().forEach(Buffer::close);
     copies.clear();
   }

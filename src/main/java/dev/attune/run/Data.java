@@ -193,6 +193,20 @@ final class Data {
     return sequences;
   }
 
+  /**
+   * Gives the data numbers that mean nothing, in place of what {@link #compareWithStart} finds: for
+   * who only rehearses.
+   */
+  void compareWithNothing() {
+    if (task.comparesWithStart()) {
+      encodedTrain = encodedTrain.withReferences(new double[encodedTrain.size()]);
+      if (encodedValidation != null) {
+        encodedValidation =
+            encodedValidation.withReferences(new double[encodedValidation.size()]);
+      }
+    }
+  }
+
   /** The training data as they were read, of a stream the first rows. */
   EncodedDataset encodedTrain() {
     return encodedTrain;

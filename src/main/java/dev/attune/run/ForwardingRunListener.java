@@ -20,6 +20,11 @@ class ForwardingRunListener implements RunListener {
   }
 
   @Override
+  public void onEnded() {
+    next.onEnded();
+  }
+
+  @Override
   public void onNote(String note) {
     next.onNote(note);
   }

@@ -51,12 +51,23 @@ final class RunIdentity {
 
   private static final String OPTIONS = "config";
   private static final String FACTS = "identity";
+  private static final String FIRST_ROWS = "first_rows";
 
   private final RunConfig config;
   private final Map<Fact, String> facts;
+  private final int firstRows;
 
   RunIdentity(RunConfig config, Map<Fact, String> facts) {
+    this(config, facts, 0);
+  }
+
+  /**
+   * @param firstRows of training data that are a stream, whose content is compared; 0: they are
+   *     none
+   */
+  RunIdentity(RunConfig config, Map<Fact, String> facts, int firstRows) {
     this.config = config;
+    this.firstRows = firstRows;
     this.facts = new EnumMap<>(facts);
   }
 
@@ -64,6 +75,14 @@ final class RunIdentity {
   void writeTo(ObjectNode state) {
     state.put(OPTIONS, config.toYaml());
     writeFactsTo(state.putObject(FACTS));
+    if (firstRows > 0) {
+      state.put(FIRST_ROWS, firstRows);
+    }
+  }
+
+  /** How many rows of a stream a checkpoint's state compares; the other number if it is silent. */
+  static int firstRows(JsonNode state, int otherwise) {
+    return state.path(FIRST_ROWS).asInt(otherwise);
   }
 
   /** Notes what is compared by content, by its name. */

@@ -78,6 +78,9 @@ public interface RunListener extends TrainListener {
   /** Model and data are loaded: from here on a request to stop is seen. */
   default void onPrepared() {}
 
+  /** One of several runs has ended or failed, whatever it was at; heard on its thread. */
+  default void onEnded() {}
+
   /** Whether a person is there to be asked: see {@link #answer}. */
   default boolean isAttended() {
     return false;
@@ -95,8 +98,8 @@ public interface RunListener extends TrainListener {
   }
 
   /**
-   * Where a checkpoint is to be left as a model too, which is asked once the checkpoint is safe;
-   * empty: nowhere. Tasks that are fitted to the data at the end have no such models.
+   * Where a checkpoint is to be left as a model too, which is asked once the checkpoint is safe,
+   * or is being saved from a copy; empty: nowhere. Tasks that are fitted to the data at the end have no such models.
    */
   default Optional<Path> modelOfCheckpoint(long step) {
     return Optional.empty();

@@ -4,6 +4,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.StreamedDataset;
 import dev.attune.batch.TrainingData;
+import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
@@ -15,6 +16,7 @@ import dev.attune.data.RowStream;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -129,8 +131,24 @@ final class Streaming implements AutoCloseable {
               + " can be read but once. Write the rows to a file, and give that with "
               + RunOption.STREAMING);
     }
-    return new Streaming(
-        config, rows, rows.first(config.smallInteger(RunOption.SHUFFLE_BUFFER_SIZE)));
+    return new Streaming(config, rows, rows.first(firstRows(config)));
+  }
+
+  /** As many as the run has begun with: a file may have grown since. */
+  private static int firstRows(RunConfig config) {
+    int most = config.smallInteger(RunOption.SHUFFLE_BUFFER_SIZE);
+    if (!config.flag(RunOption.RESUME)) {
+      return most;
+    }
+    Path folder = OutputFolder.checkpoints(Path.of(config.text(RunOption.OUTPUT_DIR)));
+    return CheckpointStore.peek(folder)
+        .map(state -> Math.min(most, RunIdentity.firstRows(state, most)))
+        .orElse(most);
+  }
+
+  /** How many rows tell columns and labels. */
+  int firstRows() {
+    return rows.firstRows();
   }
 
   /** The data that are given, with the first rows as those to learn from. */

@@ -122,13 +122,14 @@ public record TrainEstimate(
     try (Session session = open(config, taken);
         TextTokenizer plain = base.openTokenizer()) {
       AddedVocabulary added = AddedVocabulary.of(config, base, plain);
-      TextTokenizer tokenizer = added == null ? plain : added.tokenizer();
-      try (Model model =
-          task.model(
-              session.backend(),
-              added == null ? base.config() : added.config(base.config()),
-              plan.dropout(),
-              PreparedRun.builder(plan, base, session))) {
+      try (TextTokenizer extended = added == null ? null : added.tokenizer();
+          Model model =
+              task.model(
+                  session.backend(),
+                  added == null ? base.config() : added.config(base.config()),
+                  plan.dropout(),
+                  PreparedRun.builder(plan, base, session))) {
+        TextTokenizer tokenizer = extended == null ? plain : extended;
         int length = plan.maxLength(model, task.usualLength());
         int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
         DataReport report =
@@ -156,10 +157,6 @@ public record TrainEstimate(
             report,
             List.copyOf(reasons),
             skipped(wrong));
-      } finally {
-        if (added != null) {
-          tokenizer.close();
-        }
       }
     }
   }
@@ -191,7 +188,8 @@ public record TrainEstimate(
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = plan.optimizer(model.parameters())) {
       long optimizing = taken.bytes() - weights;
-      data.compareWithStart(model, tape, inference, () -> false); // with nothing, in the place of it
+      compareOnce(data, model, tape, inference);
+      data.compareWithNothing();
       Evaluator validating = data.validation(data.task(), inference);
       EncodedDataset train = data.encodedTrain();
       try (TrainingLoop loop =
@@ -235,6 +233,15 @@ public record TrainEstimate(
             .mapToInt(Integer::intValue)
             .toArray();
     return new Packer(data, positionOffset).pack(longest, new Batch());
+  }
+
+  private static void compareOnce(Data data, Model model, Tape tape, Inference inference) {
+    int[] asked = {0};
+    try {
+      data.compareWithStart(model, tape, inference, () -> asked[0]++ > 0);
+    } catch (InterruptedCallException e) {
+      InterruptedCallException.check("rehearsing");
+    }
   }
 
   private static void evaluateOnce(Evaluator evaluator, Model model, Tape tape) {

@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.data.RowStream;
 import dev.attune.train.SharedPass;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -98,6 +99,7 @@ public final class TrainGroup implements AutoCloseable {
         failure = e;
       } finally {
         seat.job().leave();
+        asked.listener.onEnded();
       }
     }
 
@@ -179,6 +181,13 @@ public final class TrainGroup implements AutoCloseable {
       if (config.isGiven(option) && !config.text(option).equals(none)) {
         throw refused(folder, option.with(config.text(option)), "has none of it");
       }
+    }
+    // Who waits for rows would let the others wait, for as long as the source likes.
+    if (config.flag(RunOption.STREAMING) && RowStream.isOnce(config.texts(RunOption.TRAIN_FILE))) {
+      throw refused(
+          folder,
+          RunOption.STREAMING + " from what can be read but once",
+          "reads " + RunOption.TRAIN_FILE + " from a disk");
     }
     String start = config.text(RunOption.INIT_LORA_WEIGHTS);
     if (start.equals("pissa") || start.equals("olora")) {

@@ -29,9 +29,7 @@ public interface CheckpointSink {
    *
    * @return false: it is not begun, and {@link #save} is to be asked
    */
-  default boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
-    return false;
-  }
+  boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers);
 
   /**
    * Tells, once, how what was begun has ended.
@@ -39,9 +37,7 @@ public interface CheckpointSink {
    * @param waits whether to wait for its end
    * @return empty: nothing was begun, or it goes on
    */
-  default Optional<Ended> settled(boolean waits) {
-    return Optional.empty();
-  }
+  Optional<Ended> settled(boolean waits);
 
   /** Whether the end of a run is saved too, for it to be continued. */
   default boolean savesLast() {

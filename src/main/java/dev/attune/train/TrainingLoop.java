@@ -266,7 +266,8 @@ public final class TrainingLoop implements AutoCloseable {
           tell(listener);
         }
         boolean last = ranOut || state.step == totalSteps;
-        boolean saveIsDue = config.saveSteps() > 0 && state.step % config.saveSteps() == 0;
+        boolean saveIsDue =
+            config.saveSteps() > 0 && state.step > 0 && state.step % config.saveSteps() == 0;
         boolean waits = state.evaluationDue || saveIsDue || last;
         // What a device ran ahead of a step that is skipped would be skipped with it.
         completeUntil(waits || config.guards().skipsNonFinite() ? 0 : runner.lead(), listener);
@@ -287,6 +288,7 @@ public final class TrainingLoop implements AutoCloseable {
         if (interrupted) {
           completeUntil(0, listener);
           guard.checkWeights(state.step);
+          settle(checkpoints, listener, true);
         }
         boolean ends = last || state.stoppedEarly;
         boolean stops = interrupted && state.step > 0;
@@ -413,7 +415,8 @@ public final class TrainingLoop implements AutoCloseable {
     float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       phases.enter(Phase.DATA);
-      if (!stream.await(stopRequested)) {
+      // Else it is only late: the step is ended, so that there is a state to be saved.
+      if (stream.mayWait() && !stream.await(stopRequested)) {
         throw new InterruptedCallException("waiting for training data within a step");
       }
       Batch batch = stream.next();

@@ -103,6 +103,22 @@ class CheckpointsTest {
   }
 
   @Test
+  void anInterruptDoesNotCutShortWhatIsWaitedFor() {
+    Path folder = scratch.resolve("checkpoints");
+    fill(5);
+    try (Checkpoints checkpoints = checkpoints(folder, 1)) {
+      assertTrue(checkpoints.begin(9, state(9), Map.of("weights", weights)));
+      Thread.currentThread().interrupt();
+      try {
+        assertNull(checkpoints.settled(true).orElseThrow().failure());
+      } finally {
+        assertTrue(Thread.interrupted(), "the interrupt is forgotten");
+      }
+    }
+    assertArrayEquals(filled(5), saved(folder));
+  }
+
+  @Test
   void aFailureIsToldByWhoAsksHowItEnded() throws Exception {
     Path file = Files.writeString(scratch.resolve("file"), "no folder");
     try (Checkpoints checkpoints = checkpoints(file.resolve("checkpoints"), 1)) {

@@ -216,6 +216,17 @@ class StreamingTest {
   }
 
   @Test
+  void aFileThatHasGrownIsGoneOnWith() throws IOException {
+    Path train = file("classification", 40);
+    RecordedRun begun =
+        run("classification", train, "grown").with(RunOption.STREAMING).stoppedAfter(3);
+    assertTrue(begun.run().training().interrupted());
+    Files.writeString(train, rows("classification", 40, 50), StandardOpenOption.APPEND);
+    run("classification", train, "grown").with(RunOption.STREAMING).with(RunOption.RESUME).run();
+    assertTrue(Files.exists(scratch.resolve("grown/model.safetensors")));
+  }
+
+  @Test
   void aRunEndsWithItsModelWhereStandardInputEnds() {
     RecordedRun run =
         streamed("classification", Path.of("-"), "pipe")

@@ -80,6 +80,7 @@ class TrainEstimateTest {
         "token-classification | {\"tokens\": [\"the\", \"phone\"], \"tags\": [\"O\", \"B-X\"]}",
         "question-answering | {\"question\": \"is it\", \"context\": \"it is a book\","
             + " \"answers\": {\"text\": [\"book\"], \"answer_start\": [8]}}",
+        "dpo | {\"prompt\": \"the phone is\", \"chosen\": \" good %d\", \"rejected\": \" bad\"}",
       })
   void everyTaskCanBeRehearsed(String task, String row) throws IOException {
     StringBuilder rows = new StringBuilder();
@@ -88,7 +89,10 @@ class TrainEstimateTest {
     }
     Path file = Files.writeString(scratch.resolve("rows.jsonl"), rows);
     RecordedRun run =
-        new RecordedRun(model, file, scratch.resolve("out"))
+        new RecordedRun(
+                task.equals("dpo") ? scratch.resolve("decoder") : model,
+                file,
+                scratch.resolve("out"))
             .with(RunOption.TASK, task)
             .with(RunOption.BATCH_SIZE, "4");
     TrainEstimate estimate = estimate(run);

@@ -38,6 +38,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -244,6 +245,16 @@ class DeviceMemoryTest {
     @Override
     public void save(long step, ObjectNode state, Map<String, Buffer> buffers) {
       store.save(step, state, buffers);
+    }
+
+    @Override
+    public boolean begin(long step, ObjectNode state, Map<String, Buffer> contents) {
+      return false;
+    }
+
+    @Override
+    public Optional<Ended> settled(boolean waits) {
+      return Optional.empty();
     }
 
     @Override

@@ -34,6 +34,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
@@ -91,6 +92,16 @@ class NumericalGuardTest {
         @Override
         public void save(long step, ObjectNode state, Map<String, Buffer> contents) {
           throw new AssertionError("step " + step + " was saved");
+        }
+
+        @Override
+        public boolean begin(long step, ObjectNode state, Map<String, Buffer> contents) {
+          return false;
+        }
+
+        @Override
+        public Optional<Ended> settled(boolean waits) {
+          return Optional.empty();
         }
 
         @Override

@@ -219,6 +219,16 @@ class TrainingLoopTest {
           (name, buffer) -> buffers.put(name, Host.bytes(buffer, 0, (int) buffer.sizeBytes())));
     }
 
+    @Override
+    public boolean begin(long step, ObjectNode state, Map<String, Buffer> contents) {
+      return false;
+    }
+
+    @Override
+    public Optional<Ended> settled(boolean waits) {
+      return Optional.empty();
+    }
+
     void restore(Map<String, Buffer> into) {
       into.forEach(
           (name, buffer) -> {
@@ -282,6 +292,24 @@ class TrainingLoopTest {
 
   @Test
   void aCheckpointInTheBackgroundIsToldOfOnceItIsSafe() {
+    assertEquals(
+        List.of(
+            "step 1", "step 2", "step 3", "step 4", "begin 4", "step 5", "step 6", "safe 4",
+            "step 7", "step 8", "save 8", "safe 8"),
+        savedSlowly(8));
+  }
+
+  @Test
+  void aStopWaitsForTheCheckpointInTheBackground() {
+    assertEquals(
+        List.of(
+            "step 1", "step 2", "step 3", "step 4", "begin 4", "step 5", "safe 4", "save 5",
+            "safe 5"),
+        savedSlowly(5));
+  }
+
+  /** What is heard of a run that saves every fourth step and is told to stop after one. */
+  private static List<String> savedSlowly(int stopAfter) {
     List<String> heard = new ArrayList<>();
     TrainerConfig saving =
         new TrainerConfig(16, 1, 9, 1, RATES, 1.0, 0, 3, true, Evaluations.every(0), 4);
@@ -308,14 +336,10 @@ class TrainingLoopTest {
           TrainingLoop trainer =
               new TrainingLoop(
                   TestTasks.CLASSIFICATION, model, optimizer, tape, data(256), null, saving)) {
-        trainer.run(listener, new Slow(heard), () -> ++steps[0] == 8);
+        trainer.run(listener, new Slow(heard), () -> ++steps[0] == stopAfter);
       }
     }
-    assertEquals(
-        List.of(
-            "step 1", "step 2", "step 3", "step 4", "begin 4", "step 5", "step 6", "safe 4",
-            "step 7", "step 8", "save 8", "safe 8"),
-        heard);
+    return heard;
   }
 
   /** Five steps, an evaluation after every other; returns the weights. */

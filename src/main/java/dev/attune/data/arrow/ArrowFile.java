@@ -79,7 +79,7 @@ public final class ArrowFile implements AutoCloseable {
             return null;
           });
       return file;
-    } catch (InputException e) {
+    } catch (RuntimeException | Error e) {
       file.close();
       throw e;
     }
@@ -134,8 +134,9 @@ public final class ArrowFile implements AutoCloseable {
     if (schema.i16(0) != 0) {
       throw new UnsupportedOperationException("its numbers are big-endian, which is not read");
     }
+    int[] seen = {0};
     for (int i = 0; i < schema.count(1); i++) {
-      Field column = Field.of(schema.element(1, i));
+      Field column = Field.of(schema.element(1, i), seen);
       if (columns.stream().anyMatch(other -> other.name().equals(column.name()))) {
         throw new UnsupportedOperationException("it has two columns \"" + column.name() + "\"");
       }
@@ -168,7 +169,11 @@ public final class ArrowFile implements AutoCloseable {
       } else if (message.kind == BATCH) {
         Column.Parts parts = parts(message.header, message.body);
         batch = columns.stream().map(parts::next).toList();
-        rows = Math.toIntExact(message.header.i64(0));
+        int count = Math.toIntExact(message.header.i64(0));
+        if (count < 0) {
+          throw new IllegalArgumentException("a batch of " + count + " rows");
+        }
+        rows = count;
         next = 0;
         for (Column column : batch) {
           if (column.length() != rows) {

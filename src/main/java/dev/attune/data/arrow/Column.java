@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -75,11 +76,14 @@ final class Column {
       }
       ByteBuffer bits = take();
       ByteBuffer validity = nulls == 0 ? null : bits;
+      checkHolds(validity, length);
       boolean isBytes = kind == Field.Kind.TEXT || kind == Field.Kind.BINARY;
       ByteBuffer offsets = isBytes || kind == Field.Kind.LIST ? take() : null;
+      checkHolds(offsets, length == 0 ? 0 : (length + 1L) * field.bits());
       boolean isNested =
           kind == Field.Kind.LIST || kind == Field.Kind.FIXED_LIST || kind == Field.Kind.STRUCT;
       ByteBuffer data = isNested ? null : take();
+      checkHolds(data, isBytes ? 0 : (long) length * field.bits());
       List<Column> children = new ArrayList<>();
       for (Field child : field.children()) {
         children.add(next(child));
@@ -95,6 +99,14 @@ final class Column {
         }
       }
       return new Column(field, length, validity, offsets, data, children, dictionary);
+    }
+
+    /** So that an index within the column is one within its values. */
+    private static void checkHolds(ByteBuffer values, long bits) {
+      if (values != null && (bits + 7) / 8 > values.capacity()) {
+        throw new IllegalArgumentException(
+            "a column of " + bits + " bits in " + values.capacity() + " bytes");
+      }
     }
 
     private ByteBuffer take() {
@@ -218,6 +230,9 @@ final class Column {
     Column child = children.get(0);
     if (from < 0 || to < from || to > child.length) {
       throw new IndexOutOfBoundsException("values " + from + " to " + to + " of " + child.length);
+    }
+    if (child.field.kind() == Field.Kind.NULL) {
+      return Collections.nCopies(to - from, null); // no bytes say how many there can be
     }
     List<Object> list = new ArrayList<>(to - from);
     for (int i = from; i < to; i++) {

@@ -23,6 +23,9 @@ record Field(
   /** Deeper is no data but an attack. */
   private static final int DEEPEST = 60;
 
+  /** Of a schema: a few bytes that refer to each other could stand for any number. */
+  private static final int MOST = 100_000;
+
   private static final long DAY_MILLIS = 86_400_000;
 
   /** What can be read. */
@@ -76,19 +79,23 @@ record Field(
   /**
    * Reads a field of a schema.
    *
+   * @param seen fields of the schema so far, which this counts on
    * @throws UnsupportedOperationException that names a type that is not read
    */
-  static Field of(FlatTable field) {
-    return of(field, 0);
+  static Field of(FlatTable field, int[] seen) {
+    return of(field, seen, 0);
   }
 
-  private static Field of(FlatTable field, int depth) {
+  private static Field of(FlatTable field, int[] seen, int depth) {
+    if (++seen[0] > MOST) {
+      throw new IllegalArgumentException("a schema of more than " + MOST + " fields");
+    }
     if (depth > DEEPEST) {
       throw new IllegalArgumentException("columns within columns without end");
     }
     List<Field> children = new ArrayList<>();
     for (int i = 0; i < field.count(5); i++) {
-      children.add(of(field.element(5, i), depth + 1));
+      children.add(of(field.element(5, i), seen, depth + 1));
     }
     Field plain = typed(field.text(0), field.u8(2), field.required(3), children);
     FlatTable dictionary = field.table(4);
@@ -112,7 +119,8 @@ record Field(
         if (what.i16(0) == 0) {
           throw unread(name, "half_float");
         }
-        yield plain(name, Kind.FLOAT, what.i16(0) == 1 ? 32 : 64, children);
+        int precision = ofRange("a float's precision", what.i16(0), 2);
+        yield plain(name, Kind.FLOAT, precision == 1 ? 32 : 64, children);
       }
       case "bool" -> plain(name, Kind.BOOLEAN, 1, children);
       case "string" -> plain(name, Kind.TEXT, 32, children);
@@ -126,7 +134,7 @@ record Field(
       case "struct" -> plain(name, Kind.STRUCT, 0, children);
       // The unit is milliseconds where the field is absent, and the format's default is that.
       case "date" ->
-          what.has(0) && what.i16(0) == 0
+          what.has(0) && ofRange("a date's unit", what.i16(0), 1) == 0
               ? plain(name, Kind.DAYS, 32, children)
               : new Field(name, Kind.DATE_MILLIS, 64, true, DAY_MILLIS, children, -1, null);
       case "timestamp" ->
@@ -135,7 +143,7 @@ record Field(
               what.text(1).isEmpty() ? Kind.LOCAL_TIMESTAMP : Kind.TIMESTAMP,
               64,
               true,
-              (long) Math.pow(1000, what.i16(0)),
+              (long) Math.pow(1000, ofRange("a time's unit", what.i16(0), 3)),
               children,
               -1,
               null);
@@ -145,6 +153,13 @@ record Field(
 
   private static Field plain(String name, Kind kind, int bits, List<Field> children) {
     return new Field(name, kind, bits, true, 0, children, -1, null);
+  }
+
+  private static int ofRange(String what, int value, int most) {
+    if (value < 0 || value > most) {
+      throw new IllegalArgumentException(what + " is " + value + ", of 0 to " + most);
+    }
+    return value;
   }
 
   private static int width(int bits) {

@@ -95,6 +95,7 @@ record FlatTable(ByteBuffer bytes, int at) {
   /** Where a structure of a vector of such begins. */
   int struct(int field, int index, int sizeBytes) {
     int place = place(field);
-    return place + bytes.getInt(place) + Integer.BYTES + index * sizeBytes;
+    return Math.toIntExact(
+        (long) place + bytes.getInt(place) + Integer.BYTES + (long) index * sizeBytes);
   }
 }
