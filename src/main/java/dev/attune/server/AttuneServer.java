@@ -162,7 +162,7 @@ public final class AttuneServer implements AutoCloseable {
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
-    Router router = new Router(routes, access, isLocal, metrics);
+    Router router = new Router(routes, access, isLocal ? config.host() : null, metrics);
     WebServer web =
         WebServer.start(config.host(), config.port(), tls, config.stopTimeout(), router, metrics);
     parts.add(0, web);

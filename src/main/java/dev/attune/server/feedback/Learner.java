@@ -7,6 +7,7 @@ import dev.attune.run.RunOption;
 import dev.attune.server.database.Journal;
 import dev.attune.server.feedback.CorrectionStore.Coming;
 import dev.attune.server.feedback.CorrectionStore.Judged;
+import dev.attune.server.http.ApiException;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelLine;
 import dev.attune.server.models.ModelVersion;
@@ -238,10 +239,18 @@ final class Learner {
         judged(line, candidate, update, rows);
       }
     } catch (RuntimeException e) {
+      if (isPassing(e)) {
+        throw e; // the candidate is not to blame: it is made again when there is room
+      }
       String reason = reason(line, e);
       LOG.log(Level.WARNING, candidate.name() + " could not be made: " + reason, e);
       refuse(line, candidate, update, ModelVersion.State.FAILED, null, reason);
     }
+  }
+
+  /** Whether a server that has too much to do is all that is wrong. */
+  private static boolean isPassing(RuntimeException e) {
+    return e instanceof ApiException refusal && (refusal.status() == 429 || refusal.status() == 503);
   }
 
   /** What went wrong, as its tenant may read it: where the server keeps things is left out. */
