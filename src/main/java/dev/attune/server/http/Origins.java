@@ -15,8 +15,8 @@ final class Origins {
   private final String host; // null: other machines are answered
 
   /**
-   * @param host by which it was told to be reached from this machine alone; null: other machines are
-   *     answered, by any name
+   * @param host by which it was told to be reached from this machine alone; null: other machines
+   *     are answered, by any name
    */
   Origins(String host) {
     this.host = host == null ? null : named(host);

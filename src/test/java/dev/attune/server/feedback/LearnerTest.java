@@ -182,6 +182,44 @@ class LearnerTest {
   }
 
   @Test
+  void oldDataInWhosePlaceOthersWereChosenGo() throws Exception {
+    try (FeedbackServer server = start(data)) {
+      switchOn(server, "");
+      String file = server.file("local", "other.jsonl", TinyDrift.old(256, 3));
+      server.call("POST", MODEL + "/learner", SETTINGS.formatted(file, ""));
+      long kept = 0;
+      for (int i = 0; i < 400 && kept != 1; i++) {
+        Thread.sleep(25);
+        try (Stream<Path> files = Files.walk(data.resolve("models"), 2)) {
+          kept = files.filter(f -> f.getFileName().toString().startsWith("data-")).count();
+        }
+      }
+      assertEquals(1, kept);
+      teach(server, TinyDrift.recent(10, 2));
+      JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
+      assertEquals(2, versions.size(), versions.toString());
+    }
+  }
+
+  @Test
+  void aModelHasSoManyCorrectionsAlone() throws Exception {
+    try (FeedbackServer server = start(data)) {
+      StringBuilder body = new StringBuilder("{\"corrections\": [");
+      for (int i = 0; i < 50; i++) {
+        body.append(i == 0 ? "" : ",").append("{\"input\": \"").append(i);
+        body.append("a".repeat(99_000));
+        body.append("\", \"label\": \"").append(TinyDrift.old(1, 1).get(0).label()).append("\"}");
+      }
+      body.append("]}");
+      for (int i = 0; i < 4; i++) {
+        server.call("POST", MODEL + "/feedback", body.toString());
+      }
+      String refusal = server.refusal("POST", MODEL + "/feedback", body.toString());
+      assertTrue(refusal.startsWith("429") && refusal.contains("characters"), refusal);
+    }
+  }
+
+  @Test
   void aVersionThatIsWorseOnWhatComesGoesBackByItself() throws Exception {
     try (FeedbackServer server = start(data)) {
       switchOn(server, ", \"old_tolerance\": 1, \"replay_share\": 0");
