@@ -428,7 +428,8 @@ public final class ModelPool implements AutoCloseable {
       throw otherKind(model, type, "a model that gives labels or a number to a text");
     }
     return guarded(
-        model, () -> new LabelLease(take(new Key(model.folder(), catalog.baseOf(model), Use.LABELS))));
+        model,
+        () -> new LabelLease(take(new Key(model.folder(), catalog.baseOf(model), Use.LABELS))));
   }
 
   VectorLease vectors(ServedModel model) {
@@ -436,7 +437,8 @@ public final class ModelPool implements AutoCloseable {
       throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
     }
     return guarded(
-        model, () -> new VectorLease(take(new Key(model.folder(), catalog.baseOf(model), Use.VECTORS))));
+        model,
+        () -> new VectorLease(take(new Key(model.folder(), catalog.baseOf(model), Use.VECTORS))));
   }
 
   /** Any encoder makes vectors, of which not all have a task. */
