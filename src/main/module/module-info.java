@@ -1,8 +1,9 @@
 /**
  * Fine-tunes transformer language models, and uses them.
  *
- * <p>The package {@code dev.attune} is all that is exported; what other backends and the command
- * line need is looked for where they are asked for.
+ * <p>The packages {@code dev.attune} and {@code dev.attune.server}, which starts a server within an
+ * application, are all that is exported; what other backends, the server and the command line need
+ * is looked for where they are asked for.
  */
 module dev.attune {
   requires ai.djl.tokenizers;
@@ -30,4 +31,5 @@ module dev.attune {
   requires static org.xerial.sqlitejdbc;
 
   exports dev.attune;
+  exports dev.attune.server;
 }

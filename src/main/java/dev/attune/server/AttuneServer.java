@@ -128,6 +128,7 @@ public final class AttuneServer implements AutoCloseable {
     parts.add(0, tidying(keys, files, uploads));
     ModelCatalog models = new ModelCatalog(data.journal(), config.baseModels(), data.models());
     ModelPool pool = new ModelPool(models, config.inference().settings());
+    pool.tell(metrics);
     parts.add(0, pool::close);
     Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
     parts.add(0, webhooks::close);
@@ -162,7 +163,7 @@ public final class AttuneServer implements AutoCloseable {
 
     boolean requiresKeys = config.requireKeys() || !isLocal;
     Access access = new Access(keys, requiresKeys, tenant -> limits, System::nanoTime);
-    Router router = new Router(routes, access, isLocal, metrics);
+    Router router = new Router(routes, access, isLocal ? config.host() : null, metrics);
     WebServer web =
         WebServer.start(config.host(), config.port(), tls, config.stopTimeout(), router, metrics);
     parts.add(0, web);

@@ -6,6 +6,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.server.access.Limits;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.files.UploadStore;
+import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import java.io.IOException;
@@ -46,6 +47,9 @@ public final class DataCheck {
             .ifPresent(
                 problem ->
                     problems.add("version " + data.models().relativize(version) + ": " + problem));
+      }
+      for (Path leftover : Jobs.leftovers(data.journal(), models, data.models())) {
+        problems.add("left over: " + data.folder().relativize(leftover));
       }
     }
     return problems;

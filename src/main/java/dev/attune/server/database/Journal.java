@@ -12,27 +12,33 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Stream;
 
 /**
  * The server's database. Any number of threads use it; changes are made one after another, and
- * {@link #change} returns when they are on the disk.
+ * {@link #change} returns when they are on the disk. A few reads go on at a time, beside a change:
+ * a thread that must not wait does not read.
  */
 public final class Journal implements AutoCloseable {
   /** Of all tables: to be counted up when any of them changes. */
   private static final int VERSION = 1;
 
-  private final Connection writer;
-  private final Connection reader;
-  private final ReentrantLock writing = new ReentrantLock();
-  private final ReentrantLock reading = new ReentrantLock();
-  private boolean closed;
+  /** Reads that go on at a time. */
+  private static final int READERS = 4;
 
-  private Journal(Connection writer, Connection reader) {
+  private final Connection writer;
+  private final Queue<Connection> readers = new ConcurrentLinkedQueue<>(); // those that are idle
+  private final ReentrantLock writing = new ReentrantLock();
+  private final Semaphore reading = new Semaphore(READERS, true);
+  private volatile boolean closed;
+
+  private Journal(Connection writer) {
     this.writer = writer;
-    this.reader = reader;
   }
 
   /** Makes a thing of a row of a result. */
@@ -94,11 +100,14 @@ public final class Journal implements AutoCloseable {
   public static Journal open(Path file, List<String> layout) {
     Sqlite sqlite = new Sqlite("the server's journal", VERSION, layout, true);
     try {
-      Connection writer = sqlite.open(file);
+      Journal journal = new Journal(sqlite.open(file));
       try {
-        return new Journal(writer, sqlite.open(file));
+        for (int i = 0; i < READERS; i++) {
+          journal.readers.add(sqlite.open(file));
+        }
+        return journal;
       } catch (SQLException | IOException | RuntimeException e) {
-        writer.close();
+        journal.close();
         throw e;
       }
     } catch (SQLException e) {
@@ -142,14 +151,19 @@ public final class Journal implements AutoCloseable {
     }
   }
 
-  /** Reads what was committed. */
+  /** Reads what was committed. A read must not make another one: all may be taken. */
   public <T> T read(Function<Session, T> read) {
-    reading.lock();
+    reading.acquireUninterruptibly();
     try {
       Check.state(!closed, "the journal is closed");
-      return read.apply(new Session(reader));
+      Connection reader = readers.remove();
+      try {
+        return read.apply(new Session(reader));
+      } finally {
+        readers.add(reader);
+      }
     } finally {
-      reading.unlock();
+      reading.release();
     }
   }
 
@@ -166,17 +180,19 @@ public final class Journal implements AutoCloseable {
   @Override
   public void close() {
     writing.lock();
-    reading.lock();
+    reading.acquireUninterruptibly(READERS);
     try {
       if (!closed) {
         closed = true;
-        reader.close();
+        for (Connection reader : readers) {
+          reader.close();
+        }
         writer.close();
       }
     } catch (SQLException e) {
       throw failure(e);
     } finally {
-      reading.unlock();
+      reading.release(READERS);
       writing.unlock();
     }
   }

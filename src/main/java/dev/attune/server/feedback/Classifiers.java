@@ -3,8 +3,8 @@ package dev.attune.server.feedback;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFolder;
-import dev.attune.run.RunOption;
 import dev.attune.server.http.ApiException;
+import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelLine;
 import dev.attune.task.Classification;
 import dev.attune.task.Task;
@@ -17,7 +17,12 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** What models can be taught by corrections, and which labels they know: by their files alone. */
 final class Classifiers {
+  private final ModelCatalog models;
   private final Map<Path, List<String>> labels = new ConcurrentHashMap<>();
+
+  Classifiers(ModelCatalog models) {
+    this.models = models;
+  }
 
   /**
    * The labels of a classifier.
@@ -28,9 +33,12 @@ final class Classifiers {
     return labels.computeIfAbsent(line.original().folder(), folder -> read(line, folder));
   }
 
-  private static List<String> read(ModelLine line, Path folder) {
+  private List<String> read(ModelLine line, Path folder) {
+    Path base = models.baseOf(line.original());
     try {
-      Task task = Tasks.of(ModelFolder.open(folder, null), TaskOptions.NONE);
+      Task task =
+          Tasks.of(
+              ModelFolder.open(folder, base == null ? null : base.toString()), TaskOptions.NONE);
       Check.input(
           task.type() == Classification.TYPE,
           "it was trained for %s; corrections teach models for %s",
@@ -40,10 +48,7 @@ final class Classifiers {
     } catch (InputException e) {
       throw ApiException.badRequest(
           "model",
-          "'"
-              + line.model()
-              + "' takes no corrections: "
-              + RunOption.worded(e.getMessage()).replace(folder.toString(), "the model"));
+          "'" + line.model() + "' takes no corrections: " + Learner.reason(line, e));
     }
   }
 

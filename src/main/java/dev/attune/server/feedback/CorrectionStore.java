@@ -12,7 +12,9 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 
 /** All corrections, in the order in which they came. */
@@ -35,10 +37,14 @@ final class CorrectionStore {
             FOREIGN KEY(tenant, model) REFERENCES model_lines ON DELETE CASCADE) WITHOUT ROWID
           """);
 
+  /** Of all texts of a line's corrections: an update reads them all. */
+  static final long MOST_CHARACTERS = 20_000_000;
+
   private static final String OF_LINE = " WHERE tenant = ? AND model = ?";
 
   private final Journal journal;
   private final ModelVersions versions;
+  private final Map<String, Long> characters = new ConcurrentHashMap<>(); // of lines, once asked
 
   CorrectionStore(Journal journal, ModelVersions versions) {
     this.journal = journal;
@@ -58,10 +64,13 @@ final class CorrectionStore {
    * Keeps corrections: all, or none.
    *
    * @param key the client's name for the request, which may come twice; null: none
-   * @throws ApiException if the key has come with other corrections
+   * @throws ApiException if the key has come with other corrections, or the model has too many
    */
   List<Correction> add(ModelLine line, List<LabelledText> rows, String key) {
-    return journal.change(
+    long coming = rows.stream().mapToLong(CorrectionStore::characters).sum();
+    String name = line.tenant() + '\0' + line.model();
+    boolean[] isNew = new boolean[1];
+    List<Correction> kept = journal.change(
         session -> {
           versions.begin(session, line);
           String digest = digest(rows);
@@ -70,6 +79,18 @@ final class CorrectionStore {
           if (earlier.isPresent()) {
             return earlier.get();
           }
+          long there =
+              characters.computeIfAbsent(name, unknown -> characters(session, line)) + coming;
+          if (there > MOST_CHARACTERS) {
+            throw ApiException.overQuota(
+                "The corrections of '"
+                    + line.model()
+                    + "' would have "
+                    + there
+                    + " characters; a model may have "
+                    + MOST_CHARACTERS);
+          }
+          isNew[0] = true;
           List<Correction> added = new ArrayList<>();
           for (LabelledText row : rows) {
             added.add(insert(session, line, row));
@@ -86,6 +107,25 @@ final class CorrectionStore {
           }
           return added;
         });
+    if (isNew[0]) {
+      characters.merge(name, coming, Long::sum);
+    }
+    return kept;
+  }
+
+  private static long characters(LabelledText row) {
+    return row.text().length() + (row.pair() == null ? 0 : row.pair().length());
+  }
+
+  private static long characters(Journal.Session session, ModelLine line) {
+    return session
+        .first(
+            "SELECT total(length(text) + coalesce(length(pair), 0)) AS characters FROM corrections"
+                + OF_LINE,
+            row -> row.getLong("characters"),
+            line.tenant(),
+            line.model())
+        .orElseThrow();
   }
 
   private static Correction insert(Journal.Session session, ModelLine line, LabelledText row) {

@@ -29,7 +29,7 @@ public final class Feedback implements AutoCloseable {
   public Feedback(Journal journal, ModelCatalog models, FileStore files, Jobs jobs, Path folder) {
     CorrectionStore corrections = new CorrectionStore(journal, models.versions());
     LearnerStore store = new LearnerStore(journal);
-    Classifiers classifiers = new Classifiers();
+    Classifiers classifiers = new Classifiers(models);
     // Half of the machine is left to those who ask.
     int threads = Math.max(1, Runtime.getRuntime().availableProcessors() / 2);
     judge = new OpenClassifiers(new Compute(BackendKind.AUTO, PrecisionOption.AUTO, threads));

@@ -62,13 +62,17 @@ record HeldOutGate(List<LabelledText> old, List<LabelledText> recent) {
   /**
    * Judges a candidate.
    *
+   * @param base of all three, where they are adapters; else null
    * @param first the folder of the first version
    * @param parent of the version that it is to replace
    */
-  Verdict judge(Judge judge, Path first, Path parent, Path candidate, double tolerance) {
-    Comparison onOld = Comparison.of(old, judge.labels(first, old), judge.labels(candidate, old));
+  Verdict judge(
+      Judge judge, Path base, Path first, Path parent, Path candidate, double tolerance) {
+    Comparison onOld =
+        Comparison.of(old, judge.labels(first, base, old), judge.labels(candidate, base, old));
     Comparison onNew =
-        Comparison.of(recent, judge.labels(parent, recent), judge.labels(candidate, recent));
+        Comparison.of(
+            recent, judge.labels(parent, base, recent), judge.labels(candidate, base, recent));
     ObjectNode report = JsonNodeFactory.instance.objectNode();
     report.set("old", onOld.toJson("first"));
     report.withObject("/old").put("tolerance", tolerance);

@@ -7,12 +7,16 @@ import dev.attune.run.RunOption;
 import dev.attune.server.database.Journal;
 import dev.attune.server.feedback.CorrectionStore.Coming;
 import dev.attune.server.feedback.CorrectionStore.Judged;
+import dev.attune.server.http.ApiException;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelLine;
 import dev.attune.server.models.ModelVersion;
 import dev.attune.server.models.ModelVersions.Standing;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -48,6 +52,9 @@ final class Learner {
 
   /** From which p-value on a live version counts as worse; looked at after each correction. */
   static final double WORSE = 0.01;
+
+  /** Guards folders of old data from when they are made until the journal has them. */
+  private final Object keepingData = new Object();
 
   private static final Pattern PATH = Pattern.compile("/[^\\s:]*/([^\\s/:]+)");
 
@@ -85,6 +92,7 @@ final class Learner {
    */
   Optional<Duration> work(ModelLine line, BooleanSupplier stopRequested) {
     try {
+      removeOldData(line);
       return next(line, stopRequested);
     } catch (RuntimeException e) {
       journal.change(
@@ -111,6 +119,48 @@ final class Learner {
       retain(line, state.get().settings().keptVersions());
     }
     return left; // at once after an update: more may have come
+  }
+
+  /**
+   * Switches the learner of a model on, or gives it other settings.
+   *
+   * @param data what it is to repeat, and to be measured on; null: as it has it
+   */
+  void choose(ModelLine line, LearnerSettings settings, OldData data) throws IOException {
+    synchronized (keepingData) {
+      LearnerStore.Old old =
+          data == null
+              ? learners.find(line).orElseThrow().old()
+              : new LearnerStore.Old(
+                  data.save(lineFolder(line)), data.replay().size(), data.heldOut().size());
+      journal.change(
+          session -> {
+            learners.put(session, line, settings, old);
+            return null;
+          });
+    }
+  }
+
+  /** Removes old data in whose place others were chosen, unless an update still needs them. */
+  private void removeOldData(ModelLine line) {
+    synchronized (keepingData) {
+      Optional<LearnerStore.State> state = learners.find(line);
+      if (state.isEmpty() || !Files.isDirectory(lineFolder(line))) {
+        return;
+      }
+      Set<String> used = new HashSet<>(List.of(state.get().old().data()));
+      unfinished(line)
+          .ifPresent(made -> used.add(Update.of(LearnerStore.parsed(made.report())).data()));
+      try (DirectoryStream<Path> all = Files.newDirectoryStream(lineFolder(line), "data-*")) {
+        for (Path folder : all) {
+          if (!used.contains(folder.getFileName().toString())) {
+            delete(folder);
+          }
+        }
+      } catch (IOException | DirectoryIteratorException e) {
+        LOG.log(Level.WARNING, "a learner's old data stay on the disk: " + e.getMessage(), e);
+      }
+    }
   }
 
   private Optional<ModelVersion> unfinished(ModelLine line) {
@@ -140,18 +190,19 @@ final class Learner {
     ModelVersion live = models.versions().live(line).orElseThrow();
     Optional<ModelVersion> before =
         models.versions().find(line, live.parent()).filter(version -> version.state().isWhole());
+    Path base = models.baseOf(line.original());
     while (true) {
       List<Correction> coming = corrections.unjudged(line, live.learned(), JUDGED_AT_ONCE);
       if (coming.isEmpty()) {
         return;
       }
       List<LabelledText> rows = coming.stream().map(Correction::row).toList();
-      List<String> said = judge.labels(live.folder(), rows);
+      List<String> said = judge.labels(live.folder(), base, rows);
       corrections.judged(
           coming,
           live.number(),
           said,
-          before.map(version -> judge.labels(version.folder(), rows)).orElse(null));
+          before.map(version -> judge.labels(version.folder(), base, rows)).orElse(null));
     }
   }
 
@@ -238,14 +289,23 @@ final class Learner {
         judged(line, candidate, update, rows);
       }
     } catch (RuntimeException e) {
+      if (isPassing(e)) {
+        throw e; // the candidate is not to blame: it is made again when there is room
+      }
       String reason = reason(line, e);
       LOG.log(Level.WARNING, candidate.name() + " could not be made: " + reason, e);
       refuse(line, candidate, update, ModelVersion.State.FAILED, null, reason);
     }
   }
 
+  /** Whether a server that has too much to do is all that is wrong. */
+  private static boolean isPassing(RuntimeException e) {
+    return e instanceof ApiException refusal
+        && (refusal.status() == 429 || refusal.status() == 503);
+  }
+
   /** What went wrong, as its tenant may read it: where the server keeps things is left out. */
-  private static String reason(ModelLine line, RuntimeException e) {
+  static String reason(ModelLine line, RuntimeException e) {
     String message = e.getMessage() == null ? e.toString() : e.getMessage();
     String worded = e instanceof InputException ? RunOption.worded(message) : message;
     return PATH.matcher(worded.replace(line.original().folder().toString(), line.model()))
@@ -297,7 +357,13 @@ final class Learner {
       BooleanSupplier stopRequested) {
     ModelVersion parent = models.versions().find(line, candidate.parent()).orElseThrow();
     return update.run(
-        rows, parent.folder(), candidate.folder(), candidate.number(), threads, stopRequested);
+        rows,
+        parent.folder(),
+        models.baseOf(line.original()),
+        candidate.folder(),
+        candidate.number(),
+        threads,
+        stopRequested);
   }
 
   /** The rows on which versions are measured today: no correction's text has an old label. */
@@ -324,6 +390,7 @@ final class Learner {
         gate(line, update.data())
             .judge(
                 judge,
+                models.baseOf(line.original()),
                 first.folder(),
                 parent.folder(),
                 candidate.folder(),
@@ -406,7 +473,7 @@ final class Learner {
     try {
       FileOps.SYSTEM.deleteTree(folder);
     } catch (IOException e) {
-      LOG.log(Level.WARNING, "a version's files stay on the disk: " + e.getMessage(), e);
+      LOG.log(Level.WARNING, "files of a learner stay on the disk: " + e.getMessage(), e);
     }
   }
 }

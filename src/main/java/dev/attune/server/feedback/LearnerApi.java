@@ -19,6 +19,7 @@ import dev.attune.server.models.ModelLine;
 import dev.attune.server.models.ModelVersion;
 import dev.attune.server.models.ModelVersions.Standing;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -34,6 +35,7 @@ final class LearnerApi {
   private static final String HELD_OUT_FILE = "held_out_file";
   private static final int LEAST_ROWS = 20; // of each side: fewer say nothing
   private static final int MOST_REPLAY = 100_000;
+  private static final int SHARE_OF_HEAP = 8; // that a file may have: one in so many
 
   private final Journal journal;
   private final ModelCatalog models;
@@ -95,7 +97,7 @@ final class LearnerApi {
     String heldOut = body.text(HELD_OUT_FILE);
     body.refuseOthers();
     if (before != null && replay == null && heldOut == null) {
-      change(line, settings, before.old());
+      learner.choose(line, settings, null);
     } else {
       OldData old = old(line, replay, heldOut);
       journal.change(
@@ -103,22 +105,10 @@ final class LearnerApi {
             models.versions().begin(session, line);
             return null;
           });
-      Path folder = models.versions().standing(line).orElseThrow().folder();
-      change(
-          line,
-          settings,
-          new LearnerStore.Old(old.save(folder), old.replay().size(), old.heldOut().size()));
+      learner.choose(line, settings, old);
     }
     learners.wake(line);
     exchange.answer(json(line));
-  }
-
-  private void change(ModelLine line, LearnerSettings settings, LearnerStore.Old data) {
-    journal.change(
-        session -> {
-          store.put(session, line, settings, data);
-          return null;
-        });
   }
 
   /** The rows that a model was trained on, divided. */
@@ -166,8 +156,10 @@ final class LearnerApi {
         .toList();
   }
 
-  private List<LabelledText> rows(ModelLine line, String param, String id, Path file) {
+  private List<LabelledText> rows(ModelLine line, String param, String id, Path file)
+      throws IOException {
     String name = id == null ? "the file of the model's job" : "'" + id + "'";
+    checkSize(param, name, file);
     List<LabelledText> rows = new ArrayList<>();
     try {
       for (Example example : DataReader.read(file).examples()) {
@@ -194,6 +186,22 @@ final class LearnerApi {
           param, RunOption.worded(e.getMessage()).replace(file.toString(), name));
     }
     return rows;
+  }
+
+  /** All rows of a file are in memory at a time. */
+  private static void checkSize(String param, String name, Path file) throws IOException {
+    long most = Runtime.getRuntime().maxMemory() / SHARE_OF_HEAP;
+    long bytes = Files.size(file);
+    if (bytes > most) {
+      throw ApiException.badRequest(
+          param,
+          name
+              + " has "
+              + bytes
+              + " bytes; this server reads old rows from files of up to "
+              + most
+              + ". Name a file with a part of the rows");
+    }
   }
 
   private void get(Exchange exchange) throws IOException {

@@ -19,7 +19,9 @@ import java.util.Set;
 
 /** The thread on which all models learn, one after another. */
 final class Learners implements AutoCloseable {
-  private static final Duration AFTER_TROUBLE = Duration.ofMinutes(1);
+  private static final Duration AFTER_TROUBLE = Duration.ofMinutes(1); // twice as long each time
+  private static final Duration MOST_AFTER_TROUBLE = Duration.ofHours(1);
+  private static final int NO_SUCH_MODEL = 404;
   private static final System.Logger LOG = System.getLogger("dev.attune.server");
 
   private final ModelCatalog models;
@@ -27,6 +29,7 @@ final class Learners implements AutoCloseable {
   private final Learner learner;
   private final Path folder;
   private final Map<LearnerStore.Key, Instant> due = new HashMap<>();
+  private final Map<LearnerStore.Key, Duration> troubled = new HashMap<>(); // the thread's alone
   private final Thread thread = new Thread(this::run, "attune-learner");
   private LearnerStore.Key working;
   private boolean mayHaveOrphans = true;
@@ -108,16 +111,25 @@ final class Learners implements AutoCloseable {
     Optional<Duration> again = Optional.empty();
     try {
       again = learner.work(models.line(key.tenant(), key.model()), () -> isEnding);
-    } catch (ApiException e) {
-      LOG.log(Level.DEBUG, key.model() + " has gone", e);
-    } catch (RuntimeException e) {
-      LOG.log(Level.ERROR, "the learner of " + key.model() + ": " + e.getMessage(), e);
-      again = Optional.of(AFTER_TROUBLE);
+      troubled.remove(key);
+    } catch (RuntimeException | Error e) { // nobody else would learn if this thread ended
+      if (e instanceof ApiException refusal && refusal.status() == NO_SUCH_MODEL) {
+        LOG.log(Level.DEBUG, key.model() + " has gone", e);
+        troubled.remove(key);
+      } else {
+        LOG.log(Level.ERROR, "the learner of " + key.model() + ": " + e.getMessage(), e);
+        again = Optional.of(troubled.merge(key, AFTER_TROUBLE, Learners::longer));
+      }
     }
     synchronized (this) {
       working = null;
       again.ifPresent(after -> due.putIfAbsent(key, Instant.now().plus(after)));
     }
+  }
+
+  private static Duration longer(Duration before, Duration least) {
+    Duration twice = before.plus(before);
+    return twice.compareTo(MOST_AFTER_TROUBLE) < 0 ? twice : MOST_AFTER_TROUBLE;
   }
 
   /** Folders whose models were deleted. */
@@ -134,7 +146,7 @@ final class Learners implements AutoCloseable {
           }
         }
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) { // tried again at the next deletion, or start
       LOG.log(Level.WARNING, "versions of deleted models stay on the disk: " + e.getMessage(), e);
     }
   }

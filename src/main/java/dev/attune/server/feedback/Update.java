@@ -94,6 +94,7 @@ record Update(LearnerSettings settings, String data, long after, long last) {
   /**
    * Trains.
    *
+   * @param base the folder of an adapter's base; null: the parent is none, or says itself
    * @param output where the version goes; what is there is removed
    * @param threads that it may use
    * @return false where it was asked to stop
@@ -101,6 +102,7 @@ record Update(LearnerSettings settings, String data, long after, long last) {
   boolean run(
       Rows rows,
       Path parent,
+      Path base,
       Path output,
       int version,
       int threads,
@@ -117,7 +119,7 @@ record Update(LearnerSettings settings, String data, long after, long last) {
     }
     Dataset train = new Dataset(Path.of("corrections"), examples);
     return !new TrainRun(
-            config(parent, output, version, threads),
+            config(parent, base, output, version, threads),
             new Datasets(train, null, null),
             new Quiet(),
             stopRequested)
@@ -126,8 +128,8 @@ record Update(LearnerSettings settings, String data, long after, long last) {
         .interrupted();
   }
 
-  private RunConfig config(Path parent, Path output, int version, int threads) {
-    ModelFolder folder = ModelFolder.open(parent, null);
+  private RunConfig config(Path parent, Path base, Path output, int version, int threads) {
+    ModelFolder folder = ModelFolder.open(parent, base == null ? null : base.toString());
     RunConfig.Builder config =
         RunConfig.builder(RunOption.TRAIN)
             .set(RunOption.MODEL, parent.toString())
@@ -144,6 +146,9 @@ record Update(LearnerSettings settings, String data, long after, long last) {
                 settings.learningRate() != null
                     ? settings.learningRate().toString()
                     : folder.isAdapter() ? ADAPTER_RATE : WHOLE_RATE);
+    if (base != null) {
+      config.set(RunOption.BASE_MODEL, base.toString());
+    }
     int maxLength = folder.attune().path("max_length").asInt();
     if (maxLength > 0) {
       config.set(RunOption.MAX_LENGTH, Integer.toString(maxLength));

@@ -11,7 +11,9 @@ import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelLine;
 import dev.attune.server.models.ModelVersion;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.Semaphore;
 import java.util.regex.Pattern;
 
 /** {@code /v1/models/{model}/versions}: what a model was, and may be again. */
@@ -20,11 +22,13 @@ final class VersionsApi {
   private static final String ONE = ALL + "/{version}";
   private static final Pattern NUMBER = Pattern.compile("v?[1-9]\\d{0,8}");
   private static final int MOST_DIFFERENCES = 100;
+  private static final int MOST_COMPARISONS = 2; // at a time: each may open two models
 
   private final ModelCatalog models;
   private final LearnerStore store;
   private final Learner learner;
   private final Judge judge;
+  private final Semaphore comparisons = new Semaphore(MOST_COMPARISONS);
 
   VersionsApi(ModelCatalog models, LearnerStore store, Learner learner, Judge judge) {
     this.models = models;
@@ -142,17 +146,27 @@ final class VersionsApi {
                         "'" + line.model() + "' has no learner, and so no rows to measure on"))
             .old()
             .data();
-    HeldOutGate gate = learner.gate(line, data);
+    if (!comparisons.tryAcquire()) {
+      throw ApiException.busy(
+          MOST_COMPARISONS + " comparisons are being made, which is all at a time; ask again", 5);
+    }
     ObjectNode body = JsonNodeFactory.instance.objectNode();
-    body.put("object", "model.version.comparison");
-    body.set("old", sideBySide(gate.old(), one, other));
-    body.set("new", sideBySide(gate.recent(), one, other));
+    try {
+      HeldOutGate gate = learner.gate(line, data);
+      Path base = models.baseOf(line.original());
+      body.put("object", "model.version.comparison");
+      body.set("old", sideBySide(gate.old(), base, one, other));
+      body.set("new", sideBySide(gate.recent(), base, one, other));
+    } finally {
+      comparisons.release();
+    }
     exchange.answer(body);
   }
 
-  private ObjectNode sideBySide(List<LabelledText> rows, ModelVersion one, ModelVersion other) {
-    List<String> first = judge.labels(one.folder(), rows);
-    List<String> second = judge.labels(other.folder(), rows);
+  private ObjectNode sideBySide(
+      List<LabelledText> rows, Path base, ModelVersion one, ModelVersion other) {
+    List<String> first = judge.labels(one.folder(), base, rows);
+    List<String> second = judge.labels(other.folder(), base, rows);
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("rows", rows.size());
     ObjectNode accuracy = json.putObject("accuracy");

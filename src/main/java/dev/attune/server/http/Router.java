@@ -35,12 +35,12 @@ public final class Router extends Handler.Abstract {
   private volatile boolean ends;
 
   /**
-   * @param isLocal whether only this machine is answered
+   * @param localHost the server's host, where only this machine is answered; null: others are too
    */
-  public Router(List<Route> routes, Gate gate, boolean isLocal, Metrics metrics) {
+  public Router(List<Route> routes, Gate gate, String localHost, Metrics metrics) {
     this.routes = List.copyOf(routes);
     this.gate = gate;
-    this.origins = new Origins(isLocal);
+    this.origins = new Origins(localHost);
     this.log = new AccessLog(metrics);
     this.memory =
         new BodyMemory(

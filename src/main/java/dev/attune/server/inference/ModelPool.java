@@ -11,6 +11,7 @@ import dev.attune.run.OpenOptions;
 import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
 import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Metrics;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import dev.attune.task.CausalLm;
@@ -24,6 +25,7 @@ import dev.attune.task.Tasks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -344,13 +346,6 @@ public final class ModelPool implements AutoCloseable {
         .type();
   }
 
-  /** The base that an adapter is opened with; null of what is none. */
-  private Path baseOf(ServedModel model) {
-    return model.base() == null || !ModelFolder.isAdapter(model.folder())
-        ? null
-        : catalog.baseFolder(model.base());
-  }
-
   /** A model's task, or why it has none. */
   private TaskType type(ServedModel model) {
     TaskType known = types.get(model.folder());
@@ -358,7 +353,7 @@ public final class ModelPool implements AutoCloseable {
       return known;
     }
     try {
-      TaskType type = type(model.folder(), baseOf(model));
+      TaskType type = type(model.folder(), catalog.baseOf(model));
       types.put(model.folder(), type);
       return type;
     } catch (InputException e) {
@@ -399,7 +394,7 @@ public final class ModelPool implements AutoCloseable {
     return guarded(
         model,
         () -> {
-          Path base = baseOf(model);
+          Path base = catalog.baseOf(model);
           if (base != null && !alone.contains(model.folder())) {
             try {
               Pool<AdapterKey, Beside>.Lease adapter =
@@ -433,7 +428,8 @@ public final class ModelPool implements AutoCloseable {
       throw otherKind(model, type, "a model that gives labels or a number to a text");
     }
     return guarded(
-        model, () -> new LabelLease(take(new Key(model.folder(), baseOf(model), Use.LABELS))));
+        model,
+        () -> new LabelLease(take(new Key(model.folder(), catalog.baseOf(model), Use.LABELS))));
   }
 
   VectorLease vectors(ServedModel model) {
@@ -441,14 +437,15 @@ public final class ModelPool implements AutoCloseable {
       throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
     }
     return guarded(
-        model, () -> new VectorLease(take(new Key(model.folder(), baseOf(model), Use.VECTORS))));
+        model,
+        () -> new VectorLease(take(new Key(model.folder(), catalog.baseOf(model), Use.VECTORS))));
   }
 
   /** Any encoder makes vectors, of which not all have a task. */
   private boolean continuesTexts(ServedModel model) {
     TaskType known = types.get(model.folder());
     try {
-      return (known == null ? type(model.folder(), baseOf(model)) : known).generates();
+      return (known == null ? type(model.folder(), catalog.baseOf(model)) : known).generates();
     } catch (InputException e) {
       return false;
     }
@@ -509,6 +506,11 @@ public final class ModelPool implements AutoCloseable {
   private static void deleteFiles(ServedModel model) {
     try {
       FileOps.SYSTEM.deleteTree(model.folder()); // versions go with their line
+      if (model.job() != null) {
+        Files.deleteIfExists(model.folder().getParent());
+      }
+    } catch (DirectoryNotEmptyException e) {
+      LOG.log(Level.DEBUG, "others of the job of {0} are still there", model.id());
     } catch (IOException e) {
       LOG.log(Level.ERROR, "the files of " + model.id() + " cannot be removed", e);
     }
@@ -528,6 +530,30 @@ public final class ModelPool implements AutoCloseable {
     models.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
     adapters.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
     return open;
+  }
+
+  /** Registers what there is to tell of it. */
+  public void tell(Metrics metrics) {
+    metrics.gauge(
+        "attune_models_open",
+        "Models that are open, and adapters beside them",
+        "kind",
+        () -> Map.of("model", openModels(), "adapter", openAdapters()));
+    metrics.gauge("attune_models_open_bytes", "Memory of all of them", this::openBytes);
+    metrics.gauge(
+        "attune_texts", "Texts that language models write, or are to write", "state", this::texts);
+  }
+
+  private Map<String, Integer> texts() {
+    int running = 0;
+    int unfinished = 0;
+    for (Opened opened : models.values()) {
+      if (opened instanceof Texts texts) {
+        running += texts.service.running();
+        unfinished += texts.service.unfinished();
+      }
+    }
+    return Map.of("running", running, "waiting", Math.max(0, unfinished - running));
   }
 
   /** Models that are open. */

@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -264,6 +265,16 @@ final class Pool<K, V> implements AutoCloseable {
       whenClosed.run();
     } else {
       end(entry);
+    }
+  }
+
+  /** All that are open now; they may be closed meanwhile. */
+  List<V> values() {
+    lock.lock();
+    try {
+      return entries.values().stream().map(e -> e.value).filter(Objects::nonNull).toList();
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -2,8 +2,14 @@ package dev.attune.server.jobs;
 
 import dev.attune.core.FileOps;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Set;
 
 /**
  * Where jobs leave what they make:
@@ -33,6 +39,39 @@ record JobFolders(Path models) {
   /** Removes what a run has left that will not go on. */
   void removeRun(Job job) throws IOException {
     remove(model(job));
+  }
+
+  /**
+   * What no job will go on with and no model is in, as a kill between a change of the journal and
+   * one of the disk leaves it; a job's whole folder where nothing in it is needed.
+   *
+   * @param open ids of jobs that have not ended
+   * @param known folders of models
+   */
+  List<Path> leftovers(Set<String> open, Set<Path> known) throws IOException {
+    List<Path> leftovers = new ArrayList<>();
+    if (!Files.isDirectory(models)) {
+      return leftovers;
+    }
+    for (Path ofJob : inside(models, "ftjob-*")) {
+      if (!open.contains(ofJob.getFileName().toString())) {
+        List<Path> made = inside(ofJob, "*");
+        List<Path> unknown = made.stream().filter(folder -> !known.contains(folder)).toList();
+        leftovers.addAll(unknown.size() == made.size() ? List.of(ofJob) : unknown);
+      }
+    }
+    return leftovers;
+  }
+
+  private static List<Path> inside(Path folder, String pattern) throws IOException {
+    List<Path> found = new ArrayList<>();
+    try (DirectoryStream<Path> all = Files.newDirectoryStream(folder, pattern)) {
+      all.forEach(found::add);
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+    Collections.sort(found);
+    return found;
   }
 
   /** Removes a folder, where it is there. */

@@ -375,7 +375,12 @@ final class JobRun implements RunListener {
     metrics.put("train_loss", lastLoss);
     ServedModel model =
         new ServedModel(
-            name() + ":ckpt-step-" + step, job.tenant(), Instant.now(), base(), folder, job.id());
+            ServedModel.checkpointName(name(), step),
+            job.tenant(),
+            Instant.now(),
+            base(),
+            folder,
+            job.id());
     List<JobCheckpoint> earlier =
         store.checkpoints(job.id()).stream().filter(c -> c.step() != step).toList();
     List<JobCheckpoint> forgotten =

@@ -8,7 +8,10 @@ import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ServedModel;
 import dev.attune.server.webhooks.Webhooks;
+import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,6 +21,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 
 /** All jobs: to be asked for, steered, and worked off. Any number of threads use it. */
 public final class Jobs implements AutoCloseable {
@@ -90,7 +94,27 @@ public final class Jobs implements AutoCloseable {
 
   /** Takes up what an earlier process has left, and begins to work. */
   public void start() {
+    try {
+      for (Path leftover : leftovers(store, sources.models(), sources.folders())) {
+        JobFolders.remove(leftover);
+      }
+    } catch (IOException | RuntimeException e) { // room on the disk is no reason not to serve
+      LOG.log(Level.WARNING, "what jobs have left cannot be removed: " + e.getMessage(), e);
+    }
     scheduler.start();
+  }
+
+  private static List<Path> leftovers(JobStore store, ModelCatalog models, JobFolders folders)
+      throws IOException {
+    Set<String> open = store.all(JobStore.OPEN).stream().map(Job::id).collect(Collectors.toSet());
+    Set<Path> known = models.tuned().stream().map(ServedModel::folder).collect(Collectors.toSet());
+    return folders.leftovers(open, known);
+  }
+
+  /** Folders below that of models that no open job and no model needs: a start removes them. */
+  public static List<Path> leftovers(Journal journal, ModelCatalog models, Path folder)
+      throws IOException {
+    return leftovers(new JobStore(journal), models, new JobFolders(folder));
   }
 
   /** Half of the machine's memory: the rest is for what answers requests, and for the system. */

@@ -1,6 +1,7 @@
 package dev.attune.server.models;
 
 import dev.attune.core.Check;
+import dev.attune.folder.ModelFolder;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
 import java.nio.file.Path;
@@ -92,6 +93,13 @@ public final class ModelCatalog {
   /** The folder of a base; null where there is none of the name. */
   public Path baseFolder(String name) {
     return bases.get(name);
+  }
+
+  /** The base that an adapter is opened with; null of what is none, or whose base is not served. */
+  public Path baseOf(ServedModel model) {
+    return model.base() == null || !ModelFolder.isAdapter(model.folder())
+        ? null
+        : bases.get(model.base());
   }
 
   /**

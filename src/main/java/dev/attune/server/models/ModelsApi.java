@@ -3,6 +3,7 @@ package dev.attune.server.models;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Route;
@@ -26,11 +27,19 @@ public final class ModelsApi {
   }
 
   private void list(Exchange exchange) throws IOException {
+    String checkpoints = exchange.query("checkpoints");
     exchange.refuseOtherQueries();
+    if (checkpoints != null && !checkpoints.equals("true") && !checkpoints.equals("false")) {
+      throw ApiException.badRequest(
+          "checkpoints", "'checkpoints' is '" + checkpoints + "'; it must be true or false");
+    }
+    boolean hasAll = "true".equals(checkpoints);
     ObjectNode body = JsonNodeFactory.instance.objectNode();
     body.put("object", "list");
     ArrayNode data = body.putArray("data");
-    catalog.list(exchange.caller().tenant()).forEach(model -> data.add(model.toJson()));
+    catalog.list(exchange.caller().tenant()).stream()
+        .filter(model -> hasAll || !model.isCheckpoint())
+        .forEach(model -> data.add(model.toJson()));
     exchange.answer(body);
   }
 

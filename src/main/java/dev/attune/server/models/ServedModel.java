@@ -16,6 +16,18 @@ import java.time.Instant;
  */
 public record ServedModel(
     String id, String tenant, Instant created, String base, Path folder, String job) {
+  private static final String CHECKPOINT = ":ckpt-step-";
+
+  /** The name of a checkpoint of the job that made a model. */
+  public static String checkpointName(String model, long step) {
+    return model + CHECKPOINT + step;
+  }
+
+  /** Whether it is a checkpoint of a job. */
+  boolean isCheckpoint() {
+    return job != null && id.contains(CHECKPOINT);
+  }
+
   /** The same in another folder. */
   ServedModel in(Path other) {
     return new ServedModel(id, tenant, created, base, other, job);

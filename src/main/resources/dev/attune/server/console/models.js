@@ -71,7 +71,7 @@ export class ModelsView extends Component {
 
   render(props, { deleting, looking }) {
     return h(Loaded, {
-      every: () => 10000, load: (signal) => get('/v1/models', { signal }),
+      every: () => 10000, load: (signal) => get('/v1/models?checkpoints=true', { signal }),
       view: ({ data }, reload) => [
         h('div', { class: 'head' }, h('h1', { tabIndex: -1 }, 'Models')),
         data.length === 0 ? h('p', { class: 'empty' }, 'No models: the server was started without a base model.')

@@ -142,7 +142,7 @@ export class NewJobView extends Component {
   }
 
   async load(signal) {
-    const [models, files, tasks] = await Promise.all([get('/v1/models', { signal }), all('/v1/files?limit=1000', MOST_FILES, { signal }), get('/v1/attune/tasks', { signal })]);
+    const [models, files, tasks] = await Promise.all([get('/v1/models?checkpoints=true', { signal }), all('/v1/files?limit=1000', MOST_FILES, { signal }), get('/v1/attune/tasks', { signal })]);
     return { models: models.data, files: files.filter((file) => file.purpose !== 'fine-tune-results'), tasks: tasks.data };
   }
 

@@ -187,7 +187,7 @@ export class PlaygroundView extends Component {
     return [
       h('div', { class: 'head' }, h('h1', { tabIndex: -1 }, 'Playground')),
       h(Loaded, {
-        load: (signal) => get('/v1/models', { signal }),
+        load: (signal) => get('/v1/models?checkpoints=true', { signal }),
         view: ({ data }) => {
           if (data.length === 0) {
             return h('p', { class: 'empty' }, 'There is no model to ask yet.');

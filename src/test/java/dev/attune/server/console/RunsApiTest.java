@@ -67,7 +67,7 @@ class RunsApiTest {
     List<Route> routes = new ArrayList<>(new ConsolePage().routes());
     routes.addAll(new RunsApi(store, folders, new Places(data, Map.of())).routes());
     Metrics metrics = new Metrics();
-    Router router = new Router(routes, authorization -> Caller.LOCAL, true, metrics);
+    Router router = new Router(routes, authorization -> Caller.LOCAL, "127.0.0.1", metrics);
     server = WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(5), router, metrics);
     address = server.address();
   }

@@ -20,7 +20,7 @@ class HeldOutGateTest {
   /** Says "yes" to the first texts of each list, which are right to say it to. */
   private record Fixed(Map<Path, Integer> oldRight, Map<Path, Integer> newRight) implements Judge {
     @Override
-    public List<String> labels(Path folder, List<LabelledText> rows) {
+    public List<String> labels(Path folder, Path base, List<LabelledText> rows) {
       boolean isOld = !rows.isEmpty() && rows.get(0).text().startsWith("old");
       int right = (isOld ? oldRight : newRight).getOrDefault(folder, 0);
       return IntStream.range(0, rows.size()).mapToObj(i -> i < right ? "yes" : "no").toList();
@@ -43,6 +43,7 @@ class HeldOutGateTest {
             new Fixed(
                 Map.of(FIRST, firstOld, CANDIDATE, candidateOld),
                 Map.of(PARENT, parentNew, CANDIDATE, candidateNew)),
+            null,
             FIRST,
             PARENT,
             CANDIDATE,

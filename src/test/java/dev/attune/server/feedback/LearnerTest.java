@@ -153,6 +153,73 @@ class LearnerTest {
   }
 
   @Test
+  void aCandidateForWhichThereIsNoRoomNowIsMadeLater() throws Exception {
+    try (FeedbackServer server = start(data)) {
+      switchOn(server, ", \"old_tolerance\": 1");
+      server.fullOnce.set(true);
+      String ten = FeedbackServer.corrections(TinyDrift.recent(10, 2));
+      server.call("POST", MODEL + "/feedback", ten);
+      JsonNode state = server.call("GET", MODEL + "/learner", null);
+      for (int i = 0; i < 400 && (server.fullOnce.get() || !isWaiting(state)); i++) {
+        Thread.sleep(25);
+        state = server.call("GET", MODEL + "/learner", null);
+      }
+      JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
+      assertEquals("training", versions.get(0).get("state").asText(), versions.toString());
+      assertTrue(state.get("trouble").asText().contains("no room now"), state.toString());
+      server.call("POST", MODEL + "/learner", "{\"epochs\": 4}"); // which wakes it
+      for (int i = 0; i < 400 && !state.get("live").asText().equals("reviews@v2"); i++) {
+        Thread.sleep(25);
+        state = server.call("GET", MODEL + "/learner", null);
+      }
+      assertEquals("reviews@v2", state.get("live").asText(), state.toString());
+      assertTrue(state.get("trouble").isNull(), state.toString());
+    }
+  }
+
+  private static boolean isWaiting(JsonNode state) {
+    return state.get("status").asText().equals("waiting");
+  }
+
+  @Test
+  void oldDataInWhosePlaceOthersWereChosenGo() throws Exception {
+    try (FeedbackServer server = start(data)) {
+      switchOn(server, "");
+      String file = server.file("local", "other.jsonl", TinyDrift.old(256, 3));
+      server.call("POST", MODEL + "/learner", SETTINGS.formatted(file, ""));
+      long kept = 0;
+      for (int i = 0; i < 400 && kept != 1; i++) {
+        Thread.sleep(25);
+        try (Stream<Path> files = Files.walk(data.resolve("models"), 2)) {
+          kept = files.filter(f -> f.getFileName().toString().startsWith("data-")).count();
+        }
+      }
+      assertEquals(1, kept);
+      teach(server, TinyDrift.recent(10, 2));
+      JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
+      assertEquals(2, versions.size(), versions.toString());
+    }
+  }
+
+  @Test
+  void aModelHasSoManyCorrectionsAlone() throws Exception {
+    try (FeedbackServer server = start(data)) {
+      StringBuilder body = new StringBuilder("{\"corrections\": [");
+      for (int i = 0; i < 50; i++) {
+        body.append(i == 0 ? "" : ",").append("{\"input\": \"").append(i);
+        body.append("a".repeat(99_000));
+        body.append("\", \"label\": \"").append(TinyDrift.old(1, 1).get(0).label()).append("\"}");
+      }
+      body.append("]}");
+      for (int i = 0; i < 4; i++) {
+        server.call("POST", MODEL + "/feedback", body.toString());
+      }
+      String refusal = server.refusal("POST", MODEL + "/feedback", body.toString());
+      assertTrue(refusal.startsWith("429") && refusal.contains("characters"), refusal);
+    }
+  }
+
+  @Test
   void aVersionThatIsWorseOnWhatComesGoesBackByItself() throws Exception {
     try (FeedbackServer server = start(data)) {
       switchOn(server, ", \"old_tolerance\": 1, \"replay_share\": 0");

@@ -240,8 +240,12 @@ class FilesTest {
     Files.writeString(data.resolve("files/incoming/file-half"), "half");
     Files.writeString(data.resolve("files/file-whole.jsonl"), "moved, but not told of");
     Files.writeString(data.resolve("uploads/part_x"), "part");
-    assertEquals(3, DataCheck.of(data).size());
+    Files.createDirectories(data.resolve("models/ftjob-gone/model"));
+    Files.createDirectories(data.resolve("models/ftjob-empty"));
+    assertEquals(5, DataCheck.of(data).size());
     start();
+    assertFalse(Files.exists(data.resolve("models/ftjob-gone")));
+    assertFalse(Files.exists(data.resolve("models/ftjob-empty")));
     assertEquals(1, onDisk().size());
     assertEquals(200, client.get("files/" + id).status());
   }

@@ -36,7 +36,7 @@ class WebServerTest {
 
   private static WebServer start(List<Route> routes, WebServer.Tls tls, int idleMillis) {
     Metrics metrics = new Metrics();
-    Router router = new Router(routes, authorization -> Caller.LOCAL, true, metrics);
+    Router router = new Router(routes, authorization -> Caller.LOCAL, "127.0.0.1", metrics);
     return WebServer.start(
         "127.0.0.1", 0, tls, Duration.ofSeconds(30), idleMillis, router, metrics);
   }

@@ -234,7 +234,7 @@ class ModelPoolTest {
           new Router(
               new CompletionsApi(catalog, pool).routes(),
               authorization -> Caller.LOCAL,
-              true,
+              "127.0.0.1",
               metrics);
       try (WebServer server =
           WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(30), router, metrics)) {

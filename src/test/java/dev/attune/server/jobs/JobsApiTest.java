@@ -76,6 +76,11 @@ class JobsApiTest {
     assertEquals(20, checkpoint.path("step_number").asInt());
     assertEquals(model + ":ckpt-step-20", checkpoint.path("fine_tuned_model_checkpoint").asText());
     assertTrue(checkpoint.at("/metrics/train_loss").asDouble() > 0, checkpoint::toString);
+    List<String> listed = server.get("/models").findValuesAsText("id");
+    assertTrue(listed.contains(model), listed::toString);
+    assertFalse(listed.contains(model + ":ckpt-step-20"), listed::toString);
+    listed = server.get("/models?checkpoints=true").findValuesAsText("id");
+    assertTrue(listed.contains(model + ":ckpt-step-20"), listed::toString);
   }
 
   @Test
