@@ -188,7 +188,7 @@ public final class FeedbackClient {
     }
     write(folder, "replay", science, other, 0, 600);
     write(folder, "held_out", science, other, 600, 150);
-    write(folder, "old_test", science, other, 750, 200);
+    write(folder, "old_test", science, other, 750, 150);
     List<Row> abstracts = new ArrayList<>();
     Columns columns = Columns.parse("text=medical_abstract,label=condition_label");
     for (Example row : DataReader.read(datasets.resolve("medical_abstracts/medical_tc_test.csv"), columns).examples()) {
@@ -200,7 +200,7 @@ public final class FeedbackClient {
         terms.add(new Row(text.get("original_text").asText(), "other"));
       }
     }
-    write(folder, "documents", abstracts, terms, 0, 200);
+    write(folder, "documents", abstracts, terms, 0, 125);
   }
 
   public static void main(String[] args) throws Exception {

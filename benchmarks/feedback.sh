@@ -61,7 +61,8 @@ url=$(grep -o 'http://[^"]*' "$data/ready")
 header=order,corrections,version,new_accuracy,old_accuracy,requests,failed,most_millis,update_seconds,settings,commit,cpu,date
 [[ $output == - || -s $output ]] || echo "$header" >"$output"
 echo "$header"
-rest="${settings//,/;},$(commit_name),$(cpu_name),$(date +%F)"
+settingsText=${settings//\"/}
+rest="${settingsText//,/;},$(commit_name),$(cpu_name),$(date +%F)"
 client "$url" reviews "$work/replay.jsonl" "$work/held_out.jsonl" "$work/old_test.jsonl" "$work/corrections.jsonl" "$work/new_test.jsonl" \
   "$count" ${settings:+"$settings"} |
   while IFS= read -r line; do

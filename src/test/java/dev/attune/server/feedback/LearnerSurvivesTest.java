@@ -43,7 +43,7 @@ class LearnerSurvivesTest {
   private static String settings(String file) {
     return "{\"replay_file\": \""
         + file
-        + "\", \"min_corrections\": 10, \"learning_rate\": 3e-3, \"max_seconds\": 86400,"
+        + "\", \"min_corrections\": 10, \"learning_rate\": 3e-3, \"epochs\": 4, \"max_seconds\": 86400,"
         + " \"old_tolerance\": 0.05}";
   }
 

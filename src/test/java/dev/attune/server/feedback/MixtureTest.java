@@ -15,7 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /** Which rows an update shows. */
 class MixtureTest {
-  private static final LearnerSettings SETTINGS = LearnerSettings.DEFAULT;
+  private static final LearnerSettings SETTINGS =
+      new LearnerSettings(10, 300, null, 4, 16, 0.5, 0.01, 42, 10, LearnerSettings.ALL);
 
   private static List<LabelledText> rows(String name, int count) {
     return IntStream.range(0, count)
