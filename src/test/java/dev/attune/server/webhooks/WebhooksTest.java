@@ -195,7 +195,7 @@ class WebhooksTest {
   void aMessageThatCannotBeSentAtAllIsGivenUp() throws Exception {
     Endpoint kept = new Endpoint(URI.create("http://127.0.0.1:70000/"), true);
     try (Webhooks webhooks = new Webhooks(journal, Map.of(), List.of())) {
-      webhooks.create("a", "", kept, Webhooks.EVENTS); // as one was that came before ports were read
+      webhooks.create("a", "", kept, Webhooks.EVENTS); // kept before ports were read
       tell(webhooks, "ftjob-1");
       webhooks.start();
       await(webhooks, 0);
