@@ -10,20 +10,19 @@ import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Route;
+import dev.attune.server.http.Shares;
 import dev.attune.server.jobs.Jobs;
 import java.io.IOException;
 import java.util.List;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 
 /** What the data of a job are like, before the job is made. */
 final class DataReportApi {
   private static final int AT_A_TIME = 2; // reading and tokenising take cores from jobs
-  private static final int WAIT_SECONDS = 10;
+  private static final int WAIT_MILLIS = 10_000;
 
   private final Jobs jobs;
   private final Places places;
-  private final Semaphore free = new Semaphore(AT_A_TIME);
+  private final Shares free = new Shares(AT_A_TIME);
 
   /** Reports on what could be jobs. */
   DataReportApi(Jobs jobs, Places places) {
@@ -38,9 +37,15 @@ final class DataReportApi {
 
   private void report(Exchange exchange) throws IOException, InterruptedException {
     exchange.refuseOtherQueries();
-    Jobs.Asked asked = jobs.asked(exchange.caller().tenant(), exchange.body());
-    if (!free.tryAcquire(WAIT_SECONDS, TimeUnit.SECONDS)) {
-      throw ApiException.busy(AT_A_TIME + " reports are being made, the most at a time; ask again");
+    String tenant = exchange.caller().tenant();
+    Jobs.Asked asked = jobs.asked(tenant, exchange.body());
+    if (!free.tryAcquire(tenant, WAIT_MILLIS)) {
+      throw ApiException.busy(
+          "As many reports are being made as there may be, "
+              + free.mostOfTenant()
+              + " of a tenant and "
+              + AT_A_TIME
+              + " of all; ask again");
     }
     try {
       DataReport report = DataInspection.of(asked.config(), Progress.silent());
@@ -51,7 +56,7 @@ final class DataReportApi {
     } catch (InputException e) {
       throw ApiException.badRequest("training_file", places.named(asked.worded(e.getMessage())));
     } finally {
-      free.release();
+      free.release(tenant);
     }
   }
 }

@@ -7,6 +7,7 @@ import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.EventStream;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Route;
+import dev.attune.server.http.Shares;
 import dev.attune.track.RunJson;
 import dev.attune.track.RunStore;
 import dev.attune.track.StoredRun;
@@ -20,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 
 /** What the run store knows of jobs: all of one, and the curves of several as they grow. */
@@ -32,7 +32,7 @@ final class RunsApi {
   private final Path store;
   private final JobFolders folders;
   private final Places places;
-  private final AtomicInteger listeners = new AtomicInteger();
+  private final Shares listeners = new Shares(MOST_LISTENERS);
 
   /** Where jobs leave their models, by which their runs are known. */
   interface JobFolders {
@@ -95,11 +95,15 @@ final class RunsApi {
           "jobs", "'jobs' has " + ids.size() + " ids; " + MOST_JOBS + " are the most");
     }
     Map<String, Path> jobs = new LinkedHashMap<>();
-    ids.forEach(id -> jobs.put(id, folders.of(exchange.caller().tenant(), id)));
-    if (listeners.incrementAndGet() > MOST_LISTENERS) {
-      listeners.decrementAndGet();
+    String tenant = exchange.caller().tenant();
+    ids.forEach(id -> jobs.put(id, folders.of(tenant, id)));
+    if (!listeners.tryAcquire(tenant)) {
       throw ApiException.busy(
-          MOST_LISTENERS + " pages are listening already, the most of this server; close one");
+          "As many pages are listening as there may be, "
+              + listeners.mostOfTenant()
+              + " of a tenant and "
+              + MOST_LISTENERS
+              + " of all; close one");
     }
     try (EventStream events = exchange.events()) {
       while (!exchange.serverEnds() && !RunStore.exists(store)) {
@@ -110,7 +114,7 @@ final class RunsApi {
         send(jobs, events, exchange::serverEnds);
       }
     } finally {
-      listeners.decrementAndGet();
+      listeners.release(tenant);
     }
   }
 

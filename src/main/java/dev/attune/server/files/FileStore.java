@@ -8,6 +8,7 @@ import dev.attune.server.http.Ids;
 import dev.attune.server.http.Page;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
@@ -23,6 +24,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
@@ -42,6 +44,7 @@ public final class FileStore {
           """,
           "CREATE INDEX files_of_tenants ON files(tenant, number)");
 
+  private static final System.Logger LOG = System.getLogger("dev.attune.server.files");
   private static final String INCOMING = "incoming";
   private static final int PIECE_BYTES = 1 << 20;
 
@@ -158,13 +161,30 @@ public final class FileStore {
    * @throws ApiException if the tenant has none of that id
    */
   public StoredFile find(String tenant, String id) {
-    return journal
-        .read(
-            session ->
-                session.first(
-                    "SELECT * FROM files WHERE id = ? AND tenant = ?", this::read, id, tenant))
+    return stored(tenant, id)
         .filter(file -> file.expires() == null || file.expires().isAfter(Instant.now()))
-        .orElseThrow(() -> ApiException.notFound(null, "There is no file '" + id + "'"));
+        .orElseThrow(() -> noFile(id));
+  }
+
+  /**
+   * One that is needed still, so that it is there though it may have expired: {@link
+   * #deleteExpired} leaves it.
+   *
+   * @throws ApiException if the tenant has none of that id
+   */
+  public StoredFile findNeeded(String tenant, String id) {
+    return stored(tenant, id).orElseThrow(() -> noFile(id));
+  }
+
+  private Optional<StoredFile> stored(String tenant, String id) {
+    return journal.read(
+        session ->
+            session.first(
+                "SELECT * FROM files WHERE id = ? AND tenant = ?", this::read, id, tenant));
+  }
+
+  private static ApiException noFile(String id) {
+    return ApiException.notFound(null, "There is no file '" + id + "'");
   }
 
   /**
@@ -225,17 +245,22 @@ public final class FileStore {
   public StoredFile add(IncomingFile file, String name, String purpose, Duration lifetime)
       throws IOException {
     StoredFile stored = place(file, name, purpose, lifetime);
-    journal.change(
-        session -> {
-          add(session, stored);
-          return null;
-        });
+    try {
+      journal.change(
+          session -> {
+            add(session, stored);
+            return null;
+          });
+    } catch (RuntimeException | Error e) {
+      giveUp(stored);
+      throw e;
+    }
     return stored;
   }
 
   /**
    * Puts a whole file in its place, for a change of the journal that tells of it by {@link
-   * #add(Journal.Session, StoredFile)}. What nobody tells of goes at the next start.
+   * #add(Journal.Session, StoredFile)}. Where that is not made, {@link #giveUp} it.
    *
    * @param lifetime null: it stays
    */
@@ -270,6 +295,22 @@ public final class FileStore {
         file.expires() == null ? null : file.expires().getEpochSecond(),
         folder.relativize(file.path()).toString(),
         file.sha256());
+  }
+
+  /**
+   * Frees what a file takes that was put in its place, and was not told of. One that the journal
+   * has after all stays, and so does one of which that cannot be told now: it goes at the next
+   * start.
+   */
+  public void giveUp(StoredFile file) {
+    try {
+      if (stored(file.tenant(), file.id()).isEmpty()) {
+        files.delete(file.path());
+        room.free(file.tenant(), file.bytes());
+      }
+    } catch (IOException | UncheckedIOException e) {
+      LOG.log(Level.WARNING, file.path() + " is left until the next start: " + e.getMessage());
+    }
   }
 
   /** Writes a small file of the server's own, such as a job's results, for {@link #add}. */

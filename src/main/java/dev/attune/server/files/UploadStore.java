@@ -219,6 +219,9 @@ public final class UploadStore {
   /** Keeps a whole part; it is durable when this returns. */
   UploadPart addPart(String tenant, String id, IncomingFile content) throws IOException {
     Upload upload = pending(tenant, id);
+    if (content.bytes() == 0) {
+      throw ApiException.badRequest("data", "'data' is empty; a part has a byte or more");
+    }
     long others = partsOf(upload).stream().mapToLong(UploadPart::bytes).sum();
     if (others + content.bytes() > upload.bytes()) {
       throw ApiException.badRequest(
@@ -325,21 +328,36 @@ public final class UploadStore {
       }
       check(upload, lines, md5, HexFormat.of().formatHex(digest.digest()));
       StoredFile file = files.place(whole, upload.name(), upload.purpose(), upload.lifetime());
-      journal.change(
-          session -> {
-            end(session, upload, Upload.COMPLETED, file.id());
-            files.add(session, file);
-            return null;
-          });
+      List<UploadPart> late = completed(upload, file, all);
       isDone = true;
       for (UploadPart part : all) {
         ops.delete(part.path());
+      }
+      for (UploadPart part : late) {
+        remove(upload.tenant(), part);
       }
       return file;
     } finally {
       if (!isDone) {
         files.room().hold(upload.tenant(), held);
       }
+    }
+  }
+
+  /** Makes the change that ends an upload; returns parts that came since others were listed. */
+  private List<UploadPart> completed(Upload upload, StoredFile file, List<UploadPart> listed) {
+    try {
+      return journal.change(
+          session -> {
+            List<UploadPart> late = new ArrayList<>(partsOf(upload));
+            late.removeAll(listed);
+            end(session, upload, Upload.COMPLETED, file.id());
+            files.add(session, file);
+            return late;
+          });
+    } catch (RuntimeException | Error e) {
+      files.giveUp(file);
+      throw e;
     }
   }
 

@@ -50,13 +50,24 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
   /** What makes the files and the model of a job. */
   record Sources(FileStore files, ModelCatalog models, JobFolders folders, Path runStore) {}
 
+  /** Where files come from: see {@link FileStore#find} and {@link FileStore#findNeeded}. */
+  private interface Files {
+    StoredFile of(String tenant, String id);
+  }
+
   /**
    * The options of a job's run.
    *
    * @throws ApiException if a file or the model has gone, or cannot be for this
    */
   static JobConfig of(Job job, Sources sources) {
-    return of(job.tenant(), job.request(), job.plan(), sources.folders().model(job), sources);
+    return of(
+        job.tenant(),
+        job.request(),
+        job.plan(),
+        sources.folders().model(job),
+        sources,
+        sources.files()::findNeeded);
   }
 
   /**
@@ -65,7 +76,8 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
    * @throws ApiException if it cannot be one, naming the field that is to blame
    */
   static JobConfig ofNew(String tenant, JobRequest request, Sources sources) {
-    JobConfig made = of(tenant, request, null, sources.folders().models(), sources);
+    JobConfig made =
+        of(tenant, request, null, sources.folders().models(), sources, sources.files()::find);
     try {
       TrainRun.check(made.config());
     } catch (InputException e) {
@@ -75,17 +87,21 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
   }
 
   private static JobConfig of(
-      String tenant, JobRequest request, JobPlan plan, Path output, Sources sources) {
+      String tenant,
+      JobRequest request,
+      JobPlan plan,
+      Path output,
+      Sources sources,
+      Files find) {
     ServedModel model = sources.models().find(tenant, request.model());
-    List<StoredFile> files = files(tenant, request, sources.files());
+    List<StoredFile> files = files(tenant, request, find);
     String task = task(request);
     RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
     config.set(RunOption.TASK, task);
     config.set(RunOption.MODEL, model.folder().toString());
     boolean isAdapter = ModelFolder.isAdapter(model.folder());
     if (isAdapter) {
-      Path base = sources.models().baseFolder(model.base());
-      config.set(RunOption.BASE_MODEL, base.toString());
+      config.set(RunOption.BASE_MODEL, base(model, sources.models()).toString());
     }
     config.set(RunOption.TRAIN_FILE, files.get(0).path().toString());
     if (files.size() > 1) {
@@ -103,8 +119,34 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     config.set(RunOption.OUTPUT_DIR, output.toString());
     config.set(RunOption.RUN_STORE, sources.runStore().toString());
     config.set(RunOption.RESUME, "true");
-    request.options().forEach(config::set);
+    request
+        .options()
+        .forEach((option, value) -> config.set(option, JobOptions.forRun(option, value)));
     return new JobConfig(model, files, config.build());
+  }
+
+  /** The folder of what an adapter was tuned from. */
+  private static Path base(ServedModel model, ModelCatalog models) {
+    if (model.base() == null) {
+      throw ApiException.badRequest(
+          "model",
+          "'"
+              + model.id()
+              + "' is an adapter that the server has as a base; what it was tuned from is not known"
+              + " here, so that it cannot be tuned. Tune another model");
+    }
+    Path base = models.baseFolder(model.base());
+    if (base == null) {
+      throw ApiException.badRequest(
+          "model",
+          "'"
+              + model.id()
+              + "' was tuned from '"
+              + model.base()
+              + "', which this server has no more, so that it cannot be tuned on. Tune another"
+              + " model, or ask who runs this server for that base");
+    }
+    return base;
   }
 
   private static void numbers(
@@ -133,11 +175,11 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     return number.stripTrailingZeros().toPlainString();
   }
 
-  private static List<StoredFile> files(String tenant, JobRequest request, FileStore store) {
+  private static List<StoredFile> files(String tenant, JobRequest request, Files find) {
     List<StoredFile> files = new ArrayList<>();
-    files.add(file(tenant, "training_file", request.trainingFile(), store));
+    files.add(file(tenant, "training_file", request.trainingFile(), find));
     if (request.validationFile() != null) {
-      files.add(file(tenant, "validation_file", request.validationFile(), store));
+      files.add(file(tenant, "validation_file", request.validationFile(), find));
     }
     if (files.size() > 1 && !form(files.get(0)).equals(form(files.get(1)))) {
       throw ApiException.badRequest(
@@ -151,10 +193,10 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     return files;
   }
 
-  private static StoredFile file(String tenant, String field, String id, FileStore store) {
+  private static StoredFile file(String tenant, String field, String id, Files find) {
     StoredFile file;
     try {
-      file = store.find(tenant, id);
+      file = find.of(tenant, id);
     } catch (ApiException e) {
       throw ApiException.badRequest(field, "'" + field + "': there is no file '" + id + "'");
     }

@@ -6,9 +6,6 @@ import dev.attune.run.OptionNames;
 import dev.attune.run.RunOption;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -74,15 +71,17 @@ final class JobOptions {
   /**
    * Reads all fields that are left as options.
    *
+   * @param isKept whether they were read, and looked at, before
    * @throws ApiException naming one that there is not, or that a client may not set
    */
-  static Map<RunOption, String> read(Fields attune) {
+  static Map<RunOption, String> read(Fields attune, boolean isKept) {
     Map<RunOption, String> options = new EnumMap<>(RunOption.class);
     for (String name : attune.left()) {
       JsonNode value = attune.any(name);
       if (value != null) {
         RunOption option = option(name);
-        if (options.put(option, text(name, option, value)) != null) {
+        String text = isKept ? value.asText() : text(name, option, value);
+        if (options.put(option, text) != null) {
           throw ApiException.badRequest(
               "attune." + name, "'attune." + name(option) + "' is given twice, by two names");
         }
@@ -104,10 +103,13 @@ final class JobOptions {
     return option;
   }
 
+  private static boolean takesNames(RunOption option) {
+    return option == RunOption.LABEL_NAMES || option == RunOption.ADD_TOKENS;
+  }
+
   private static String text(String name, RunOption option, JsonNode value) {
-    boolean takesNames = option == RunOption.LABEL_NAMES || option == RunOption.ADD_TOKENS;
-    if (takesNames) {
-      return names(name, value);
+    if (takesNames(option)) {
+      return names(name, option, value);
     }
     if (!value.isValueNode()) {
       throw ApiException.badRequest(
@@ -121,34 +123,32 @@ final class JobOptions {
     return value.asText();
   }
 
-  /** The command line takes a file's name there too, which would be one of the server's. */
-  private static String names(String name, JsonNode value) {
+  private static String names(String name, RunOption option, JsonNode value) {
     List<String> names = new ArrayList<>();
     if (value.isArray()) {
       value.forEach(item -> names.add(item.isTextual() ? item.textValue() : ""));
     } else {
       names.addAll(List.of(value.asText().split(",", -1)));
     }
-    String joined = String.join(",", names);
-    boolean isPlain =
-        !names.isEmpty()
-            && names.stream().noneMatch(n -> n.isBlank() || n.matches("(?s).*[,\n\r].*"));
-    if (!isPlain || isFile(joined)) {
+    boolean areLabels = option == RunOption.LABEL_NAMES; // tokens such as </think> have slashes
+    String refused = areLabels ? "(?s).*[,\n\r/\\\\].*" : "(?s).*[,\n\r].*";
+    if (names.isEmpty() || names.stream().anyMatch(n -> n.isBlank() || n.matches(refused))) {
       throw ApiException.badRequest(
           "attune." + name,
           "'attune."
               + name
-              + "' is a list of names, in which none may be empty, have a comma or a line end, or be"
-              + " that of a file");
+              + "' is a list of names, in which none may be empty, or have a comma"
+              + (areLabels ? ", a slash, a backslash" : "")
+              + " or a line end");
     }
-    return joined;
+    return String.join(",", names);
   }
 
-  private static boolean isFile(String text) {
-    try {
-      return Files.exists(Path.of(text));
-    } catch (InvalidPathException e) {
-      return false;
-    }
+  /**
+   * An option's value for a run. The command line takes a file's name for a list of names too; what
+   * has a line end is none, so that no name stands for a file of the server's.
+   */
+  static String forRun(RunOption option, String value) {
+    return takesNames(option) ? value.replace(',', '\n') + "\n" : value;
   }
 }

@@ -228,7 +228,7 @@ record JobRequest(
               + by
               + ", which has passed: it is the second since 1970 by which the job must have ended");
     }
-    Map<RunOption, String> given = JobOptions.read(attune);
+    Map<RunOption, String> given = JobOptions.read(attune, false);
     if (given.containsKey(RunOption.LEARNING_RATE) && hyperparameters.multiplier() != null) {
       throw ApiException.badRequest(
           "attune.learning_rate",
@@ -304,7 +304,7 @@ record JobRequest(
         read.seed,
         read.suffix,
         read.metadata,
-        JobOptions.read(own),
+        JobOptions.read(own, true),
         priority.intValue(),
         deadline);
   }

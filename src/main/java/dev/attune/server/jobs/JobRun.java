@@ -211,7 +211,14 @@ final class JobRun implements RunListener {
               }
               sources.models().add(session, model);
             });
-    ends.make(job, change);
+    boolean isMade = false;
+    try {
+      isMade = ends.make(job, change);
+    } finally {
+      if (!isMade && kept != null) {
+        sources.files().giveUp(kept);
+      }
+    }
   }
 
   private String base() {

@@ -257,6 +257,14 @@ final class JobStore {
                     || file.equals(job.request().validationFile()));
   }
 
+  /** Whether a model, or a version of it, is tuned by a job that has not ended. */
+  boolean tunesModel(String tenant, String model) {
+    return all(OPEN).stream()
+        .filter(job -> job.tenant().equals(tenant))
+        .map(job -> job.request().model())
+        .anyMatch(tuned -> tuned.equals(model) || tuned.startsWith(model + "@v"));
+  }
+
   /** A change of a job's status, with all that goes with it. */
   final class Change {
     private final String id;

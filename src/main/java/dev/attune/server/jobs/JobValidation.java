@@ -9,6 +9,7 @@ import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainEstimate;
 import dev.attune.server.http.ApiException;
+import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.util.Map;
 import java.util.Set;
@@ -50,6 +51,9 @@ final class JobValidation {
       fail(job, new JobError("invalid_training_file", words(e, made), "training_file"));
     } catch (DeviceMemoryException e) {
       fail(job, new JobError("insufficient_memory", words(e, made), null));
+    } catch (UncheckedIOException e) {
+      LOG.log(Level.ERROR, job.id() + ": " + e.getMessage(), e);
+      hold(job, words(e, made));
     } catch (RuntimeException | Error e) {
       LOG.log(Level.ERROR, job.id() + " cannot be validated", e);
       fail(
@@ -74,6 +78,18 @@ final class JobValidation {
             .change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.FAILED)
             .error(error)
             .tell(JobEvent.Level.ERROR, error.message()));
+  }
+
+  /** What the machine is to blame for costs nobody a job: it waits for somebody to mend that. */
+  private void hold(Job job, String message) {
+    store
+        .change(job.id(), Set.of(JobStatus.VALIDATING_FILES), JobStatus.PAUSED)
+        .tell(
+            JobEvent.Level.ERROR,
+            "Paused, for the server could not look at the files: "
+                + message
+                + "; resume the job when that is mended")
+        .make();
   }
 
   private void judge(Job job, JobConfig made, TrainEstimate estimate) {

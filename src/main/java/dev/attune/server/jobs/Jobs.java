@@ -90,6 +90,7 @@ public final class Jobs implements AutoCloseable {
     this.limits = parts.limits();
     this.scheduler = new Scheduler(store, sources, ends, means);
     parts.files().beforeDeletion(file -> checkNotNeeded(file.tenant(), file.id()));
+    parts.models().beforeRemoval(model -> checkNotTuned(model.tenant(), model.id()));
   }
 
   /** Takes up what an earlier process has left, and begins to work. */
@@ -129,6 +130,13 @@ public final class Jobs implements AutoCloseable {
     if (store.needsFile(tenant, file)) {
       throw ApiException.conflict(
           "The file '" + file + "' is needed by a job that has not ended; cancel that, or wait");
+    }
+  }
+
+  private void checkNotTuned(String tenant, String model) {
+    if (store.tunesModel(tenant, model)) {
+      throw ApiException.conflict(
+          "The model '" + model + "' is tuned by a job that has not ended; cancel that, or wait");
     }
   }
 

@@ -6,10 +6,10 @@ import dev.attune.server.http.EventStream;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Page;
 import dev.attune.server.http.Route;
+import dev.attune.server.http.Shares;
 import java.io.IOException;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.Semaphore;
 
 /**
  * {@code /v1/fine_tuning/jobs}: OpenAI's, with what is Attune's own in the field {@code attune}.
@@ -26,7 +26,7 @@ public final class JobsApi {
   private static final int STREAM_PIECE = 500;
 
   private final Jobs jobs;
-  private final Semaphore streams = new Semaphore(MOST_STREAMS);
+  private final Shares streams = new Shares(MOST_STREAMS);
 
   /** Over all jobs. */
   public JobsApi(Jobs jobs) {
@@ -114,9 +114,13 @@ public final class JobsApi {
 
   /** All events from the first on, until the job has ended. */
   private void stream(Exchange exchange, Job job) throws IOException, InterruptedException {
-    if (!streams.tryAcquire()) {
+    if (!streams.tryAcquire(job.tenant())) {
       throw ApiException.busy(
-          MOST_STREAMS + " streams of events are open, as many as there may be; ask for the list");
+          "As many streams of events are open as there may be, "
+              + streams.mostOfTenant()
+              + " of a tenant and "
+              + MOST_STREAMS
+              + " of all; ask for the list");
     }
     try (EventStream out = exchange.events()) {
       long last = 0;
@@ -145,7 +149,7 @@ public final class JobsApi {
       }
       out.done();
     } finally {
-      streams.release();
+      streams.release(job.tenant());
     }
   }
 

@@ -293,6 +293,25 @@ final class Scheduler implements AutoCloseable {
       }
       gang.expect();
     }
+    JobRun run = null;
+    try {
+      run = started(waiting, gang);
+    } finally {
+      if (run == null) { // also where the journal could not be told: the slot is another's
+        synchronized (atWork) {
+          gang.arrived(null);
+        }
+        leave(null, gang);
+      }
+    }
+    if (run != null) {
+      JobRun begun = run;
+      begun("attune-" + waiting.id(), () -> work(begun, gang));
+    }
+  }
+
+  /** The run of a job that is at work from now on; null: the job has changed meanwhile. */
+  private JobRun started(Job waiting, JobGang gang) {
     boolean made =
         store
             .change(waiting.id(), Set.of(JobStatus.QUEUED), JobStatus.RUNNING)
@@ -300,11 +319,7 @@ final class Scheduler implements AutoCloseable {
             .tell(JobEvent.Level.INFO, "Fine-tuning job started")
             .make();
     if (!made) {
-      synchronized (atWork) {
-        gang.arrived(null);
-      }
-      leave(null, gang);
-      return;
+      return null;
     }
     Job job = store.find(waiting.id()).orElseThrow();
     JobRun run = new JobRun(job, store, sources, ends, gang.group());
@@ -312,14 +327,18 @@ final class Scheduler implements AutoCloseable {
       atWork.put(job.id(), run);
       gang.arrived(run);
     }
-    if (job.status() != JobStatus.RUNNING) {
-      run.stop(JobRun.Stop.STATUS_CHANGED); // meanwhile
-    }
-    begun("attune-" + job.id(), () -> work(run, gang));
+    return run;
+  }
+
+  private boolean isRunning(Job job) {
+    return store.find(job.id()).filter(now -> now.status() == JobStatus.RUNNING).isPresent();
   }
 
   private void work(JobRun run, JobGang gang) {
     try {
+      if (!isRunning(run.job())) { // whoever changed that may have found nobody at work
+        run.stop(JobRun.Stop.STATUS_CHANGED);
+      }
       run.run();
       if (run.isRefusedByGroup()) {
         alone.add(run.job().id());

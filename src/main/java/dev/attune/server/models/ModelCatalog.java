@@ -43,6 +43,7 @@ public final class ModelCatalog {
   private final Path folder;
   private final ModelVersions versions;
   private final Instant started = Instant.now();
+  private final List<Consumer<ServedModel>> beforeRemoval = new CopyOnWriteArrayList<>();
   private final List<Consumer<ServedModel>> onRemoved = new CopyOnWriteArrayList<>();
   private final List<Consumer<ServedModel>> onOpening = new CopyOnWriteArrayList<>();
 
@@ -222,13 +223,14 @@ public final class ModelCatalog {
   /**
    * Takes a tuned model out. Requests that have begun are answered; who listens removes its files.
    *
-   * @throws ApiException if it is a base, or not the tenant's
+   * @throws ApiException if it is a base, or not the tenant's, or is needed
    */
   public void remove(String tenant, String id) {
     ModelLine line = line(tenant, id);
     if (line.original().base() == null) {
       throw ApiException.forbidden("'" + id + "' is a base of this server; it cannot be deleted");
     }
+    beforeRemoval.forEach(listener -> listener.accept(line.original()));
     List<ModelVersion> made = versions.list(line);
     journal.change(
         session -> {
@@ -252,6 +254,11 @@ public final class ModelCatalog {
   /** Tells who listens that a model, or a version of one, was taken out. */
   public void tellRemoved(ServedModel model) {
     onRemoved.forEach(listener -> listener.accept(model));
+  }
+
+  /** Hears of a model that a tenant is to remove, and may refuse that: {@link ApiException}. */
+  public void beforeRemoval(Consumer<ServedModel> listener) {
+    beforeRemoval.add(listener);
   }
 
   /** Hears of models, and of versions by their names, that were taken out. */

@@ -6,11 +6,17 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Proxy;
 import java.net.Socket;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.SSLSocketFactory;
@@ -23,6 +29,18 @@ import javax.net.ssl.SSLSocketFactory;
 record Endpoint(URI url, boolean mayBePrivate) {
   private static final int TIMEOUT_MILLIS = 10_000;
   private static final int LONGEST_LINE = 1024;
+  private static final int MOST_PORT = 65_535;
+
+  /** Of one message in all: the other timeouts are of each step, of which there can be many. */
+  private static final Duration LONGEST_DELIVERY = Duration.ofSeconds(30);
+
+  private static final ScheduledExecutorService DEADLINES =
+      Executors.newSingleThreadScheduledExecutor(
+          work -> {
+            Thread thread = new Thread(work, "attune-webhook-deadlines");
+            thread.setDaemon(true);
+            return thread;
+          });
 
   /**
    * Reads a URL.
@@ -45,6 +63,10 @@ record Endpoint(URI url, boolean mayBePrivate) {
               + "' is no place for webhooks: give http:// or https://, a host, and no"
               + " password");
     }
+    if (url.getPort() == 0 || url.getPort() > MOST_PORT) {
+      throw new InputException(
+          "'" + text + "' has the port " + url.getPort() + "; give one from 1 to " + MOST_PORT);
+    }
     return new Endpoint(url, mayBePrivate);
   }
 
@@ -65,11 +87,43 @@ record Endpoint(URI url, boolean mayBePrivate) {
    * Posts a message; returns the status of the answer, of which nothing else is read.
    *
    * @throws IOException if it could not be posted, also where the address is none of the public
-   *     network and has to be
+   *     network and has to be, or it took too long
    */
   int post(byte[] body, Map<String, String> headers) throws IOException {
+    return post(body, headers, LONGEST_DELIVERY);
+  }
+
+  /** The same within another time. */
+  int post(byte[] body, Map<String, String> headers, Duration longest) throws IOException {
     InetAddress address = address();
-    try (Socket socket = connected(address)) {
+    long end = System.nanoTime() + longest.toNanos();
+    try (Socket raw = new Socket(Proxy.NO_PROXY)) {
+      Future<?> deadline =
+          DEADLINES.schedule(() -> close(raw), longest.toMillis(), TimeUnit.MILLISECONDS);
+      try {
+        return post(raw, address, body, headers);
+      } catch (IOException e) {
+        throw System.nanoTime() > end
+            ? new IOException("it took longer than " + longest.toMillis() + " ms", e)
+            : e;
+      } finally {
+        deadline.cancel(false);
+      }
+    }
+  }
+
+  /** Ends what is done with a socket, on whatever thread that is. */
+  private static void close(Socket socket) {
+    try {
+      socket.close();
+    } catch (IOException e) {
+      // it is closed for whoever uses it
+    }
+  }
+
+  private int post(Socket raw, InetAddress address, byte[] body, Map<String, String> headers)
+      throws IOException {
+    try (Socket socket = connected(raw, address)) {
       StringBuilder head = new StringBuilder("POST ");
       String path = url.getRawPath();
       head.append(path == null || path.isEmpty() ? "/" : path);
@@ -98,25 +152,19 @@ record Endpoint(URI url, boolean mayBePrivate) {
     return addresses[0];
   }
 
-  private Socket connected(InetAddress address) throws IOException {
-    Socket socket = new Socket(java.net.Proxy.NO_PROXY);
-    try {
-      socket.connect(new InetSocketAddress(address, port()), TIMEOUT_MILLIS);
-      socket.setSoTimeout(TIMEOUT_MILLIS);
-      if (!isSecure()) {
-        return socket;
-      }
-      SSLSocketFactory factory = (SSLSocketFactory) SSLSocketFactory.getDefault();
-      SSLSocket secure = (SSLSocket) factory.createSocket(socket, host(), port(), true);
-      SSLParameters parameters = secure.getSSLParameters();
-      parameters.setEndpointIdentificationAlgorithm("HTTPS");
-      secure.setSSLParameters(parameters);
-      secure.startHandshake();
-      return secure;
-    } catch (IOException e) {
-      socket.close();
-      throw e;
+  private Socket connected(Socket raw, InetAddress address) throws IOException {
+    raw.connect(new InetSocketAddress(address, port()), TIMEOUT_MILLIS);
+    raw.setSoTimeout(TIMEOUT_MILLIS);
+    if (!isSecure()) {
+      return raw;
     }
+    SSLSocketFactory factory = (SSLSocketFactory) SSLSocketFactory.getDefault();
+    SSLSocket secure = (SSLSocket) factory.createSocket(raw, host(), port(), true);
+    SSLParameters parameters = secure.getSSLParameters();
+    parameters.setEndpointIdentificationAlgorithm("HTTPS");
+    secure.setSSLParameters(parameters);
+    secure.startHandshake();
+    return secure;
   }
 
   private static int status(InputStream in) throws IOException {

@@ -117,7 +117,7 @@ public final class Webhooks implements AutoCloseable {
         row.getString("id"),
         row.getString("tenant"),
         row.getString("name"),
-        Endpoint.of(row.getString("url"), false),
+        new Endpoint(URI.create(row.getString("url")), false),
         row.getString("secret"),
         List.of(row.getString("events").split(",")),
         row.getLong("created"),
@@ -360,6 +360,7 @@ public final class Webhooks implements AutoCloseable {
       }
     } catch (RuntimeException e) {
       LOG.log(Level.ERROR, message.id() + ": " + e.getMessage(), e);
+      pause(); // it is due still
     } finally {
       synchronized (changed) {
         busy.remove(message.webhook());
@@ -373,7 +374,7 @@ public final class Webhooks implements AutoCloseable {
     try {
       int status = post(webhook, message.id(), message.body());
       return status >= 200 && status < 300 ? null : "it answered " + status;
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       return e.getMessage() == null ? e.toString() : e.getMessage();
     }
   }

@@ -121,6 +121,19 @@ class JobsApiTest {
         more.path("fine_tuned_model").asText().startsWith("ft:encoder:local:"), more::toString);
   }
 
+  /** The tests run in a folder that has a file of that name. */
+  @Test
+  void aNameOfLabelsIsNoFileOfTheServer() {
+    String train = server.upload("train.csv", csv("train.csv", 20, 1));
+    ObjectNode body = JobsTrial.JSON.createObjectNode();
+    body.put("model", "encoder").put("training_file", train);
+    ObjectNode attune = body.putObject("attune").put("task", "classification");
+    attune.putArray("label_names").add("pom.xml");
+    JsonNode job = server.awaitStatus(server.create(body), "failed");
+    assertFalse(job.toString().contains("<project"), job::toString);
+    assertTrue(job.at("/error/message").asText().contains("pom.xml"), job::toString);
+  }
+
   private String csv(String name, int rows, long seed) {
     try {
       return Files.readString(TinyModel.writeData(scratch.resolve(name), rows, seed));
@@ -247,7 +260,10 @@ class JobsApiTest {
     refused(wrong, 400, null, "zigzag");
     ObjectNode names = body.deepCopy();
     ((ObjectNode) names.get("attune")).putArray("label_names").add("/etc/passwd");
-    refused(names, 400, "attune.label_names", "that of a file");
+    refused(names, 400, "attune.label_names", "a slash");
+    names = body.deepCopy(); // whether it is there or not
+    ((ObjectNode) names.get("attune")).putArray("label_names").add("/no/such/file");
+    refused(names, 400, "attune.label_names", "a slash");
     ObjectNode epochs = body.deepCopy();
     epochs.putObject("hyperparameters").put("n_epochs", -1);
     refused(epochs, 400, "hyperparameters.n_epochs", "-1");

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.run.RunOption;
+import dev.attune.server.ServerConfig;
 import dev.attune.server.database.Journal;
 import dev.attune.server.jobs.JobsTrial.Answer;
 import java.io.IOException;
@@ -186,6 +187,87 @@ class SchedulerTest {
         before.stream().filter(e -> e.startsWith("Step")).count(),
         after.stream().filter(e -> e.startsWith("Step")).count());
     assertSameBytes(id);
+  }
+
+  /** What the journal does not take for a while, as where the disk is full, costs no job. */
+  @Test
+  void aJobThatTheJournalRefusesForAWhileRunsLater() {
+    server.start();
+    server.close();
+    String refusal =
+        "CREATE TRIGGER %s BEFORE UPDATE ON jobs WHEN NEW.status = '%s' AND %s"
+            + " BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    change(
+        String.format(
+            refusal,
+            "refusing_queued",
+            "queued",
+            "NOT EXISTS (SELECT 1 FROM job_events WHERE job = OLD.id AND level = 'error')"));
+    change(
+        String.format(
+            refusal,
+            "refusing_running",
+            "running",
+            "CAST(strftime('%s', 'now') AS INTEGER) < OLD.created + 4"));
+    server.start();
+    String id = server.create(JobsTrial.job(file(), 2));
+    server.awaitStatus(id, "paused");
+    String told = server.events(id).toString();
+    assertTrue(told.contains("could not look at the files: the server's journal"), told);
+    post(id, "resume");
+    server.awaitStatus(id, "succeeded");
+  }
+
+  private void change(String sql) {
+    try (Journal journal = Journal.open(server.data().resolve("journal.db"), List.of())) {
+      journal.change(session -> session.update(sql));
+    }
+  }
+
+  @Test
+  void aFileThatExpiresWhileAJobNeedsItIsRead() throws IOException {
+    server.start();
+    String file = file();
+    String id = server.create(JobsTrial.job(file, LONG));
+    server.awaitStep(id, 5);
+    server.close();
+    change("UPDATE files SET expires = 1");
+    server.start();
+    server.awaitStatus(id, "succeeded");
+    assertEquals(404, server.send("GET", "/files/" + file, null, null).status());
+  }
+
+  @Test
+  void anAdapterWhoseBaseIsNotServedIsRefused() throws IOException {
+    server.start();
+    String id = server.create(JobsTrial.job(file(), 2));
+    String tuned = server.awaitStatus(id, "succeeded").path("fine_tuned_model").asText();
+    server.close();
+    server.start(
+        new ServerConfig()
+            .port(0)
+            .dataDir(server.data())
+            .baseModel("encoder", server.base("encoder"))
+            .baseModel("adapted", server.made(id).getParent()));
+    for (String[] refused :
+        new String[][] {{tuned, "which this server has no more"}, {"adapted", "is an adapter"}}) {
+      Answer answer = server.tryCreate(JobsTrial.job(file(), 2).put("model", refused[0]));
+      assertEquals(400, answer.status(), answer.body()::toString);
+      assertEquals("model", answer.body().at("/error/param").asText());
+      assertTrue(answer.body().toString().contains(refused[1]), answer.body()::toString);
+    }
+  }
+
+  @Test
+  void aModelThatAJobTunesIsNotDeleted() {
+    server.start();
+    JsonNode job = server.awaitStatus(server.create(JobsTrial.job(file(), 2)), "succeeded");
+    String model = job.path("fine_tuned_model").asText();
+    String on = server.create(JobsTrial.job(file(), ENDLESS).put("model", model));
+    Answer answer = server.send("DELETE", "/models/" + model, null, null);
+    assertEquals(409, answer.status(), answer.body()::toString);
+    post(on, "cancel");
+    assertEquals(200, server.send("DELETE", "/models/" + model, null, null).status());
   }
 
   @Test

@@ -18,6 +18,8 @@ import dev.attune.server.database.Journal;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -174,7 +176,6 @@ class WebhooksTest {
   @Test
   void aTenantReachesNothingOnThisMachine() throws Exception {
     try (Webhooks webhooks = new Webhooks(journal, Map.of(), List.of())) {
-      webhooks.start();
       webhooks.create("a", "", Endpoint.of(url("/hook").toString(), false), Webhooks.EVENTS);
       webhooks.create(
           "a",
@@ -183,10 +184,66 @@ class WebhooksTest {
           Webhooks.EVENTS);
       webhooks.create("b", "", Endpoint.of("http://127.0.0.1:1/", false), Webhooks.EVENTS);
       tell(webhooks, "ftjob-1");
-      assertTrue(webhooks.waiting() <= 2, "another tenant's webhook hears");
+      assertEquals(2, webhooks.waiting(), "both of the tenant's hear, and no other's");
+      webhooks.start();
       await(webhooks, 0);
     }
     assertEquals(0, heard.size());
+  }
+
+  @Test
+  void aMessageThatCannotBeSentAtAllIsGivenUp() throws Exception {
+    Endpoint kept = new Endpoint(URI.create("http://127.0.0.1:70000/"), true);
+    try (Webhooks webhooks = new Webhooks(journal, Map.of(), List.of())) {
+      webhooks.create("a", "", kept, Webhooks.EVENTS); // kept before ports were read
+      tell(webhooks, "ftjob-1");
+      webhooks.start();
+      await(webhooks, 0);
+    }
+  }
+
+  @Test
+  void whatTheJournalDoesNotTakeIsNotSentAllTheTime() throws Exception {
+    journal.change(
+        session ->
+            session.update(
+                "CREATE TRIGGER refusing BEFORE DELETE ON webhook_messages"
+                    + " BEGIN SELECT RAISE(ABORT, 'refused'); END"));
+    try (Webhooks webhooks = webhooks("/hook")) {
+      tell(webhooks, "ftjob-1");
+      Thread.sleep(1500);
+      int sent = heard.size();
+      assertTrue(sent >= 1 && sent <= 2, "sent " + sent + " times");
+    }
+  }
+
+  @Test
+  void aReceiverThatIsSlowIsNotWaitedForWithoutEnd() throws Exception {
+    try (ServerSocket slow = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      Thread thread = new Thread(() -> answerSlowly(slow));
+      thread.start();
+      Endpoint endpoint = Endpoint.of("http://127.0.0.1:" + slow.getLocalPort() + "/", true);
+      long start = System.nanoTime();
+      IOException e =
+          assertThrows(
+              IOException.class,
+              () -> endpoint.post(new byte[0], Map.of(), Duration.ofMillis(300)));
+      assertTrue(e.getMessage().contains("300 ms"), e.getMessage());
+      assertTrue(System.nanoTime() - start < Duration.ofSeconds(5).toNanos());
+      thread.join();
+    }
+  }
+
+  /** A byte every now and then, none of which is the last. */
+  private static void answerSlowly(ServerSocket server) {
+    try (Socket socket = server.accept()) {
+      for (int i = 0; i < 200; i++) {
+        socket.getOutputStream().write('H');
+        Thread.sleep(40);
+      }
+    } catch (IOException | InterruptedException e) {
+      // the sender has gone
+    }
   }
 
   @ParameterizedTest
@@ -223,6 +280,8 @@ class WebhooksTest {
         "http:///x",
         "a.org",
         "http://u:p@a.org/",
+        "http://a.org:0/",
+        "http://a.org:65536/",
         "http://a b"
       })
   void otherUrlsAreRefused(String url) {
