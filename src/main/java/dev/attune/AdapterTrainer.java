@@ -17,7 +17,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -323,27 +322,30 @@ public final class AdapterTrainer implements AutoCloseable {
 
   private <T> CompletableFuture<T> submit(Function<AdapterTraining, T> work) {
     CompletableFuture<T> result = new CompletableFuture<>();
-    try {
-      engine.execute(
-          () -> {
-            try {
-              T value = Faults.translated(() -> work.apply(training));
-              // On another thread: what follows must not hold up the engine.
-              result.completeAsync(() -> value);
-            } catch (RuntimeException e) {
-              result.completeAsync(
-                  () -> {
-                    throw e;
-                  });
-            } catch (Error e) {
-              result.completeAsync(
-                  () -> {
-                    throw e;
-                  });
-            }
-          });
-    } catch (RejectedExecutionException e) {
-      throw new IllegalStateException("the trainer is closed", e);
+    Runnable call =
+        () -> {
+          try {
+            T value = Faults.translated(() -> work.apply(training));
+            // On another thread: what follows must not hold up the engine.
+            result.completeAsync(() -> value);
+          } catch (RuntimeException e) {
+            result.completeAsync(
+                () -> {
+                  throw e;
+                });
+          } catch (Error e) {
+            result.completeAsync(
+                () -> {
+                  throw e;
+                });
+          }
+        };
+    // Not between the last task of close and the end of the engine.
+    synchronized (this) {
+      if (engine.isShutdown()) {
+        throw new IllegalStateException("the trainer is closed");
+      }
+      engine.execute(call);
     }
     return result;
   }

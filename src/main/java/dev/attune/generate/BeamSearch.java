@@ -2,6 +2,7 @@ package dev.attune.generate;
 
 import dev.attune.core.Count;
 import dev.attune.core.DType;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -92,6 +93,7 @@ public final class BeamSearch implements AutoCloseable {
       int count = Math.min(Decoding.PROMPT_ROWS, prompt.length - first);
       logits = decoding.read(List.of(new Decoding.Part(0, prompt, first, count, null)));
     }
+    FiniteOutput.checked(logits, V);
     List<Beam> beams = List.of(new Beam(0, new int[0], 0));
     List<Hypothesis> done = new ArrayList<>();
     int most = Math.min(config.maxNewTokens, context - prompt.length);
@@ -204,7 +206,8 @@ public final class BeamSearch implements AutoCloseable {
       tokens[b] = beams.get(b).last();
       places[b] = place;
     }
-    return decoding.advance(firstRows, tokens, places, new Object[B], B);
+    FloatBuffer logits = decoding.advance(firstRows, tokens, places, new Object[B], B);
+    return FiniteOutput.checked(logits, (long) B * decoding.vocabulary());
   }
 
   private static boolean contains(int[] ids, int id) {

@@ -2,7 +2,6 @@ package dev.attune.generate;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
@@ -27,6 +26,8 @@ import java.util.List;
 /**
  * Runs a language model over its key/value cache, a few new rows at a time, and gives the logits
  * that follow the last row of each sequence.
+ *
+ * <p>Whether the logits are finite is for the caller to look at, who knows whose they are.
  *
  * <p>A row's numbers do not depend on the other rows of a pass. The kernels for few rows and for
  * many add up in different orders, though; so a pass over prompts always has many rows, and a pass
@@ -333,9 +334,7 @@ final class Decoding implements AutoCloseable {
                   last.operandDtype(tape.dtype())));
       product.addAdapters(tape, out, inp, count, DType.F32);
     }
-    return FiniteOutput.checked(
-        window.read(logits.address(), logits.sizeBytes()).asFloatBuffer(),
-        (long) wanted * last.rows());
+    return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
   }
 
   private void putTables() {
@@ -356,7 +355,12 @@ final class Decoding implements AutoCloseable {
     rotaryTables.push(0, tables.position() * Float.BYTES);
   }
 
-  private int checked(int id) {
+  /**
+   * The same id.
+   *
+   * @throws InputException if the model has no embedding for it
+   */
+  int checked(int id) {
     if (id < 0 || id >= vocabulary()) {
       throw new InputException(
           "the tokenizer gives token id "

@@ -2,6 +2,7 @@ package dev.attune.generate;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
+import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -49,6 +50,7 @@ public final class GenerationLoop implements AutoCloseable {
     final Request request;
     final Sampler sampler;
     final Consumer<Completion> whenDone;
+    final Consumer<RuntimeException> whenFailed; // null: who makes the steps hears of it
     final int mostRows;
     volatile boolean isCancelled;
     int firstRow = -1; // of the cache; -1: waits
@@ -58,8 +60,13 @@ public final class GenerationLoop implements AutoCloseable {
     final List<TokenLogprobs> logprobs = new ArrayList<>();
     int chosen; // the token that comes next
     TokenLogprobs chosenLogprobs; // null where they were not asked for
+    RuntimeException failure; // why none could be chosen; null: one was
 
-    Running(Request request, int context, Consumer<Completion> whenDone) {
+    Running(
+        Request request,
+        int context,
+        Consumer<Completion> whenDone,
+        Consumer<RuntimeException> whenFailed) {
       this.request = request;
       // The last token is not read.
       long longest = (long) request.prompt().length + request.maxNewTokens() - 1;
@@ -72,6 +79,7 @@ public final class GenerationLoop implements AutoCloseable {
               request.ends(),
               request.stream());
       this.whenDone = whenDone;
+      this.whenFailed = whenFailed;
     }
 
     @Override
@@ -89,16 +97,21 @@ public final class GenerationLoop implements AutoCloseable {
     }
 
     /**
-     * Chooses the next token.
+     * Chooses the next token, or says in {@link #failure} why there is none.
      *
      * @param all its logits are the V from {@code first} on
      */
     void choose(FloatBuffer all, int first, int V) {
-      FloatBuffer logits = all.duplicate();
-      logits.position(first);
-      chosen = sampler.next(logits, V, count);
-      Integer top = request.topLogprobs();
-      chosenLogprobs = top == null ? null : TokenLogprobs.of(logits, first, V, chosen, top);
+      try {
+        FloatBuffer logits = all.duplicate();
+        logits.position(first);
+        FiniteOutput.checked(logits.slice(), V);
+        chosen = sampler.next(logits, V, count);
+        Integer top = request.topLogprobs();
+        chosenLogprobs = top == null ? null : TokenLogprobs.of(logits, first, V, chosen, top);
+      } catch (RuntimeException e) {
+        failure = e;
+      }
     }
 
     void append(int token) {
@@ -161,11 +174,26 @@ public final class GenerationLoop implements AutoCloseable {
    * Takes a request.
    *
    * @param whenDone is called during {@link #step}
-   * @throws InputException if the prompt leaves no room in the context
+   * @throws InputException if the prompt leaves no room in the context, or has a token that the
+   *     model does not know
    */
   public Ticket submit(Request request, Consumer<Completion> whenDone) {
+    return submit(request, whenDone, null);
+  }
+
+  /**
+   * The same for one among those of others, who go on where it fails.
+   *
+   * @param whenFailed is called during {@link #step}, which does not throw what is wrong with this
+   *     request alone; null: it does
+   */
+  public Ticket submit(
+      Request request, Consumer<Completion> whenDone, Consumer<RuntimeException> whenFailed) {
     request.checkFits(context);
-    Running taken = new Running(request, context, whenDone);
+    for (int id : request.prompt()) {
+      decoding.checked(id);
+    }
+    Running taken = new Running(request, context, whenDone, whenFailed);
     waiting.add(taken);
     return taken;
   }
@@ -197,6 +225,8 @@ public final class GenerationLoop implements AutoCloseable {
    * others: long prompts do not keep anyone waiting.
    *
    * @throws InterruptedCallException if the thread is interrupted
+   * @throws InputException if the model gives numbers that are not finite for a request that does
+   *     not hear of it itself
    */
   public void step() {
     InterruptedCallException.check("generating");
@@ -297,7 +327,22 @@ public final class GenerationLoop implements AutoCloseable {
     IntStream all = IntStream.range(0, requests.size());
     (requests.size() == 1 ? all : all.parallel())
         .forEach(i -> requests.get(i).choose(logits, i * V, V));
-    requests.forEach(this::accept);
+    requests.forEach(this::acceptOrFail);
+  }
+
+  private void acceptOrFail(Running r) {
+    try {
+      if (r.failure != null) {
+        throw r.failure;
+      }
+      accept(r);
+    } catch (RuntimeException e) {
+      release(r);
+      if (r.whenFailed == null) {
+        throw e;
+      }
+      r.whenFailed.accept(e);
+    }
   }
 
   private void accept(Running r) {
@@ -323,11 +368,15 @@ public final class GenerationLoop implements AutoCloseable {
   }
 
   private void finish(Running r, Finish why) {
+    release(r);
+    r.whenDone.accept(
+        new Completion(Arrays.copyOf(r.generated, r.count), why, List.copyOf(r.logprobs)));
+  }
+
+  private void release(Running r) {
     if (running.remove(r)) {
       rows.giveBack(r.firstRow, r.mostRows);
     }
-    r.whenDone.accept(
-        new Completion(Arrays.copyOf(r.generated, r.count), why, List.copyOf(r.logprobs)));
   }
 
   @Override

@@ -168,6 +168,7 @@ public final class TextGeneration {
    * @param onToken hears each token, where its log-probability was asked for, before its piece
    * @param onPiece hears the text as it comes, during the loop's steps
    * @param onText hears the result
+   * @param onFailure hears why there is none, where that is a matter of this text alone
    * @throws InputException if the prompt does not fit
    */
   public GenerationLoop.Ticket submit(
@@ -177,7 +178,8 @@ public final class TextGeneration {
       Object adapters,
       Consumer<ScoredToken> onToken,
       Consumer<String> onPiece,
-      Consumer<GeneratedText> onText) {
+      Consumer<GeneratedText> onText,
+      Consumer<RuntimeException> onFailure) {
     TextStream text = new TextStream(tokenizer, prompt.ids(), stops(), onPiece);
     Request.TokenListener listener =
         new Request.TokenListener() {
@@ -199,7 +201,8 @@ public final class TextGeneration {
         };
     return loop.submit(
         request(prompt, stream, adapters, listener),
-        done -> onText.accept(finished(stream, prompt, text, done)));
+        done -> onText.accept(finished(stream, prompt, text, done)),
+        onFailure);
   }
 
   /** How texts are continued. */

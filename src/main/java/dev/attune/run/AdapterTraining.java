@@ -39,7 +39,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * A language model with an adapter in training, step by step: gradients, updates, samples, states
@@ -69,6 +72,8 @@ public final class AdapterTraining implements AutoCloseable {
   private final Task task;
   private final Model model;
   private final int[] ends;
+  private final ReadWriteLock uses = new ReentrantReadWriteLock(); // of the tokenizer, by others
+  private boolean isClosed; // of these
   private TokenTrainer trainer;
   private String digest; // of the base, once it is asked for
 
@@ -168,12 +173,22 @@ public final class AdapterTraining implements AutoCloseable {
 
   /** The tokens of a text, with those that the tokenizer adds; any thread may ask. */
   public int[] encode(String text) {
-    return tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids();
+    return whileOpen(() -> tokenizer.encodeIds(text, null, Integer.MAX_VALUE).ids());
   }
 
   /** The text of tokens, special ones left out; any thread may ask. */
   public String decode(int[] tokens) {
-    return tokenizer.decode(tokens, true);
+    return whileOpen(() -> tokenizer.decode(tokens, true));
+  }
+
+  private <T> T whileOpen(Supplier<T> work) {
+    uses.readLock().lock();
+    try {
+      Check.state(!isClosed, "the trainer is closed");
+      return work.get();
+    } finally {
+      uses.readLock().unlock();
+    }
   }
 
   /** See {@link TokenTrainer#forwardBackward}. */
@@ -332,11 +347,19 @@ public final class AdapterTraining implements AutoCloseable {
     return one.toAbsolutePath().normalize().equals(other.toAbsolutePath().normalize());
   }
 
+  /** Waits for those who encode and decode. */
   @Override
   public void close() {
-    trainer.close();
-    model.close();
-    tokenizer.close();
-    session.close();
+    uses.writeLock().lock();
+    TokenTrainer last = trainer;
+    // The last first, each also where one before it fails.
+    try (session;
+        tokenizer;
+        model;
+        last) {
+      isClosed = true;
+    } finally {
+      uses.writeLock().unlock();
+    }
   }
 }

@@ -91,7 +91,10 @@ public final class GenerationService implements AutoCloseable {
   private final Set<Submission> unfinished = ConcurrentHashMap.newKeySet();
   private final AtomicInteger taken = new AtomicInteger();
   private final Thread thread;
+  private final Set<CompletableFuture<?>> inLanes = ConcurrentHashMap.newKeySet();
   private volatile boolean isClosing;
+  private volatile boolean isOver; // the thread ends, since texts cannot be made any more
+  private boolean hasLoop; // of the thread
   private volatile Lane lane; // of the thread
   private volatile int running;
 
@@ -172,7 +175,7 @@ public final class GenerationService implements AutoCloseable {
       }
     }
 
-    void begin(GenerationLoop loop, Supplier<GenerationLoop.Ticket> start) {
+    void begin(Supplier<GenerationLoop.Ticket> start) {
       try {
         ticket = start.get();
         if (isCancelled) {
@@ -180,30 +183,37 @@ public final class GenerationService implements AutoCloseable {
         }
       } catch (RuntimeException e) {
         onFailure(e);
+      } catch (Error e) {
+        onFailure(asException(e));
+        throw e;
       }
     }
 
-    @Override
-    public void onToken(ScoredToken token) {
-      listener.onToken(token);
-    }
-
     /** What a listener throws is its own affair: others go on. */
-    @Override
-    public void onPiece(String piece) {
+    private void tell(Runnable word) {
       try {
-        listener.onPiece(piece);
-      } catch (RuntimeException e) {
+        word.run();
+      } catch (RuntimeException | Error e) {
         LOG.log(Level.WARNING, "a listener of a text failed", e);
         cancel();
       }
     }
 
     @Override
+    public void onToken(ScoredToken token) {
+      tell(() -> listener.onToken(token));
+    }
+
+    @Override
+    public void onPiece(String piece) {
+      tell(() -> listener.onPiece(piece));
+    }
+
+    @Override
     public void onText(GeneratedText text) {
       if (unfinished.remove(this)) {
         taken.decrementAndGet();
-        listener.onText(text);
+        tell(() -> listener.onText(text));
       }
     }
 
@@ -211,7 +221,7 @@ public final class GenerationService implements AutoCloseable {
     public void onFailure(RuntimeException e) {
       if (unfinished.remove(this)) {
         taken.decrementAndGet();
-        listener.onFailure(e);
+        tell(() -> listener.onFailure(e));
       }
     }
   }
@@ -279,14 +289,20 @@ public final class GenerationService implements AutoCloseable {
                     options,
                     lane.backend(),
                     model.shared().precision()));
-    return opened == null
-        ? null
-        : new Voice(
-            opened,
-            new TextGeneration(
-                model.generation().options(),
-                opened.tokenizer(),
-                GenerationDefaults.of(opened.folder())));
+    if (opened == null) {
+      return null;
+    }
+    try {
+      return new Voice(
+          opened,
+          new TextGeneration(
+              model.generation().options(),
+              opened.tokenizer(),
+              GenerationDefaults.of(opened.folder())));
+    } catch (RuntimeException | Error e) {
+      opened.closeBeside(model.shared().model());
+      throw e;
+    }
   }
 
   /** On a device the computing thread has the only lane, and does it between two tokens. */
@@ -295,19 +311,47 @@ public final class GenerationService implements AutoCloseable {
       return model.shared().use(work);
     }
     CompletableFuture<T> done = new CompletableFuture<>();
-    tasks.add(
-        loop -> {
-          try {
-            done.complete(work.apply(lane));
-          } catch (RuntimeException e) {
-            done.completeExceptionally(e);
-          }
-        });
+    inLanes.add(done);
     try {
+      tasks.add(
+          loop -> {
+            try {
+              done.complete(work.apply(lane));
+            } catch (RuntimeException | Error e) {
+              done.completeExceptionally(e);
+            }
+          });
+      if (hasEnded()) {
+        done.completeExceptionally(closed());
+      }
       return done.join();
     } catch (CompletionException e) {
+      if (e.getCause() instanceof Error error) {
+        throw error;
+      }
       throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    } finally {
+      inLanes.remove(done);
     }
+  }
+
+  private static RuntimeException asException(Throwable e) {
+    return e instanceof RuntimeException known ? known : new IllegalStateException(e);
+  }
+
+  private static IllegalStateException closed() {
+    return new IllegalStateException("the model is closed");
+  }
+
+  /** Whether nobody takes a task any more: asked after the task was added, so that none is lost. */
+  private boolean hasEnded() {
+    return isOver || !thread.isAlive();
+  }
+
+  /** Tells those who wait for a thread that has ended. */
+  private void failAll(RuntimeException reason) {
+    unfinished.forEach(submission -> submission.onFailure(reason));
+    inLanes.forEach(done -> done.completeExceptionally(reason));
   }
 
   /** Tokens of the longest text, prompt included. */
@@ -326,6 +370,11 @@ public final class GenerationService implements AutoCloseable {
         + (long) cacheRows * model.rowBytes();
   }
 
+  /** Texts that are taken at a time, in work and waiting: more are refused. */
+  public int mostTexts() {
+    return (int) Math.min((long) limits.concurrency() + limits.waiting(), Integer.MAX_VALUE);
+  }
+
   /** Texts in work. */
   public int running() {
     return running;
@@ -342,17 +391,18 @@ public final class GenerationService implements AutoCloseable {
    * @param stream tells texts with one prompt and one seed apart
    * @throws InputException if the prompt does not fit
    * @throws FullException if too many wait
-   * @throws IllegalStateException after {@link #close} was called
+   * @throws IllegalStateException after {@link #close} was called, or when there is no room or no
+   *     device to make texts on any more
    */
   public Ticket submit(
       Voice voice, Prompt prompt, GenerationOptions wanted, int stream, Listener listener) {
-    Check.state(!isClosing, "the model is closed");
+    Check.state(!isClosing && !isOver, "the model is closed");
     if (wanted.beams() != null) {
       throw new InputException(Term.NUM_BEAMS + " is not for texts that are written together");
     }
     TextGeneration generation = voice.generation.with(wanted);
     generation.check(prompt, context);
-    int most = limits.concurrency() + limits.waiting();
+    int most = mostTexts();
     if (taken.incrementAndGet() > most) {
       taken.decrementAndGet();
       throw new FullException(most + " texts are in work or wait already");
@@ -363,7 +413,6 @@ public final class GenerationService implements AutoCloseable {
     tasks.add(
         loop ->
             submission.begin(
-                loop,
                 () ->
                     generation.submit(
                         loop,
@@ -372,9 +421,10 @@ public final class GenerationService implements AutoCloseable {
                         adapters,
                         submission::onToken,
                         submission::onPiece,
-                        submission::onText)));
-    if (!thread.isAlive()) {
-      submission.onFailure(new IllegalStateException("the model is closed"));
+                        submission::onText,
+                        submission::onFailure)));
+    if (hasEnded()) {
+      submission.onFailure(closed());
     }
     return submission;
   }
@@ -382,16 +432,22 @@ public final class GenerationService implements AutoCloseable {
   private void work() {
     boolean goesOn = true;
     while (goesOn) {
+      hasLoop = false;
       try {
         goesOn = model.shared().use(this::serve);
       } catch (RuntimeException | Error e) {
         LOG.log(Level.ERROR, "texts in work are lost", e);
-        RuntimeException reason =
-            e instanceof RuntimeException known ? known : new IllegalStateException(e);
-        List.copyOf(unfinished).stream()
-            .filter(submission -> submission.ticket != null)
-            .forEach(submission -> submission.onFailure(reason));
-        goesOn = !isClosing;
+        RuntimeException reason = asException(e);
+        if (hasLoop) {
+          unfinished.stream()
+              .filter(submission -> submission.ticket != null)
+              .forEach(submission -> submission.onFailure(reason));
+          goesOn = !isClosing;
+        } else { // nor will there be one at the next try: the room or the device is gone
+          isOver = true;
+          failAll(reason);
+          goesOn = false;
+        }
       }
     }
   }
@@ -400,6 +456,7 @@ public final class GenerationService implements AutoCloseable {
   private boolean serve(Lane own) {
     lane = own;
     try (GenerationLoop loop = model.loop(own, limits.concurrency(), context, cacheRows)) {
+      hasLoop = true;
       while (!isClosing || loop.hasWork() || !tasks.isEmpty()) {
         Consumer<GenerationLoop> task = loop.hasWork() ? tasks.poll() : tasks.take();
         while (task != null) {
@@ -437,6 +494,7 @@ public final class GenerationService implements AutoCloseable {
         cancelAll();
       }
     }
+    failAll(closed()); // what came while the thread ended
     model.close();
     if (interrupted) {
       Thread.currentThread().interrupt();

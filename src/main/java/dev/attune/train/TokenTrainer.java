@@ -102,6 +102,7 @@ public final class TokenTrainer implements AutoCloseable {
     Check.input(!rows.isEmpty(), "there are no examples");
     TokenObjective objective = new TokenObjective(loss, rows);
     EncodedDataset data = objective.data((int) model.vocabulary().rows(), model.maxLength());
+    long before = microStep;
     double sum = 0;
     List<float[]> logprobs = new ArrayList<>();
     try {
@@ -120,8 +121,9 @@ public final class TokenTrainer implements AutoCloseable {
       if (!Double.isFinite(sum)) {
         throw new DivergedException("the loss is " + sum);
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       drop(training);
+      microStep = before;
       throw e;
     }
     pending += training ? 1 : 0;

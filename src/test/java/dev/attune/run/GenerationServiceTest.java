@@ -14,6 +14,7 @@ import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.LogitAdditions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.Sampling;
+import dev.attune.generate.ScoredToken;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.GenerationService.Voice;
 import dev.attune.store.LoraConfig;
@@ -26,6 +27,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -264,6 +266,71 @@ class GenerationServiceTest {
       service.submit(voice, voice.prompt(prompts().get(0)), options(sampling(0)), 0, sound);
       assertEquals(Finish.CANCELLED, broken.text().finish());
       assertEquals(expected.get(0), sound.text().tokens() + sound.text().text());
+    }
+  }
+
+  /** So do its other calls: the thread and the other texts go on. */
+  @Test
+  void whatAListenerThrowsWhenItHearsTheEndIsItsOwnAffair() throws Exception {
+    List<String> expected = alone(base, PrecisionOption.FP32);
+    try (GenerationService service = open(base, PrecisionOption.FP32, 500)) {
+      Voice voice = service.base();
+      Heard broken =
+          new Heard() {
+            @Override
+            public void onToken(ScoredToken token) {
+              throw new IllegalStateException("nobody listens");
+            }
+
+            @Override
+            public void onText(GeneratedText text) {
+              super.onText(text);
+              throw new AssertionError("nobody listens");
+            }
+          };
+      GenerationOptions scored =
+          new GenerationOptions(Sampling.greedy(), List.of(), 1, NEW_TOKENS, null, 0);
+      service.submit(voice, voice.prompt("abc"), scored, 0, broken);
+      Heard sound = new Heard();
+      service.submit(voice, voice.prompt(prompts().get(0)), options(sampling(0)), 0, sound);
+      assertEquals(Finish.CANCELLED, broken.text().finish());
+      assertEquals(expected.get(0), sound.text().tokens() + sound.text().text());
+    }
+  }
+
+  /** An adapter whose numbers are beyond floats, and a prompt with a token that nobody knows. */
+  @Test
+  void whatIsWrongWithOneTextEndsItAlone() throws Exception {
+    List<String> expected = alone(base, PrecisionOption.FP32);
+    Path huge;
+    try (CpuBackend backend = new CpuBackend(1)) {
+      LoraConfig lora = new LoraConfig(4, 8, 0, List.of("v_proj"), false, false);
+      huge = TinyAdapter.write(scratch.resolve("huge"), base, backend, lora, 1, 1e30f);
+    }
+    try (GenerationService service = open(base, PrecisionOption.FP32, 1500)) {
+      Voice voice = service.base();
+      Voice broken = service.openBeside(huge);
+      List<Heard> sound = new ArrayList<>();
+      List<Heard> wrong = new ArrayList<>();
+      for (int i = 0; i < prompts().size(); i++) {
+        Prompt prompt = voice.prompt(prompts().get(i));
+        sound.add(new Heard());
+        service.submit(voice, prompt, options(sampling(i)), 0, sound.get(i));
+        wrong.add(new Heard());
+        service.submit(broken, prompt, options(sampling(i)), 0, wrong.get(i));
+      }
+      Heard unknown = new Heard();
+      Prompt none = new Prompt("", new int[] {1, service.vocabularySize()});
+      service.submit(voice, none, options(Sampling.greedy()), 0, unknown);
+      for (int i = 0; i < sound.size(); i++) {
+        assertEquals(expected.get(i), sound.get(i).text().tokens() + sound.get(i).text().text());
+        ExecutionException e = assertThrows(ExecutionException.class, wrong.get(i)::text);
+        assertTrue(e.getMessage().contains("where a number is wanted"), e.getMessage());
+      }
+      ExecutionException e = assertThrows(ExecutionException.class, unknown::text);
+      assertTrue(e.getMessage().contains("belongs to another model"), e.getMessage());
+      assertEquals(0, service.unfinished());
+      broken.close();
     }
   }
 

@@ -22,6 +22,12 @@ public final class TinyAdapter {
 
   /** Writes a PEFT folder. */
   public static Path write(Path folder, Path base, Backend backend, LoraConfig lora, long seed) {
+    return write(folder, base, backend, lora, seed, 0.3f);
+  }
+
+  /** The same with weights of another size. */
+  public static Path write(
+      Path folder, Path base, Backend backend, LoraConfig lora, long seed, float size) {
     ParameterBuilder builder = new ParameterBuilder();
     builder.freeze(DType.F32, DType.F32);
     builder.adapt(lora);
@@ -37,7 +43,7 @@ public final class TinyAdapter {
                   segment,
                   (first, values) -> {
                     while (values.hasRemaining()) {
-                      values.put((float) random.nextGaussian() * 0.3f);
+                      values.put((float) random.nextGaussian() * size);
                     }
                   });
         }

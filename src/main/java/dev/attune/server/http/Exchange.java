@@ -39,6 +39,10 @@ import org.eclipse.jetty.util.IO;
  */
 public final class Exchange {
   private static final int MOST_DEPTH = 100;
+
+  /** What is made of a body takes as much for a token of two bytes as for a long one. */
+  private static final long MOST_TOKENS = 1_500_000;
+
   private static final int PIECE_BYTES = 1 << 16;
   private static final int PROBE_BYTES = 1 << 12;
 
@@ -46,7 +50,10 @@ public final class Exchange {
       JsonMapper.builder(
               com.fasterxml.jackson.core.JsonFactory.builder()
                   .streamReadConstraints(
-                      StreamReadConstraints.builder().maxNestingDepth(MOST_DEPTH).build())
+                      StreamReadConstraints.builder()
+                          .maxNestingDepth(MOST_DEPTH)
+                          .maxTokenCount(MOST_TOKENS)
+                          .build())
                   .build())
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)

@@ -36,6 +36,7 @@ final class Choices implements AutoCloseable {
   private final List<GenerationService.Ticket> tickets = new ArrayList<>();
   private final int count;
   private int done;
+  private long lookedNanos = System.nanoTime();
 
   private Choices(Exchange exchange, int count) {
     this.exchange = exchange;
@@ -47,7 +48,7 @@ final class Choices implements AutoCloseable {
    *
    * @param options of each prompt
    * @param each texts of a prompt
-   * @throws ApiException if too many wait
+   * @throws ApiException if too many wait, or would ever with these
    */
   static Choices begin(
       Exchange exchange,
@@ -55,7 +56,18 @@ final class Choices implements AutoCloseable {
       List<Prompt> prompts,
       List<GenerationOptions> options,
       int each) {
-    Choices choices = new Choices(exchange, prompts.size() * each);
+    long wanted = (long) prompts.size() * each;
+    int most = voice.service().mostTexts();
+    if (wanted > most) {
+      throw ApiException.badRequest(
+          each > 1 ? "n" : "prompt",
+          "The request asks for "
+              + wanted
+              + " texts; this server takes at most "
+              + most
+              + " at a time, those that wait included");
+    }
+    Choices choices = new Choices(exchange, (int) wanted);
     try {
       for (int i = 0; i < choices.count; i++) {
         choices.tickets.add(
@@ -108,6 +120,7 @@ final class Choices implements AutoCloseable {
    */
   Event next() throws InterruptedException, EofException {
     while (done < count) {
+      look();
       Object next = events.poll(LOOK_MILLIS, TimeUnit.MILLISECONDS);
       if (next instanceof Event event) {
         done += event.text == null ? 0 : 1;
@@ -116,11 +129,19 @@ final class Choices implements AutoCloseable {
       if (next instanceof Failed failed) {
         throw failed.reason;
       }
+    }
+    return null;
+  }
+
+  /** Also while there is always something to send: an answer in one piece sends none of it yet. */
+  private void look() throws EofException {
+    long now = System.nanoTime();
+    if (now - lookedNanos >= TimeUnit.MILLISECONDS.toNanos(LOOK_MILLIS)) {
+      lookedNanos = now;
       if (exchange.clientIsGone()) {
         throw new EofException("the client has gone");
       }
     }
-    return null;
   }
 
   /** All texts, in their order. */

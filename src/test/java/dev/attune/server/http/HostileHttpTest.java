@@ -149,6 +149,7 @@ class HostileHttpTest {
             new Case("{\"a\":" + "[".repeat(5000) + "]".repeat(5000) + "}", "nesting depth"),
             new Case("{\"a\":" + "{\"a\":".repeat(5000) + "1" + "}".repeat(5001), "nesting depth"),
             new Case("{\"bytes\":" + "9".repeat(5000) + "}", "no JSON"),
+            new Case("{\"a\":[" + "0,".repeat(1_500_000) + "0]}", "Token count"),
             new Case(UPLOAD.replace("1,", "1e999,"), "'bytes' is"),
             new Case(UPLOAD.replace("1,", "1.5,"), "'bytes' is 1.5"),
             new Case(UPLOAD.replace("1,", "\"1\","), "'bytes' is \"1\""),

@@ -358,6 +358,21 @@ class InferenceApiTest {
     assertEquals("context_length_exceeded", error.get("code").asText());
   }
 
+  /** To ask again would be of no use. */
+  @Test
+  void moreTextsThanAreTakenAtATimeAreRefusedForGood() {
+    JsonNode error =
+        refusal(400, "/completions", "{'model': 'tiny', 'prompt': ['a', 'b', 'c'], 'n': 128}");
+    assertEquals("n", error.get("param").asText());
+    assertTrue(error.get("message").asText().contains("at most 320 "), error::toString);
+    error =
+        refusal(
+            400,
+            "/completions",
+            "{'model': 'tiny', 'prompt': [" + "'a',".repeat(320) + "'a'], 'max_tokens': 1}");
+    assertEquals("prompt", error.get("param").asText());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
