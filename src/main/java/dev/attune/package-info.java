@@ -12,9 +12,8 @@
  *
  * <p>This package is public, and {@code dev.attune.server}, which starts a server within an
  * application. The other packages below it are rooms with an order: a room imports only rooms below
- * it, and nothing of theirs stands in a public signature here. What a model's
- * outputs mean is the business of the room "task" alone: the classes here make records of its
- * predictions. What the rooms say carries the terms of "core", in whose place the names of methods
- * are put.
+ * it, and nothing of theirs stands in a public signature here. What a model's outputs mean is the
+ * business of the room "task" alone: the classes here make records of its predictions. What the
+ * rooms say carries the terms of "core", in whose place the names of methods are put.
  */
 package dev.attune;

@@ -201,8 +201,7 @@ final class Data {
     if (task.comparesWithStart()) {
       encodedTrain = encodedTrain.withReferences(new double[encodedTrain.size()]);
       if (encodedValidation != null) {
-        encodedValidation =
-            encodedValidation.withReferences(new double[encodedValidation.size()]);
+        encodedValidation = encodedValidation.withReferences(new double[encodedValidation.size()]);
       }
     }
   }

@@ -488,8 +488,7 @@ final class PreparedRun implements AutoCloseable {
   /** What a resume compares. */
   RunIdentity identity() {
     if (identity == null) {
-      identity =
-          new RunIdentity(plan.config(), facts(), stream == null ? 0 : stream.firstRows());
+      identity = new RunIdentity(plan.config(), facts(), stream == null ? 0 : stream.firstRows());
     }
     return identity;
   }

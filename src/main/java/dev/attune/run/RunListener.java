@@ -98,8 +98,9 @@ public interface RunListener extends TrainListener {
   }
 
   /**
-   * Where a checkpoint is to be left as a model too, which is asked once the checkpoint is safe,
-   * or is being saved from a copy; empty: nowhere. Tasks that are fitted to the data at the end have no such models.
+   * Where a checkpoint is to be left as a model too, which is asked once the checkpoint is safe, or
+   * is being saved from a copy; empty: nowhere. Tasks that are fitted to the data at the end have
+   * no such models.
    */
   default Optional<Path> modelOfCheckpoint(long step) {
     return Optional.empty();

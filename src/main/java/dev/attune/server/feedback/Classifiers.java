@@ -47,8 +47,7 @@ final class Classifiers {
       return List.copyOf(task.labels().names());
     } catch (InputException e) {
       throw ApiException.badRequest(
-          "model",
-          "'" + line.model() + "' takes no corrections: " + Learner.reason(line, e));
+          "model", "'" + line.model() + "' takes no corrections: " + Learner.reason(line, e));
     }
   }
 

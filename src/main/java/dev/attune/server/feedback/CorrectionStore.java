@@ -70,43 +70,44 @@ final class CorrectionStore {
     long coming = rows.stream().mapToLong(CorrectionStore::characters).sum();
     String name = line.tenant() + '\0' + line.model();
     boolean[] isNew = new boolean[1];
-    List<Correction> kept = journal.change(
-        session -> {
-          versions.begin(session, line);
-          String digest = digest(rows);
-          Optional<List<Correction>> earlier =
-              key == null ? Optional.empty() : earlier(session, line, key, digest);
-          if (earlier.isPresent()) {
-            return earlier.get();
-          }
-          long there =
-              characters.computeIfAbsent(name, unknown -> characters(session, line)) + coming;
-          if (there > MOST_CHARACTERS) {
-            throw ApiException.overQuota(
-                "The corrections of '"
-                    + line.model()
-                    + "' would have "
-                    + there
-                    + " characters; a model may have "
-                    + MOST_CHARACTERS);
-          }
-          isNew[0] = true;
-          List<Correction> added = new ArrayList<>();
-          for (LabelledText row : rows) {
-            added.add(insert(session, line, row));
-          }
-          if (key != null) {
-            session.update(
-                "INSERT INTO correction_keys VALUES(?, ?, ?, ?, ?, ?)",
-                line.tenant(),
-                line.model(),
-                key,
-                digest,
-                added.get(0).number(),
-                added.get(added.size() - 1).number());
-          }
-          return added;
-        });
+    List<Correction> kept =
+        journal.change(
+            session -> {
+              versions.begin(session, line);
+              String digest = digest(rows);
+              Optional<List<Correction>> earlier =
+                  key == null ? Optional.empty() : earlier(session, line, key, digest);
+              if (earlier.isPresent()) {
+                return earlier.get();
+              }
+              long there =
+                  characters.computeIfAbsent(name, unknown -> characters(session, line)) + coming;
+              if (there > MOST_CHARACTERS) {
+                throw ApiException.overQuota(
+                    "The corrections of '"
+                        + line.model()
+                        + "' would have "
+                        + there
+                        + " characters; a model may have "
+                        + MOST_CHARACTERS);
+              }
+              isNew[0] = true;
+              List<Correction> added = new ArrayList<>();
+              for (LabelledText row : rows) {
+                added.add(insert(session, line, row));
+              }
+              if (key != null) {
+                session.update(
+                    "INSERT INTO correction_keys VALUES(?, ?, ?, ?, ?, ?)",
+                    line.tenant(),
+                    line.model(),
+                    key,
+                    digest,
+                    added.get(0).number(),
+                    added.get(added.size() - 1).number());
+              }
+              return added;
+            });
     if (isNew[0]) {
       characters.merge(name, coming, Long::sum);
     }

@@ -66,8 +66,7 @@ record HeldOutGate(List<LabelledText> old, List<LabelledText> recent) {
    * @param first the folder of the first version
    * @param parent of the version that it is to replace
    */
-  Verdict judge(
-      Judge judge, Path base, Path first, Path parent, Path candidate, double tolerance) {
+  Verdict judge(Judge judge, Path base, Path first, Path parent, Path candidate, double tolerance) {
     Comparison onOld =
         Comparison.of(old, judge.labels(first, base, old), judge.labels(candidate, base, old));
     Comparison onNew =

@@ -87,12 +87,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
   }
 
   private static JobConfig of(
-      String tenant,
-      JobRequest request,
-      JobPlan plan,
-      Path output,
-      Sources sources,
-      Files find) {
+      String tenant, JobRequest request, JobPlan plan, Path output, Sources sources, Files find) {
     ServedModel model = sources.models().find(tenant, request.model());
     List<StoredFile> files = files(tenant, request, find);
     String task = task(request);

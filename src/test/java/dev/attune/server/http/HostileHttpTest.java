@@ -289,9 +289,7 @@ class HostileHttpTest {
       for (String host : List.of("127.0.0.2", "localhost", "evil.example")) {
         try (Socket socket = new Socket("127.0.0.2", other.address().getPort())) {
           socket.setSoTimeout(20_000);
-          write(
-              socket,
-              "GET /health HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+          write(socket, "GET /health HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
           String answer =
               new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
           String status = host.equals("evil.example") ? "403" : "200";

@@ -72,7 +72,8 @@ class ChoicesTest {
                 }
               });
       Metrics metrics = new Metrics();
-      Router router = new Router(List.of(route), authorization -> Caller.LOCAL, true, metrics);
+      Router router =
+          new Router(List.of(route), authorization -> Caller.LOCAL, "127.0.0.1", metrics);
       try (WebServer server =
           WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(30), router, metrics)) {
         try (Socket socket = new Socket("127.0.0.1", server.address().getPort())) {

@@ -27,8 +27,7 @@ class NodeSdkTest {
     }
     try (AttuneServer server = SdkServer.start(folder)) {
       List<String> command =
-          List.of(
-              Node.program("node").toString(), script.toString(), server.address().toString());
+          List.of(Node.program("node").toString(), script.toString(), server.address().toString());
       Node.Result ended = Node.run(command, SECONDS);
       assertEquals(0, ended.status(), ended.output());
       assertEquals("all was as it should be", ended.output().strip());
