@@ -14,6 +14,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -81,6 +82,7 @@ class OpenMetricsSinkTest {
         attune_step{run="x"} 3.0
         # EOF
         """,
-        OpenMetricsSink.text("x", Map.of("eval/f1.a", 1.0, "eval/f1_a", 2.0, "step", 3.0)));
+        OpenMetricsSink.text(
+            "x", new TreeMap<>(Map.of("eval/f1.a", 1.0, "eval/f1_a", 2.0, "step", 3.0))));
   }
 }

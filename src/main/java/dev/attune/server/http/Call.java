@@ -272,6 +272,9 @@ final class Call {
     if (reason instanceof InputException e) {
       return ApiException.badRequest(null, e.getMessage());
     }
+    if (reason instanceof HttpException bad && bad.getCode() < 500) {
+      return ApiException.badRequest(null, "The request cannot be read: " + bad.getReason());
+    }
     if (reason instanceof InterruptedException e) {
       Thread.currentThread().interrupt();
       return ApiException.unavailable("The server is ending", e);

@@ -507,7 +507,7 @@ public final class ModelPool implements AutoCloseable {
     try {
       FileOps.SYSTEM.deleteTree(model.folder()); // versions go with their line
       if (model.job() != null) {
-        Files.deleteIfExists(model.folder().getParent());
+        FileOps.SYSTEM.delete(model.folder().getParent());
       }
     } catch (DirectoryNotEmptyException e) {
       LOG.log(Level.DEBUG, "others of the job of {0} are still there", model.id());

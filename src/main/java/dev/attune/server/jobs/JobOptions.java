@@ -8,9 +8,11 @@ import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /** The options of runs that a client may set: all but what is the server's to say. */
 final class JobOptions {
@@ -18,6 +20,18 @@ final class JobOptions {
 
   /** What a client may not set, and why. */
   private static final Map<RunOption, String> REFUSED = refused();
+
+  /** What the command line takes for patterns. */
+  private static final Set<RunOption> PATTERNS =
+      EnumSet.of(
+          RunOption.LORA_TARGETS,
+          RunOption.LORA_EXCLUDE_MODULES,
+          RunOption.LORA_RANK_PATTERN,
+          RunOption.LORA_ALPHA_PATTERN,
+          RunOption.LORA_MODULES_TO_SAVE);
+
+  /** What has a sign of regular expressions that is in no module's name. */
+  private static final String PATTERN = "(?s).*[\\\\()\\[\\]{}*+?|^$].*";
 
   /** The others. */
   private static final List<RunOption> ALLOWED =
@@ -115,6 +129,12 @@ final class JobOptions {
       throw ApiException.badRequest(
           "attune." + name,
           "'attune." + name + "' is no plain value; it is: " + JobWords.of(option.help()));
+    }
+    if (PATTERNS.contains(option) && value.asText().matches(PATTERN)) {
+      // Whose time to match has no bound: one would keep all other jobs waiting.
+      throw ApiException.unsupported(
+          "attune." + name,
+          "'attune." + name + "' is a pattern, which jobs do not take; name the modules");
     }
     if (option.isFlag() && !value.asText().equals("true") && !value.asText().equals("false")) {
       throw ApiException.badRequest(

@@ -134,6 +134,25 @@ class JobsApiTest {
     assertTrue(job.at("/error/message").asText().contains("pom.xml"), job::toString);
   }
 
+  /** Java's patterns may take for ever, and one thread looks at the files of all jobs. */
+  @Test
+  void patternsAreNotTaken() {
+    String train = server.upload("train.csv", csv("train.csv", 20, 1));
+    for (String option : List.of("lora_targets", "lora_rank_pattern")) {
+      ObjectNode body = JobsTrial.JSON.createObjectNode();
+      body.put("model", "encoder").put("training_file", train);
+      body.putObject("attune").put("task", "classification").put(option, "(.*)(.*)(.*)!=4");
+      JobsTrial.Answer answer =
+          server.send(
+              "POST",
+              "/fine_tuning/jobs",
+              "application/json",
+              body.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      assertEquals(400, answer.status(), answer.body()::toString);
+      assertTrue(answer.body().toString().contains("attune." + option), answer.body()::toString);
+    }
+  }
+
   private String csv(String name, int rows, long seed) {
     try {
       return Files.readString(TinyModel.writeData(scratch.resolve(name), rows, seed));
