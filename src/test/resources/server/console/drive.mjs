@@ -167,7 +167,7 @@ async function stopped(page) {
 }
 
 async function playground(page) {
-  await page.route('**/v1/models', async (route) => { // of names that no server would take
+  await page.route('**/v1/models?*', async (route) => { // of names that no server would take
     const answer = await route.fetch();
     const list = await answer.json();
     list.data.push({ id: HOSTILE, object: 'model', created: 1, owned_by: HOSTILE }, { id: 'ft:' + HOSTILE + ':a:b:c', object: 'model', created: 1, owned_by: HOSTILE });
@@ -176,7 +176,7 @@ async function playground(page) {
   await to(page, '#/models');
   await page.getByRole('row', { name: HOSTILE }).first().waitFor();
   expect('hostile names of models are texts', !await page.evaluate(() => window.hacked));
-  await page.unroute('**/v1/models');
+  await page.unroute('**/v1/models?*');
 
   await to(page, '#/playground/tiny-decoder');
   await page.getByText('Settings').click();
