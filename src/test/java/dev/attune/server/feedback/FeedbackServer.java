@@ -9,7 +9,6 @@ import dev.attune.core.FileOps;
 import dev.attune.server.access.Limits;
 import dev.attune.server.data.DataFolder;
 import dev.attune.server.files.FileStore;
-import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
@@ -34,7 +33,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -58,7 +56,6 @@ final class FeedbackServer implements AutoCloseable {
 
   private final DataFolder data;
   final ModelCatalog models;
-  final AtomicBoolean fullOnce = new AtomicBoolean(); // the next one finds no room
   private final FileStore files;
   private final Feedback feedback;
   private final WebServer server;
@@ -68,13 +65,7 @@ final class FeedbackServer implements AutoCloseable {
     data = DataFolder.open(folder);
     models = new ModelCatalog(data.journal(), bases, data.models());
     files = new FileStore(data.journal(), data.files(), tenant -> Limits.NONE, FileOps.SYSTEM);
-    models.onOpening(
-        model -> {
-          if (fullOnce.getAndSet(false)) {
-            throw ApiException.busy("There is no room now");
-          }
-          opened(model.folder());
-        });
+    models.onOpening(model -> opened(model.folder()));
     feedback = new Feedback(data.journal(), models, files, null, data.models());
     feedback.start();
     List<Route> routes = new ArrayList<>(feedback.routes());

@@ -153,35 +153,6 @@ class LearnerTest {
   }
 
   @Test
-  void aCandidateForWhichThereIsNoRoomNowIsMadeLater() throws Exception {
-    try (FeedbackServer server = start(data)) {
-      switchOn(server, ", \"old_tolerance\": 1");
-      server.fullOnce.set(true);
-      String ten = FeedbackServer.corrections(TinyDrift.recent(10, 2));
-      server.call("POST", MODEL + "/feedback", ten);
-      JsonNode state = server.call("GET", MODEL + "/learner", null);
-      for (int i = 0; i < 400 && (server.fullOnce.get() || !isWaiting(state)); i++) {
-        Thread.sleep(25);
-        state = server.call("GET", MODEL + "/learner", null);
-      }
-      JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
-      assertEquals("training", versions.get(0).get("state").asText(), versions.toString());
-      assertTrue(state.get("trouble").asText().contains("no room now"), state.toString());
-      server.call("POST", MODEL + "/learner", "{\"epochs\": 4}"); // which wakes it
-      for (int i = 0; i < 400 && !state.get("live").asText().equals("reviews@v2"); i++) {
-        Thread.sleep(25);
-        state = server.call("GET", MODEL + "/learner", null);
-      }
-      assertEquals("reviews@v2", state.get("live").asText(), state.toString());
-      assertTrue(state.get("trouble").isNull(), state.toString());
-    }
-  }
-
-  private static boolean isWaiting(JsonNode state) {
-    return state.get("status").asText().equals("waiting");
-  }
-
-  @Test
   void oldDataInWhosePlaceOthersWereChosenGo() throws Exception {
     try (FeedbackServer server = start(data)) {
       switchOn(server, "");
