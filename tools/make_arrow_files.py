@@ -8,6 +8,7 @@ import json
 import pathlib
 import shutil
 import sys
+import tempfile
 
 import datasets
 import pyarrow as pa
@@ -69,6 +70,6 @@ with pa.ipc.new_stream(OUT / "decimal.arrow", pa.schema([("text", pa.string()), 
 # As save_to_disk writes it, with the names of classes.
 features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
 saved = datasets.Dataset.from_dict({"text": ["good", "bad", "so so"], "label": [1, 0, -1]}, features=features)
-saved.save_to_disk("/tmp/attune-saved")
-shutil.copy("/tmp/attune-saved/data-00000-of-00001.arrow", OUT / "huggingface.arrow")
-shutil.rmtree("/tmp/attune-saved")
+with tempfile.TemporaryDirectory() as folder:
+    saved.save_to_disk(folder)
+    shutil.copy(pathlib.Path(folder) / "data-00000-of-00001.arrow", OUT / "huggingface.arrow")

@@ -24,12 +24,22 @@ public final class LabelMap {
   private static final Pattern INTEGER = Pattern.compile("[+-]?\\d+");
   private static final int SHOWN = 20;
 
+  /** Letters of a label: config.json and attune.json have labels as keys, which have a bound. */
+  private static final int LONGEST = 10_000;
+
   private final List<String> names;
   private final Map<String, Integer> ids = new HashMap<>();
 
   private LabelMap(List<String> names) {
     this.names = List.copyOf(names);
     for (int i = 0; i < names.size(); i++) {
+      Check.input(
+          names.get(i).length() <= LONGEST,
+          "a label has %d characters, \"%s…\"; %d are the most. If it is the text, the columns are"
+              + " exchanged",
+          names.get(i).length(),
+          names.get(i).substring(0, Math.min(SHOWN, names.get(i).length())),
+          LONGEST);
       Check.input(
           ids.put(names.get(i), i) == null,
           "label \"%s\" is there twice in the label list %s",

@@ -208,11 +208,6 @@ public final class GenerationLoop implements AutoCloseable {
     return running.size();
   }
 
-  /** Requests that wait for rows. */
-  public int waiting() {
-    return waiting.size();
-  }
-
   /** Runs everything that was submitted to its end. */
   public void run() {
     while (hasWork()) {

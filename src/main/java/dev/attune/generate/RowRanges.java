@@ -10,11 +10,9 @@ import java.util.TreeMap;
  */
 final class RowRanges {
   private final TreeMap<Integer, Integer> free = new TreeMap<>(); // first row to length
-  private int left;
 
   RowRanges(int rows) {
     free.put(0, rows);
-    left = rows;
   }
 
   /** Takes so many rows; the first of them, or -1 where no range is as long. */
@@ -34,7 +32,6 @@ final class RowRanges {
     if (length > count) {
       free.put(first + count, length - count);
     }
-    left -= count;
     return first;
   }
 
@@ -48,7 +45,6 @@ final class RowRanges {
         "rows %d to %d are free already",
         first,
         first + count);
-    left += count;
     int begin = first;
     int end = first + count;
     if (before != null && before.getKey() + before.getValue() == first) {
@@ -59,10 +55,5 @@ final class RowRanges {
       free.remove(after.getKey());
     }
     free.put(begin, end - begin);
-  }
-
-  /** How many rows are free. */
-  int left() {
-    return left;
   }
 }

@@ -44,18 +44,22 @@ public final class RowRange {
     this.streamBase = streamBase;
   }
 
+  /** The first row, of the pass. */
   public long first() {
     return first;
   }
 
+  /** How many rows. */
   public long rows() {
     return rows;
   }
 
+  /** The sequences of the rows. */
   public Sequences sequences() {
     return sequences;
   }
 
+  /** Of the job's masks. */
   public long seed() {
     return seed;
   }

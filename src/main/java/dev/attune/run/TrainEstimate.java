@@ -24,6 +24,7 @@ import dev.attune.train.TrainingLoop;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 
@@ -171,9 +172,7 @@ public record TrainEstimate(
   /** Real memory of a device would be taken: what the CPU would take is close to it. */
   private static Session open(RunConfig config, PlannedBackend.Taken taken) {
     return Session.open(
-        Compute.of(
-            config.with(
-                RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(java.util.Locale.ROOT))),
+        Compute.of(config.with(RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(Locale.ROOT))),
         backend -> PlannedBackend.of(backend, taken));
   }
 

@@ -111,10 +111,17 @@ public record AdaptedWeight(
    */
   public List<AdaptedWeight> ofGuests() {
     return weight.guests().stream()
-        .map(guest -> guest.adapters(number))
         .map(
-            its ->
-                new AdaptedWeight(parts, weight, bias, its.adapters(), its.lora(), null, 0, number))
+            guest ->
+                new AdaptedWeight(
+                    parts,
+                    weight,
+                    bias,
+                    adaptersIn(guest),
+                    guest.adapters(number).lora(),
+                    null,
+                    firstRow,
+                    number))
         .toList();
   }
 

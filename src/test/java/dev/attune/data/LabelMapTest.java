@@ -92,4 +92,14 @@ class LabelMapTest {
     assertEquals(-0.5f, Numbers.target(data, Example.of(1, "x", " -.5 ")));
     assertEquals(2000f, Numbers.target(data, Example.of(1, "x", "2e3")));
   }
+
+  /** As a key of config.json it could not be read again. */
+  @Test
+  void aLabelAsLongAsATextIsRefused() {
+    assertEquals(2, LabelMap.of(List.of("a".repeat(10_000), "b")).size());
+    String message =
+        assertThrows(InputException.class, () -> LabelMap.of(List.of("a".repeat(100_000), "b")))
+            .getMessage();
+    assertTrue(message.contains("100000 characters"), message);
+  }
 }

@@ -124,15 +124,6 @@ final class Column {
     return length;
   }
 
-  /** The values behind those of this dictionary, as a delta brings them. */
-  List<Object> values() {
-    List<Object> values = new ArrayList<>();
-    for (int i = 0; i < length; i++) {
-      values.add(get(i));
-    }
-    return values;
-  }
-
   /** A value as JSON and Parquet have it; null where there is none. */
   Object get(int index) {
     if (index < 0 || index >= length) {

@@ -142,12 +142,12 @@ class JobsApiTest {
       ObjectNode body = JobsTrial.JSON.createObjectNode();
       body.put("model", "encoder").put("training_file", train);
       body.putObject("attune").put("task", "classification").put(option, "(.*)(.*)(.*)!=4");
-      JobsTrial.Answer answer =
+      Answer answer =
           server.send(
               "POST",
               "/fine_tuning/jobs",
               "application/json",
-              body.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+              body.toString().getBytes(StandardCharsets.UTF_8));
       assertEquals(400, answer.status(), answer.body()::toString);
       assertTrue(answer.body().toString().contains("attune." + option), answer.body()::toString);
     }
