@@ -83,7 +83,11 @@ public final class RunConfig {
       try {
         return setAll(Files.readString(file), file.toString());
       } catch (IOException e) {
-        throw new InputException("cannot read the config file " + file + ": " + e.getMessage(), e);
+        throw new InputException(
+            Files.exists(file)
+                ? "cannot read the config file " + file + ": " + e.getMessage()
+                : "the config file " + file + " does not exist",
+            e);
       }
     }
 

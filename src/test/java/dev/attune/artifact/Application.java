@@ -30,7 +30,10 @@ final class Application {
           "tokenizers-",
           "aircompressor-",
           "hipparchus-core-",
-          "jackson-",
+          "jackson-annotations-",
+          "jackson-core-",
+          "jackson-databind-",
+          "jackson-dataformat-",
           "snakeyaml-",
           "commons-cli-");
 
