@@ -232,6 +232,21 @@ inline vf as_stored(vf value) {
   }
 }
 
+// Whether a bf16 array with rows of so many elements takes whole lines past the caches, as tiles write them.
+template <class T>
+static inline bool streams(const T* array, int64_t columns) {
+  return kOnTiles<T> && columns % 32 == 0 && reinterpret_cast<uintptr_t>(array) % 64 == 0;
+}
+template <class T, class Lanes>
+inline void stream_lanes(T* p, vf value, Lanes n) {
+#if defined(__AVX512BF16__)
+  if constexpr (std::is_same_v<T, bf16> && !std::is_same_v<Lanes, int>) {
+    return _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)round_to_bf16(value));
+  }
+#endif
+  store_lanes(p, value, n);
+}
+
 // What forward makes of sums: out, and where asked for what goes into the activation. As an Epilogue, or as the tiles'
 // own, which they call between two of their steps.
 template <class T, int kActivation>
@@ -240,6 +255,8 @@ struct ForwardEpilogue {
   T* pre;
   const float* bias;
   int64_t F;
+  bool streams_pre;  // which nothing reads before the backward pass
+  Activation<kActivation, T, kOnTiles<T>> activation{};
 
   void operator()(int64_t row, int rows, int64_t f, int width, const float* sums) const {
     for (int m = 0; m < rows; ++m) {
@@ -249,8 +266,14 @@ struct ForwardEpilogue {
       each_vector(width, [&](int j, auto n) {
         vf value = load(from + j);
         if (bias != nullptr) value = value + load_lanes(bias + f + j, n);
-        if (pre_row != nullptr) store_lanes(pre_row + j, value, n);
-        if constexpr (kActivation != ATTUNE_ACT_NONE) value = act<kActivation>(as_stored<T>(value));
+        if (pre_row != nullptr) {
+          if (streams_pre) {
+            stream_lanes(pre_row + j, value, n);
+          } else {
+            store_lanes(pre_row + j, value, n);
+          }
+        }
+        if constexpr (kActivation != ATTUNE_ACT_NONE) value = activation.value(as_stored<T>(value));
         store_lanes(out_row + j, value, n);
       });
     }
@@ -265,6 +288,7 @@ struct BackwardInputEpilogue {
   const T* pre;
   int64_t C;
   bool accumulate;
+  Activation<kActivation, T, kOnTiles<T>> activation{};
 
   void operator()(int64_t row, int rows, int64_t c, int width, const float* sums) const {
     for (int m = 0; m < rows; ++m) {
@@ -274,7 +298,7 @@ struct BackwardInputEpilogue {
         vf value = load(from + j);
         if (pre != nullptr) {
           vf activated, slope;
-          act_and_derivative<kActivation>(load_lanes(pre + at + j, n), &activated, &slope);
+          activation.value_and_derivative(load_lanes(pre + at + j, n), &activated, &slope);
           if constexpr (kActivation != ATTUNE_ACT_NONE) value = value * slope;
           if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
         }
@@ -462,9 +486,11 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
   bool known = false;
   with_type(dtype, [&](auto t) {
     using T = decltype(t);
-    const std::initializer_list<const T*> touched = {static_cast<T*>(out), static_cast<T*>(pre)};
+    const bool streams_pre = pre != nullptr && streams(static_cast<T*>(pre), F);
+    const std::initializer_list<const T*> touched = {static_cast<T*>(out),
+                                                     streams_pre ? nullptr : static_cast<T*>(pre)};
     known = with_activation(activation, [&](auto kind) {
-      const ForwardEpilogue<T, kind.value> epilogue{static_cast<T*>(out), static_cast<T*>(pre), bias, F};
+      const ForwardEpilogue<T, kind.value> epilogue{static_cast<T*>(out), static_cast<T*>(pre), bias, F, streams_pre};
       with_weight(weight, F, C, weight_dtype, [&](auto w) {
         if constexpr (kOnTiles<T>) {
           tile_forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue);

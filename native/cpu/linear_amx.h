@@ -77,6 +77,21 @@ class Evenly {
   int64_t due_ = 0;
 };
 
+// W values to memory, past the caches where nobody will read them soon: `to` is then aligned to whole vectors.
+static inline void store_streaming(float* to, vf value) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(to, (__m512)value);
+#else
+  store(to, value);
+#endif
+}
+// Before another thread reads what was streamed.
+static inline void end_streaming() {
+#if defined(__AVX512F__)
+  _mm_sfence();
+#endif
+}
+
 // ---- rows of activations times a weight -----------------------------------------------------------
 
 // How the product is cut into tasks: groups of columns, and chunks of rows where those are too few.
@@ -112,6 +127,7 @@ static void tile_row_product(attune_context* ctx, const bf16* a, int64_t N, int6
   const int64_t pitch = depth * 2;
   // Rows a multiple of a page apart meet in few sets of the L1.
   const bool in_place = depth % tmm::kDepth == 0 && pitch % kPageBytes != 0;
+  const bool straddles = columns % kPanel != 0;  // whether 32 columns may lie in two lines
 
   parallel(ctx, tasks.groups * tasks.chunks, [&](int64_t task, int32_t worker) {
     const int64_t first_row = task / tasks.groups * tasks.chunk_rows;
@@ -165,7 +181,7 @@ static void tile_row_product(attune_context* ctx, const bf16* a, int64_t N, int6
                   for (const bf16* array : touched) {
                     if (array == nullptr) continue;
                     __builtin_prefetch(array + fetched * columns + c, 1);
-                    __builtin_prefetch(array + fetched * columns + c + there - 1, 1);
+                    if (straddles) __builtin_prefetch(array + fetched * columns + c + there - 1, 1);
                   }
                   ++fetched;
                 });
@@ -179,6 +195,7 @@ static void tile_row_product(attune_context* ctx, const bf16* a, int64_t N, int6
       }
     }
     while (done < rows) finish_row();
+    end_streaming();
   });
 }
 
@@ -439,6 +456,7 @@ static void tile_few_product(attune_context* ctx, const bf16* inp, int64_t N, in
       }
       return false;
     });
+    end_streaming();
   });
 }
 
@@ -470,21 +488,6 @@ static void tile_backward_input(attune_context* ctx, const bf16* dout, const V& 
 }
 
 // ---- gradient of the weight -----------------------------------------------------------------------
-
-// W values to memory, past the caches where nobody will read them soon: `to` is then aligned to whole vectors.
-static inline void store_streaming(float* to, vf value) {
-#if defined(__AVX512F__)
-  _mm512_stream_ps(to, (__m512)value);
-#else
-  store(to, value);
-#endif
-}
-// Before another thread reads what was streamed.
-static inline void end_streaming() {
-#if defined(__AVX512F__)
-  _mm_sfence();
-#endif
-}
 
 // dweight (F, C) (+)= dout (N, F)^T inp (N, C). column_sums(f, n, rows, columns, add): the sums of these columns and
 // rows of dout, for the bias.

@@ -29,11 +29,13 @@
  * library are reached by their addresses, which the border looks up when it opens that library
  * ({@code native/border}). The CUDA library knows nothing of Java, and a process may hold several.
  *
- * <p>Decision: on the CPU there is no bf16 shadow of the weights. Each product packs its weight
- * from the f32 master into panels that live in cache, and rounds to bf16 while packing. That reads
- * 4 bytes a weight per product instead of 2, but the optimizer then writes nothing extra, so the
- * traffic of a step is the same (8 bytes a weight either way) while memory falls by 2 bytes a
- * weight.
+ * <p>Decision: on the CPU there is no bf16 shadow of the weights, except at the level amx. Each
+ * product packs its weight from the f32 master into panels that live in cache, and rounds to bf16
+ * while packing. That reads 4 bytes a weight per product instead of 2, but the optimizer then
+ * writes nothing extra, so the traffic of a step is the same (8 bytes a weight either way) while
+ * memory falls by 2 bytes a weight. Matrix tiles multiply so fast that half of a product is the
+ * wait for the lines that are packed: with the shadow the products of MiniLM's step take a tenth
+ * less, and give the same bits.
  *
  * <p>Decision: matrix products are our own too, not oneDNN's. Measured on BERT-base shapes with
  * weights that come from the f32 master (benchmarks/LOG.md), ours are 5 to 20 % faster forward and

@@ -119,6 +119,11 @@ public final class CpuBackend extends NativeBackend {
     return ctx;
   }
 
+  @Override
+  public boolean wantsBf16Weights() {
+    return isa == Isa.AMX;
+  }
+
   /** The instruction-set level in use. */
   public Isa isa() {
     return isa;
