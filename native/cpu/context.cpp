@@ -106,14 +106,16 @@ void ThreadPool::wake(int32_t threads) {
 }
 
 void ThreadPool::drain(int32_t worker) {
-  for (;;) {
-    int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= count_) return;
-    task_(task, worker);
+  for (int64_t seen = 0;;) {  // how many tasks were taken, by all, when we last looked
+    const int64_t take = shares_ == 0 ? 1 : std::max<int64_t>(1, (count_ - seen) / shares_);
+    const int64_t first = next_.fetch_add(take, std::memory_order_relaxed);
+    if (first >= count_) return;
+    seen = std::min(first + take, count_);
+    for (int64_t task = first; task < seen; ++task) task_(task, worker);
   }
 }
 
-void ThreadPool::run(int64_t count, TaskRef task) {
+void ThreadPool::run(int64_t count, TaskRef task, bool alike) {
   if (count <= 0) return;
   int32_t threads = share_.load(std::memory_order_relaxed);
   if (threads == 1 || count == 1) {
@@ -122,6 +124,8 @@ void ThreadPool::run(int64_t count, TaskRef task) {
   }
   if (static_cast<int32_t>(workers_.size()) + 1 < threads) start(threads);
   count_ = count;
+  // At least four times a thread, so that one on a slow core does not keep the others waiting.
+  shares_ = alike ? int64_t{4} * threads : 0;
   task_ = task;
   next_.store(0, std::memory_order_relaxed);
   finished_.store(0, std::memory_order_relaxed);
