@@ -3,6 +3,7 @@
 #include "context.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "pages.h"
 #include "simd.h"
 
 namespace attune {
@@ -18,9 +19,12 @@ static inline void prefetch(const float* row, int64_t columns) {
   for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c);
 }
 
-// Columns of a backward task. Each task walks all rows in order, so that every element of a table
-// sums in row order whatever the number of threads.
+// Backward, every element of a table sums in row order, whatever the number of threads. The tables of positions and
+// types are small, and so are cut by columns: each task walks all rows. That of words is cut by its own rows: a whole
+// row of it, far from all others, is then fetched, mapped and written by one thread.
 constexpr int64_t kColumns = 64;
+constexpr int64_t kParts = 32;       // of the words
+constexpr int64_t kNeighbours = 16;  // rows that go to one part, as they may share pages
 
 template <class T>
 static inline void add_row(float* to, const T* dout, int64_t columns) {
@@ -32,10 +36,34 @@ static inline void add_row(float* to, const T* dout, int64_t columns) {
 template <class T>
 static void scatter(float* table, const int32_t* indices, const T* dout, int64_t N, int64_t C, int64_t begin,
                     int64_t end) {
-  constexpr int64_t kFar = 16;  // a task touches few lines of a row, so more rows fit into flight
-  for (int64_t n = 0; n < N; ++n) {
-    if (n + kFar < N) prefetch(table + indices[n + kFar] * C + begin, end - begin);
-    add_row(table + indices[n] * C + begin, dout + n * C + begin, end - begin);
+  for (int64_t n = 0; n < N; ++n) add_row(table + indices[n] * C + begin, dout + n * C + begin, end - begin);
+}
+
+// The numbers of the rows of dout, sorted by the part that their words belong to, in row order within a part.
+struct ByPart {
+  int64_t first[kParts + 1];  // of each part in `rows`
+  int32_t* rows;
+
+  ByPart(const int32_t* ids, int64_t N, int32_t* scratch) : first{}, rows(scratch) {
+    for (int64_t n = 0; n < N; ++n) ++first[part(ids[n]) + 1];
+    for (int64_t i = 0; i < kParts; ++i) first[i + 1] += first[i];
+    int64_t next[kParts];
+    std::memcpy(next, first, sizeof(next));
+    for (int64_t n = 0; n < N; ++n) rows[next[part(ids[n])]++] = static_cast<int32_t>(n);
+  }
+
+  static int64_t part(int32_t id) { return id / kNeighbours % kParts; }
+};
+
+template <class T>
+static void scatter_part(float* table, const int32_t* ids, const T* dout, int64_t C, const ByPart& parts,
+                         int64_t part) {
+  const int64_t end = parts.first[part + 1];
+  for (int64_t i = parts.first[part]; i < end; ++i) {
+    if (i + kAhead < end) prefetch(table + ids[parts.rows[i + kAhead]] * C, C);
+    const int64_t n = parts.rows[i];
+    map_pages(table + ids[n] * C, C);
+    add_row(table + ids[n] * C, dout + n * C, C);
   }
 }
 
@@ -95,11 +123,23 @@ attune_status embedding_bwd(attune_context* ctx, float* dword, float* dposition,
   }
   with_type(dtype, [&](auto element) {
     const auto* from = static_cast<const decltype(element)*>(dout);
-    parallel_range(ctx, C, kColumns, [&](int64_t begin, int64_t end, int32_t) {
-      if (dword != nullptr) scatter(dword, ids, from, N, C, begin, end);
-      if (dposition != nullptr) scatter(dposition, positions, from, N, C, begin, end);
-      if (dtoken_type != nullptr) scatter(dtoken_type, type_ids, from, N, C, begin, end);
-    });
+    // So many rows at a time that their numbers fit into the scratch.
+    constexpr int64_t kRoom = static_cast<int64_t>(kWorkspaceBytes / sizeof(int32_t));
+    for (int64_t row = 0; row < N; row += kRoom) {
+      const int64_t rows = N - row < kRoom ? N - row : kRoom;
+      const auto* gradient = from + row * C;
+      const ByPart parts(ids + row, dword != nullptr ? rows : 0, reinterpret_cast<int32_t*>(ctx->workspace(0)));
+      const int64_t blocks = dposition != nullptr || dtoken_type != nullptr ? (C + kColumns - 1) / kColumns : 0;
+      parallel(ctx, blocks + kParts, [&](int64_t task, int32_t) {
+        if (task >= blocks) {
+          scatter_part(dword, ids + row, gradient, C, parts, task - blocks);
+          return;
+        }
+        const int64_t begin = task * kColumns, end = begin + kColumns < C ? begin + kColumns : C;
+        if (dposition != nullptr) scatter(dposition, positions + row, gradient, rows, C, begin, end);
+        if (dtoken_type != nullptr) scatter(dtoken_type, type_ids + row, gradient, rows, C, begin, end);
+      });
+    }
   });
   return ATTUNE_OK;
 }
