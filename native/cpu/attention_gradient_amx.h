@@ -31,7 +31,8 @@ class TileBackward {
   static constexpr int64_t kTileKeys = 128;
   static constexpr int64_t kTilePanels = kTileKeys / kPanel;
   static constexpr int64_t kPanelFloats = kPanel * kPanel;
-  static constexpr int64_t kChunkBlocks = 4;         // of a task for dq
+  static constexpr int64_t kChunkBlocks = 4;  // of a task for dq
+  static constexpr int64_t kFetches = 4;      // of rows ahead, for a block of queries besides two a panel of keys
   static constexpr int64_t kQuerySums = 512 * 1024;  // floats
   static_assert(kKeys % kTileKeys == 0, "packed keys end where tiles do");
   static_assert(kQuerySums >= kChunkBlocks * kBlock * kMaxD, "a task for dq has room");
@@ -42,6 +43,9 @@ class TileBackward {
   struct Scratch {
     char k_rows[kKeyPanels * kMostPanels * kStepBytes];  // [panel of keys][step of D]
     char v_rows[kKeyPanels * kMostPanels * kStepBytes];
+    char q_rows[kQueryPanels * kMostPanels * kStepBytes];  // [panel of queries][step of D]
+    char dout_rows[kQueryPanels * kMostPanels * kStepBytes];
+    char out_rows[kQueryPanels * kMostPanels * kStepBytes];
     char k_summed[kKeyPanels * kMostPanels * kStepBytes];        // [panel of D][step of keys]
     char q_transposed[kQueryPanels * kMostPanels * kStepBytes];  // [panel of queries][step of D]
     char dout_transposed[kQueryPanels * kMostPanels * kStepBytes];
@@ -84,16 +88,19 @@ class TileBackward {
 
   // Gradients of all keys and all queries of sequence b, key/value heads hk0..hk1-1.
   void run_fused(Scratch& s, int64_t b, int64_t hk0, int64_t hk1, int64_t slot) const {
+    const int64_t queries = a.queries(b), keys = a.keys(b), group = a.group();
     for (int64_t hk = hk0; hk < hk1; ++hk) {
-      run<true, true>(s, b, hk, {hk * a.group(), (hk + 1) * a.group()}, {0, blocks(a.queries(b))}, {0, a.keys(b)},
-                      slot);
-      slot += a.group() * chunks(a.queries(b));
+      Ahead ahead;
+      if (hk + 1 < hk1 && queries > 0) foresee(ahead, b, hk + 1);
+      run<true, true>(s, b, hk, {hk * group, (hk + 1) * group}, {0, blocks(queries)}, {0, keys}, slot, ahead);
+      slot += group * chunks(queries);
     }
   }
 
   // dk and dv of keys begin..end-1 only.
   void run_keys(Scratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
-    run<true, false>(s, b, hk, {hk * a.group(), (hk + 1) * a.group()}, {0, blocks(a.queries(b))}, {begin, end}, 0);
+    run<true, false>(s, b, hk, {hk * a.group(), (hk + 1) * a.group()}, {0, blocks(a.queries(b))}, {begin, end}, 0,
+                     Ahead());
   }
 
   // dq of query blocks first..last-1, a chunk, of one head only.
@@ -101,7 +108,7 @@ class TileBackward {
     const int64_t queries = a.queries(b), end = last * kBlock < queries ? last * kBlock : queries;
     const KeyRange seen = visible_keys(a, b, first * kBlock, end);
     run<false, true>(s, b, head / a.group(), {head, head + 1}, {first, last},
-                     {seen.begin / kTileKeys * kTileKeys, seen.end}, slot);
+                     {seen.begin / kTileKeys * kTileKeys, seen.end}, slot, Ahead());
   }
 
  private:
@@ -115,14 +122,69 @@ class TileBackward {
   static int64_t vectors(int rows) { return W < tmm::kRows ? parts(rows, kPanel) * (kPanel / W) : parts(rows, W); }
   static bool is_wide(int64_t queries) { return W < tmm::kRows || queries > tmm::kRows; }
 
+  // The rows of the next head, asked for a few lines at a time while this one is computed: they lie far apart, where no
+  // hardware foresees them, and many at once would hold up the loads of this head.
+  class Ahead {
+   public:
+    void add(const bf16* rows, int64_t stride, int64_t count, bool written) {
+      runs_[runs_count_++] = {reinterpret_cast<const char*>(rows), stride * 2, count, written};
+      left_ += count;
+    }
+    // Cuts what was added into this many parts of `bytes` to a row.
+    void cut(int64_t count, int64_t bytes) {
+      part_ = parts(left_, count);
+      bytes_ = bytes;
+    }
+    void fetch() {
+      for (int64_t n = 0; n < part_ && run_ < runs_count_;) {
+        Run& run = runs_[run_];
+        for (; n < part_ && run.rows > 0; ++n, --run.rows, run.at += run.stride) {
+          for (int64_t i = 0; i < bytes_; i += 64) {
+            run.written ? __builtin_prefetch(run.at + i, 1, 3) : __builtin_prefetch(run.at + i, 0, 2);
+          }
+        }
+        if (run.rows == 0) ++run_;
+      }
+    }
+
+   private:
+    struct Run {
+      const char* at;
+      int64_t stride, rows;
+      bool written;
+    };
+    Run runs_[8];
+    int64_t runs_count_ = 0, run_ = 0, left_ = 0, part_ = 0, bytes_ = 0;
+  };
+
+  // All operands of a key/value head, and where its gradients go.
+  void foresee(Ahead& ahead, int64_t b, int64_t hk) const {
+    const int64_t queries = a.queries(b), keys = a.keys(b), group = a.group(), dense = a.H * a.D;
+    const int64_t k_at = a.first_key[b] * a.kv_stride + hk * a.D, q_at = a.cu_q[b] * a.q_stride + hk * group * a.D;
+    const int64_t out_at = a.cu_q[b] * dense + hk * group * a.D;
+    ahead.add(k + k_at, a.kv_stride, keys, false);
+    ahead.add(v + k_at, a.kv_stride, keys, false);
+    ahead.add(q + q_at, a.q_stride, queries, false);
+    ahead.add(dout + out_at, dense, queries, false);
+    ahead.add(out + out_at, dense, queries, false);
+    ahead.add(dq + q_at, a.q_stride, queries, true);
+    ahead.add(dk + k_at, a.kv_stride, keys, true);
+    ahead.add(dv + k_at, a.kv_stride, keys, true);
+    ahead.cut(blocks(queries) * (kFetches + 2 * parts(keys, kPanel)), group * a.D * 2);
+  }
+
   template <bool kKeyGradients, bool kQueryGradients>
-  void run(Scratch& s, int64_t b, int64_t hk, Range heads, Range range, Range keys, int64_t slot) const {
-    const int64_t count = blocks(a.queries(b)), count_of_chunks = chunks(a.queries(b));
+  void run(Scratch& s, int64_t b, int64_t hk, Range heads, Range range, Range keys, int64_t slot, Ahead ahead) const {
+    const int64_t queries = a.queries(b), count = blocks(queries), count_of_chunks = chunks(queries), dense = a.H * a.D;
     const bool one_part = keys.end - keys.begin <= kKeys;
     int64_t begin = keys.begin;
     do {
       const int64_t end = begin + kKeys < keys.end ? begin + kKeys : keys.end;
-      pack_keys<kQueryGradients>(s, b, hk, begin, end - begin);
+      const int64_t k_at = (a.first_key[b] + begin) * a.kv_stride + hk * a.D;
+      gather(s.k_rows, k + k_at, a.kv_stride, end - begin);
+      gather(s.v_rows, v + k_at, a.kv_stride, end - begin);
+      ahead.fetch();
+      if (kQueryGradients) interleave_keys(s, s.k_rows, end - begin);
       std::memset(s.started, 0, static_cast<size_t>(parts(end - begin, kPanel)));
       int64_t at = 0, sums_slot = slot;
       for (int64_t head = heads.begin; head < heads.end; ++head) {
@@ -130,64 +192,82 @@ class TileBackward {
           // The blocks of a chunk share a slot of dbias.
           const int64_t chunk = ((block + 1) * count_of_chunks - 1) / count;
           const int64_t chunk_end = count * (chunk + 1) / count_of_chunks;
-          float* sums = nullptr;
-          if (kQueryGradients && dbias != nullptr) {
-            sums = partial + sums_slot++ * row_floats();
-            if (begin == keys.begin) std::memset(sums, 0, static_cast<size_t>(row_floats()) * sizeof(float));
-          }
+          float* sums = kQueryGradients ? slot_of(sums_slot++, begin == keys.begin) : nullptr;
           for (; block < chunk_end && block < range.end; ++block) {
-            differentiate<kKeyGradients, kQueryGradients>(s, b, head, block, begin, end, s.dq + at, end == keys.end,
-                                                          sums);
-            if (kQueryGradients && !one_part) at += block_floats();
+            const int64_t row = a.cu_q[b] + block * kBlock;
+            if (sees(b, block, begin, end)) {
+              const int block_rows = tile_part(queries - block * kBlock, kBlock);
+              const int64_t out_at = row * dense + head * a.D;
+              gather(s.q_rows, q + row * a.q_stride + head * a.D, a.q_stride, block_rows);
+              gather(s.dout_rows, dout + out_at, dense, block_rows);
+              gather(s.out_rows, out + out_at, dense, block_rows);
+              ahead.fetch();
+              pack_queries<kKeyGradients>(s, head, row, block_rows);
+              differentiate<kKeyGradients, kQueryGradients>(s, b, head, block, begin, end, s.dq + at, sums, ahead);
+            }
+            if (!kQueryGradients) continue;
+            if (end == keys.end) {
+              write_queries(dq + row * a.q_stride + head * a.D, s.dq + at, b, block);
+            }
+            if (!one_part) at += block_floats();
           }
         }
       }
       if (kKeyGradients) {
-        for (int64_t panel = 0; panel < parts(end - begin, kPanel); ++panel) {
-          const int64_t to = (a.first_key[b] + begin + panel * kPanel) * a.kv_stride + hk * a.D;
-          const int rows = tile_part(end - begin - panel * kPanel, kPanel);
-          const int64_t from = panel * panels() * kPanelFloats;
-          write(dk + to, a.kv_stride, s.dk + from, rows, a.scale, s.started[panel]);
-          write(dv + to, a.kv_stride, s.dv + from, rows, 1.0f, s.started[panel]);
-        }
+        write_keys(s, k_at, end - begin);
       }
       begin += kKeys;
     } while (begin < keys.end);
   }
 
-  template <bool kSummed>
-  void pack_keys(Scratch& s, int64_t b, int64_t hk, int64_t begin, int64_t count) const {
-    const int64_t at = (a.first_key[b] + begin) * a.kv_stride + hk * a.D, steps = parts(count, kPanel);
-    for (int64_t j = 0; j < steps; ++j) {
-      const int keys = tile_part(count - j * kPanel, kPanel);
-      for (int64_t d = 0; d < panels(); ++d) {
-        const int64_t from = at + j * kPanel * a.kv_stride + d * kPanel;
-        const int columns = tile_part(a.D - d * kPanel, kPanel);
-        char* k_to = s.k_rows + (j * panels() + d) * kStepBytes;
-        char* v_to = s.v_rows + (j * panels() + d) * kStepBytes;
-        for (int r = 0; r < keys; ++r) {
-          prefetch(k + from + r * a.kv_stride + a.D);
-          prefetch(v + from + r * a.kv_stride + a.D);
+  // A slot of dbias; null where that is not wanted.
+  float* slot_of(int64_t slot, bool clear) const {
+    if (dbias == nullptr) return nullptr;
+    float* sums = partial + slot * row_floats();
+    if (clear) std::memset(sums, 0, static_cast<size_t>(row_floats()) * sizeof(float));
+    return sums;
+  }
+
+  // Whether a block of queries sees any of the keys.
+  bool sees(int64_t b, int64_t block, int64_t begin, int64_t end) const {
+    const KeyRange range = visible(b, block);
+    return range.begin < range.end && range.begin < end && begin < range.end;
+  }
+  KeyRange visible(int64_t b, int64_t block) const {
+    const int64_t queries = a.queries(b), end = (block + 1) * kBlock;
+    return visible_keys(a, b, block * kBlock, end < queries ? end : queries);
+  }
+
+  // Rows of a head in panels; zeros up to a whole panel.
+  void gather(char* to, const bf16* from, int64_t stride, int64_t rows) const {
+    for (int64_t r0 = 0; r0 < rows; r0 += kPanel) {
+      for (int64_t d = 0; d < a.D; d += kPanel) {
+        const bf16* at = from + r0 * stride + d;
+        const int count = tile_part(rows - r0, kPanel);
+        int r = 0;
+        if (a.D - d >= kPanel) {
+          for (; r < count; ++r) store_row(to + 64 * r, pairs_of(at + r * stride));
+        } else {
+          const int columns = tile_part(a.D - d, kPanel);
+          for (; r < count; ++r) store_row(to + 64 * r, pairs_of(at + r * stride, columns));
         }
-        copy_rows(k_to, k + from, a.kv_stride, keys, columns);
-        copy_rows(v_to, v + from, a.kv_stride, keys, columns);
-        if (kSummed) interleave_panel(s.k_summed + (d * steps + j) * kStepBytes, k_to, keys);
+        for (; r < kPanel; ++r) store_row(to + 64 * r, pairs{});
+        to += kStepBytes;
       }
     }
   }
 
-  // Rows of a panel, 64 bytes each; zeros up to a whole tile.
-  static void copy_rows(char* to, const bf16* from, int64_t stride, int rows, int columns) {
-    int r = 0;
-    if (columns == kPanel) {
-      for (; r < rows; ++r) store_row(to + 64 * r, pairs_of(from + r * stride));
-    } else {
-      for (; r < rows; ++r) store_row(to + 64 * r, pairs_of(from + r * stride, columns));
+  void interleave_keys(Scratch& s, const char* k_rows, int64_t count) const {
+    const int64_t steps = parts(count, kPanel);
+    for (int64_t j = 0; j < steps; ++j) {
+      for (int64_t d = 0; d < panels(); ++d) {
+        interleave_panel(s.k_summed + (d * steps + j) * kStepBytes, k_rows + (j * panels() + d) * kStepBytes,
+                         tile_part(count - j * kPanel, kPanel));
+      }
     }
-    for (; r < kPanel; ++r) store_row(to + 64 * r, pairs{});
   }
 
-  // The same rows as B.
+  // Rows of a panel as B of sums over them.
   static void interleave_panel(char* to, const char* rows, int count) {
     const auto* from = reinterpret_cast<const bf16*>(rows);
     int i = 0;
@@ -214,49 +294,62 @@ class TileBackward {
 
   template <bool kSummed>
   void pack_queries(Scratch& s, int64_t head, int64_t row, int rows) const {
-    const int64_t dense = a.H * a.D, steps = parts(rows, kPanel);
-    const bf16* q_from = q + row * a.q_stride + head * a.D;
-    const bf16* dout_from = dout + row * dense + head * a.D;
+    const int64_t steps = parts(rows, kPanel);
     for (int64_t i = 0; i < steps; ++i) {
       const int count = tile_part(rows - i * kPanel, kPanel);
       for (int64_t d = 0; d < panels(); ++d) {
-        const int columns = tile_part(a.D - d * kPanel, kPanel);
-        const bf16* q_rows = q_from + i * kPanel * a.q_stride + d * kPanel;
-        const bf16* dout_rows = dout_from + i * kPanel * dense + d * kPanel;
-        for (int r = 0; r < count; ++r) {
-          prefetch(q_rows + r * a.q_stride + a.D);
-          prefetch(dout_rows + r * dense + a.D);
-        }
-        pack_panel<kSummed>(s.q_transposed + (i * panels() + d) * kStepBytes, s.q_summed + (d * steps + i) * kStepBytes,
-                            q_rows, a.q_stride, count, columns);
-        pack_panel<kSummed>(s.dout_transposed + (i * panels() + d) * kStepBytes,
-                            s.dout_summed + (d * steps + i) * kStepBytes, dout_rows, dense, count, columns);
+        const int64_t at = (i * panels() + d) * kStepBytes, summed = (d * steps + i) * kStepBytes;
+        transpose_panel(s.q_transposed + at, s.q_rows + at, count);
+        transpose_panel(s.dout_transposed + at, s.dout_rows + at, count);
+        if (!kSummed) continue;
+        interleave_panel(s.q_summed + summed, s.q_rows + at, count);
+        interleave_panel(s.dout_summed + summed, s.dout_rows + at, count);
       }
     }
     const int64_t queries = a.cu_q[a.B] - a.cu_q[0];
-    row_dots(s.dots, dout_from, dense, out + row * dense + head * a.D, dense, rows, vectors(rows), a.D);
-    load_lse(s.lse, lse + head * queries + row - a.cu_q[0], rows, vectors(rows));
+    const float* lse_at = lse + head * queries + row - a.cu_q[0];
+    prefetch(lse_at + queries);
+    prefetch(lse_at + queries + rows - 1);
+    load_lse(s.lse, lse_at, rows, vectors(rows));
+    dot(s.dots, s.dout_rows, s.out_rows, vectors(rows));
   }
 
-  template <bool kSummed>
-  static void pack_panel(char* transposed, char* summed, const bf16* from, int64_t stride, int rows, int columns) {
-    alignas(64) char whole[kStepBytes];
-    copy_rows(whole, from, stride, rows, columns);
-    transpose_panel(transposed, whole, rows);
-    if (kSummed) interleave_panel(summed, whole, rows);
+  // The dot product of each row of two sets of panels.
+  void dot(float* to, const char* x, const char* y, int64_t count) const {
+    for (int64_t i = 0; i < count * W; i += W) {
+      vf block[W];
+#pragma GCC unroll 16
+      for (int r = 0; r < W; ++r) block[r] = vf{};
+      for (int64_t d = 0; d < panels(); ++d) {
+        const int64_t at = (i / kPanel * panels() + d) * kPanelFloats + i % kPanel * kPanel;
+        const bf16* x_rows = reinterpret_cast<const bf16*>(x) + at;
+        const bf16* y_rows = reinterpret_cast<const bf16*>(y) + at;
+#pragma GCC unroll 16
+        for (int r = 0; r < W; ++r) {
+#pragma GCC unroll 8
+          for (int64_t c = 0; c < kPanel; c += W) {
+            block[r] = fma(load(x_rows + r * kPanel + c), load(y_rows + r * kPanel + c), block[r]);
+          }
+        }
+      }
+      transpose(block);
+      vf total = block[0];
+      for (int r = 1; r < W; ++r) total += block[r];
+      store(to + i, total);
+    }
   }
 
-  // One query block against the packed keys begin..end-1. dq is written on the last keys. `sums`: of dbias, or null.
+  // One packed block of queries against the packed keys begin..end-1, of which it sees some. Adds to `acc`, which is of
+  // dq. `sums`: of dbias, or null.
   template <bool kKeyGradients, bool kQueryGradients>
   void differentiate(Scratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, float* acc,
-                     bool last_keys, float* sums) const {
-    const int64_t i0 = block * kBlock, row = a.cu_q[b] + i0;
+                     float* sums, Ahead& ahead) const {
+    const int64_t i0 = block * kBlock;
     const int rows = tile_part(a.queries(b) - i0, kBlock);
     const int64_t query_panels = parts(rows, kPanel), all_steps = parts(end - begin, kPanel);
-    const KeyRange range = visible_keys(a, b, i0, i0 + rows);
+    const KeyRange range = visible(b, block);
     const int64_t from = (range.begin > begin ? range.begin : begin) / kPanel * kPanel;
     const int64_t to = range.end < end ? range.end : end;
-    if (from < to) pack_queries<kKeyGradients>(s, head, row, rows);
     for (int64_t j0 = from; j0 < to;) {
       const int64_t grid_end = (j0 / kTileKeys + 1) * kTileKeys, j1 = grid_end < to ? grid_end : to;
       const int64_t key_panels = parts(j1 - j0, kPanel), panel0 = (j0 - begin) / kPanel;
@@ -268,7 +361,9 @@ class TileBackward {
           score(s, b, head, i0, rows, panel0 + p + 1, j + kPanel, tile_part(j1 - j - kPanel, kPanel),
                 static_cast<int>((p + 1) % 2));
         }
+        ahead.fetch();
         softmax<kQueryGradients>(s, b, head, i0, rows, p, j, tile_part(j1 - j, kPanel), sums);
+        ahead.fetch();
       }
       if (kKeyGradients) {
         for (int64_t p = 0; p < key_panels; ++p) {
@@ -288,6 +383,7 @@ class TileBackward {
           started = true;
         }
       }
+      ahead.fetch();
       if (kQueryGradients) {
         for (int64_t i = 0; i < query_panels; ++i) {
           for (int64_t d = 0; d < panels(); ++d) {
@@ -298,13 +394,27 @@ class TileBackward {
           }
         }
       }
+      ahead.fetch();
       j0 = j1;
     }
-    if (!kQueryGradients || !last_keys) return;
-    for (int64_t i = 0; i < query_panels; ++i) {
-      // A block without a visible key has sums that nothing has written.
-      write(dq + (row + i * kPanel) * a.q_stride + head * a.D, a.q_stride, acc + i * panels() * kPanelFloats,
+  }
+
+  void write_queries(bf16* to, const float* acc, int64_t b, int64_t block) const {
+    const int64_t rows = tile_part(a.queries(b) - block * kBlock, kBlock);
+    // A block without a visible key has sums that nothing has written.
+    const KeyRange range = visible(b, block);
+    for (int64_t i = 0; i < parts(rows, kPanel); ++i) {
+      write(to + i * kPanel * a.q_stride, a.q_stride, acc + i * panels() * kPanelFloats,
             tile_part(rows - i * kPanel, kPanel), a.scale, range.begin < range.end);
+    }
+  }
+
+  void write_keys(const Scratch& s, int64_t to, int64_t keys) const {
+    for (int64_t i = 0; i < parts(keys, kPanel); ++i) {
+      const int rows = tile_part(keys - i * kPanel, kPanel);
+      const int64_t from = i * panels() * kPanelFloats, at = to + i * kPanel * a.kv_stride;
+      write(dk + at, a.kv_stride, s.dk + from, rows, a.scale, s.started[i]);
+      write(dv + at, a.kv_stride, s.dv + from, rows, 1.0f, s.started[i]);
     }
   }
 
