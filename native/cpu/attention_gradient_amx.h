@@ -40,29 +40,40 @@ class TileBackward {
 
  public:
   using Session = tmm::Session;
+  // Arrays start at different places of a page, as far as short sequences fill them: what has one place of the cache
+  // pushes out each other, and a load waits for an earlier store that only seems to be of the same address.
   struct Scratch {
-    char k_rows[kKeyPanels * kMostPanels * kStepBytes];  // [panel of keys][step of D]
-    char v_rows[kKeyPanels * kMostPanels * kStepBytes];
-    char q_rows[kQueryPanels * kMostPanels * kStepBytes];  // [panel of queries][step of D]
-    char dout_rows[kQueryPanels * kMostPanels * kStepBytes];
-    char out_rows[kQueryPanels * kMostPanels * kStepBytes];
-    char k_summed[kKeyPanels * kMostPanels * kStepBytes];        // [panel of D][step of keys]
-    char q_transposed[kQueryPanels * kMostPanels * kStepBytes];  // [panel of queries][step of D]
-    char dout_transposed[kQueryPanels * kMostPanels * kStepBytes];
-    char q_summed[kQueryPanels * kMostPanels * kStepBytes];  // [panel of D][step of queries]
-    char dout_summed[kQueryPanels * kMostPanels * kStepBytes];
-    float scores[2][kPanel * kBlock];  // of a panel of keys, and of the next one
-    float dscores[2][kPanel * kBlock];
-    bf16 probabilities[kTilePanels * kQueryPanels * kPanelFloats];  // [panel of keys][panel of queries][key][query]
-    bf16 gradients[kTilePanels * kQueryPanels * kPanelFloats];
-    char gradient_rows[kQueryPanels * kTilePanels * kStepBytes];  // [panel of queries][step of keys]
-    DiagonalSums diagonals;
-    float lse[kBlock];
-    float dots[kBlock];
-    float dk[kKeyPanels * kMostPanels * kPanelFloats];  // [panel of keys][panel of D][key][column]
-    float dv[kKeyPanels * kMostPanels * kPanelFloats];
+    template <class T, int64_t kCount>
+    struct Skewed {
+      alignas(64) T at[kCount + 11 * 64 / sizeof(T)];
+      operator T*() { return at; }
+      operator const T*() const { return at; }
+    };
+    template <int64_t kPanels>
+    using Operand = Skewed<char, kPanels * kMostPanels * kStepBytes>;
+    Operand<kKeyPanels> k_rows;  // [panel of keys][step of D]
+    Operand<kKeyPanels> v_rows;
+    Operand<kQueryPanels> q_rows;  // [panel of queries][step of D]
+    Operand<kQueryPanels> dout_rows;
+    Operand<kQueryPanels> out_rows;
+    Operand<kKeyPanels> k_summed;        // [panel of D][step of keys]
+    Operand<kQueryPanels> q_transposed;  // [panel of queries][step of D]
+    Operand<kQueryPanels> dout_transposed;
+    Operand<kQueryPanels> q_summed;  // [panel of D][step of queries]
+    Operand<kQueryPanels> dout_summed;
+    Skewed<float, kPanel * kBlock> scores[2];  // of a panel of keys, and of the next one
+    Skewed<float, kPanel * kBlock> dscores[2];
+    // [panel of keys][panel of queries][key][query]
+    Skewed<bf16, kTilePanels * kQueryPanels * kPanelFloats> probabilities;
+    Skewed<bf16, kTilePanels * kQueryPanels * kPanelFloats> gradients;
+    Skewed<char, kQueryPanels * kTilePanels * kStepBytes> gradient_rows;  // [panel of queries][step of keys]
+    Skewed<float, kKeyPanels * kMostPanels * kPanelFloats> dk;            // [panel of keys][panel of D][key][column]
+    Skewed<float, kKeyPanels * kMostPanels * kPanelFloats> dv;
+    Skewed<float, kQuerySums> dq;  // [block of queries][panel of queries][panel of D][query][column]
+    alignas(64) float lse[kBlock];
+    alignas(64) float dots[kBlock];
+    alignas(64) DiagonalSums diagonals;
     bool started[kKeyPanels];  // whether dk and dv of the panel hold something
-    float dq[kQuerySums];      // [block of queries][panel of queries][panel of D][query][column]
   };
 
   AttentionProblem a;
