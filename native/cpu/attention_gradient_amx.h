@@ -74,6 +74,7 @@ class TileBackward {
     alignas(64) float dots[kBlock];
     alignas(64) DiagonalSums diagonals;
     bool started[kKeyPanels];  // whether dk and dv of the panel hold something
+    bool padded;               // whether the rows past the last ones hold zeros already
   };
 
   AttentionProblem a;
@@ -100,6 +101,7 @@ class TileBackward {
   // Gradients of all keys and all queries of sequence b, key/value heads hk0..hk1-1.
   void run_fused(Scratch& s, int64_t b, int64_t hk0, int64_t hk1, int64_t slot) const {
     const int64_t queries = a.queries(b), keys = a.keys(b), group = a.group();
+    s.padded = false;
     for (int64_t hk = hk0; hk < hk1; ++hk) {
       Ahead ahead;
       if (hk + 1 < hk1 && queries > 0) foresee(ahead, b, hk + 1);
@@ -110,6 +112,7 @@ class TileBackward {
 
   // dk and dv of keys begin..end-1 only.
   void run_keys(Scratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
+    s.padded = false;
     run<true, false>(s, b, hk, {hk * a.group(), (hk + 1) * a.group()}, {0, blocks(a.queries(b))}, {begin, end}, 0,
                      Ahead());
   }
@@ -118,6 +121,7 @@ class TileBackward {
   void run_queries(Scratch& s, int64_t b, int64_t head, int64_t first, int64_t last, int64_t slot) const {
     const int64_t queries = a.queries(b), end = last * kBlock < queries ? last * kBlock : queries;
     const KeyRange seen = visible_keys(a, b, first * kBlock, end);
+    s.padded = false;
     run<false, true>(s, b, head / a.group(), {head, head + 1}, {first, last},
                      {seen.begin / kTileKeys * kTileKeys, seen.end}, slot, Ahead());
   }
@@ -188,12 +192,15 @@ class TileBackward {
   void run(Scratch& s, int64_t b, int64_t hk, Range heads, Range range, Range keys, int64_t slot, Ahead ahead) const {
     const int64_t queries = a.queries(b), count = blocks(queries), count_of_chunks = chunks(queries), dense = a.H * a.D;
     const bool one_part = keys.end - keys.begin <= kKeys;
+    // All heads of a short sequence have their operands in the same places.
+    const bool in_place = keys.end - keys.begin <= kTileKeys && count == 1;
+    s.padded = s.padded && in_place;
     int64_t begin = keys.begin;
     do {
       const int64_t end = begin + kKeys < keys.end ? begin + kKeys : keys.end;
       const int64_t k_at = (a.first_key[b] + begin) * a.kv_stride + hk * a.D;
-      gather(s.k_rows, k + k_at, a.kv_stride, end - begin);
-      gather(s.v_rows, v + k_at, a.kv_stride, end - begin);
+      gather(s.k_rows, k + k_at, a.kv_stride, end - begin, s.padded);
+      gather(s.v_rows, v + k_at, a.kv_stride, end - begin, s.padded);
       ahead.fetch();
       if (kQueryGradients) interleave_keys(s, s.k_rows, end - begin);
       std::memset(s.started, 0, static_cast<size_t>(parts(end - begin, kPanel)));
@@ -209,12 +216,13 @@ class TileBackward {
             if (sees(b, block, begin, end)) {
               const int block_rows = tile_part(queries - block * kBlock, kBlock);
               const int64_t out_at = row * dense + head * a.D;
-              gather(s.q_rows, q + row * a.q_stride + head * a.D, a.q_stride, block_rows);
-              gather(s.dout_rows, dout + out_at, dense, block_rows);
-              gather(s.out_rows, out + out_at, dense, block_rows);
+              gather(s.q_rows, q + row * a.q_stride + head * a.D, a.q_stride, block_rows, s.padded);
+              gather(s.dout_rows, dout + out_at, dense, block_rows, s.padded);
+              gather(s.out_rows, out + out_at, dense, block_rows, s.padded);
               ahead.fetch();
               pack_queries<kKeyGradients>(s, head, row, block_rows);
               differentiate<kKeyGradients, kQueryGradients>(s, b, head, block, begin, end, s.dq + at, sums, ahead);
+              s.padded = in_place;
             }
             if (!kQueryGradients) continue;
             if (end == keys.end) {
@@ -250,7 +258,7 @@ class TileBackward {
   }
 
   // Rows of a head in panels; zeros up to a whole panel.
-  void gather(char* to, const bf16* from, int64_t stride, int64_t rows) const {
+  void gather(char* to, const bf16* from, int64_t stride, int64_t rows, bool padded) const {
     for (int64_t r0 = 0; r0 < rows; r0 += kPanel) {
       for (int64_t d = 0; d < a.D; d += kPanel) {
         const bf16* at = from + r0 * stride + d;
@@ -262,7 +270,7 @@ class TileBackward {
           const int columns = tile_part(a.D - d, kPanel);
           for (; r < count; ++r) store_row(to + 64 * r, pairs_of(at + r * stride, columns));
         }
-        for (; r < kPanel; ++r) store_row(to + 64 * r, pairs{});
+        for (; r < kPanel && !padded; ++r) store_row(to + 64 * r, pairs{});
         to += kStepBytes;
       }
     }
@@ -273,13 +281,13 @@ class TileBackward {
     for (int64_t j = 0; j < steps; ++j) {
       for (int64_t d = 0; d < panels(); ++d) {
         interleave_panel(s.k_summed + (d * steps + j) * kStepBytes, k_rows + (j * panels() + d) * kStepBytes,
-                         tile_part(count - j * kPanel, kPanel));
+                         tile_part(count - j * kPanel, kPanel), s.padded);
       }
     }
   }
 
   // Rows of a panel as B of sums over them.
-  static void interleave_panel(char* to, const char* rows, int count) {
+  static void interleave_panel(char* to, const char* rows, int count, bool padded) {
     const auto* from = reinterpret_cast<const bf16*>(rows);
     int i = 0;
     for (; 2 * i < count; ++i) {
@@ -288,7 +296,7 @@ class TileBackward {
       store_row(to + 64 * i, low);
       store_row(to + tmm::kBytes + 64 * i, high);
     }
-    for (; i < tmm::kRows; ++i) {
+    for (; i < tmm::kRows && !padded; ++i) {
       store_row(to + 64 * i, pairs{});
       store_row(to + tmm::kBytes + 64 * i, pairs{});
     }
@@ -313,8 +321,8 @@ class TileBackward {
         transpose_panel(s.q_transposed + at, s.q_rows + at, count);
         transpose_panel(s.dout_transposed + at, s.dout_rows + at, count);
         if (!kSummed) continue;
-        interleave_panel(s.q_summed + summed, s.q_rows + at, count);
-        interleave_panel(s.dout_summed + summed, s.dout_rows + at, count);
+        interleave_panel(s.q_summed + summed, s.q_rows + at, count, s.padded);
+        interleave_panel(s.dout_summed + summed, s.dout_rows + at, count, s.padded);
       }
     }
     const int64_t queries = a.cu_q[a.B] - a.cu_q[0];
@@ -534,7 +542,7 @@ class TileBackward {
                          : softmax_lanes<1, false>(lanes, taker, head, row + i + lane, j0, keys);
         }
       }
-      for (int64_t j = keys; j < kPanel; ++j) {
+      for (int64_t j = keys; j < kPanel && !s.padded; ++j) {
         store_row(reinterpret_cast<char*>(s.probabilities + at + j * kPanel), pairs{});
         store_row(reinterpret_cast<char*>(gradients + j * kPanel), pairs{});
       }
