@@ -5,6 +5,7 @@
 // in rising order. Where they have no room together, tasks run in waves: a running sum does not know of them.
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "attention_bias.h"
 #include "attention_gemm.h"
@@ -17,6 +18,9 @@
 #include "kernels.h"
 #include "lanes.h"
 #include "simd.h"
+#if defined(ATTUNE_TILES)
+#include "attention_gradient_amx.h"
+#endif
 
 namespace attune {
 namespace ATTUNE_ISA {
@@ -45,13 +49,11 @@ struct BackwardScratch {
   float dq[kChunkBlocks * kBlock * kMaxD];
 };
 
-// The partial gradients of the bias, in worker 0's workspace behind its scratch.
-constexpr int64_t kSlotFloats =
-    static_cast<int64_t>((kWorkspaceBytes - kScheduleBytes - sizeof(BackwardScratch)) / sizeof(float));
-static_assert(kSlotFloats >= 2 * 65535 + 1, "the longest row of a bias has room");
-
 template <class Cell, class T>
 struct Backward {
+  using Scratch = BackwardScratch;
+  using Session = typename Cell::Session;
+
   AttentionProblem a;
   T* dq;
   T* dk;
@@ -65,8 +67,11 @@ struct Backward {
   float* dbias;    // null: not wanted
   float* partial;  // slots of dbias (2 reach + 1 floats each), those of the wave
 
-  static int64_t chunks(int64_t queries) { return parts(QueryBlocks(queries).count, kChunkBlocks); }
+  static int64_t blocks(int64_t queries) { return QueryBlocks(queries).count; }
+  static int64_t chunks(int64_t queries) { return parts(blocks(queries), kChunkBlocks); }
   int64_t row_floats() const { return 2 * a.reach + 1; }
+  // Whether a fused task can hold the sequence.
+  bool fits(int64_t b) const { return a.keys(b) <= kKeys; }
 
   // Gradients of all keys (at most kKeys) and all queries of sequence b, key/value heads hk0..hk1-1.
   void run_fused(BackwardScratch& s, int64_t b, int64_t hk0, int64_t hk1, int64_t slot) const {
@@ -221,13 +226,27 @@ struct Backward {
     load_lse(s.lse, lse + head * queries + row - a.cu_q[0], rows, vectors);
   }
 };
-static_assert(sizeof(BackwardScratch) + kScheduleBytes <= kWorkspaceBytes, "backward scratch");
 
+// The backward pass of tensors of this type, on vectors or on matrix tiles.
+#if defined(ATTUNE_TILES)
 template <class Cell, class T>
-static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
+using BackwardOf = std::conditional_t<kOnTiles<T>, TileBackward, Backward<Cell, T>>;
+#else
+template <class Cell, class T>
+using BackwardOf = Backward<Cell, T>;
+#endif
+
+template <class Op>
+static void run_backward(attune_context* ctx, const Op& op) {
+  using Scratch = typename Op::Scratch;
+  static_assert(sizeof(Scratch) + kScheduleBytes <= kWorkspaceBytes, "backward scratch");
+  // The partial gradients of the bias lie in worker 0's workspace behind its scratch.
+  constexpr int64_t slot_floats =
+      static_cast<int64_t>((kWorkspaceBytes - kScheduleBytes - sizeof(Scratch)) / sizeof(float));
+  static_assert(slot_floats >= 2 * 65535 + 1, "the longest row of a bias has room");
   const AttentionProblem& a = op.a;
   // Slots of a wave.
-  const int64_t room = op.dbias != nullptr ? kSlotFloats / op.row_floats() : kUnlimited;
+  const int64_t room = op.dbias != nullptr ? slot_floats / op.row_floats() : kUnlimited;
   for (int64_t begin = 0; begin < a.B; begin += kScheduled) {
     Schedule schedule(ctx, a, begin, begin + kScheduled < a.B ? begin + kScheduled : a.B);
     // A fused task does the five products of one key/value head; split tasks do seven, in smaller
@@ -237,7 +256,7 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
     bool split_all = 5 * schedule.largest_work() > 8 * share;
     auto chunks = [&](const Entry& entry) { return op.chunks(a.queries(entry.sequence)); };
     auto splits = [&](const Entry& entry) {
-      return split_all || a.keys(entry.sequence) > kKeys || a.group() * chunks(entry) > room;
+      return split_all || !op.fits(entry.sequence) || a.group() * chunks(entry) > room;
     };
     int64_t slots = 0;
     for (Entry& entry : schedule) {
@@ -260,8 +279,8 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
       return entry.slot + (number > key_tasks ? number - key_tasks : 0);
     };
     auto run = [&](int64_t task, int32_t worker, int64_t first_slot) {
-      BackwardScratch& scratch = *reinterpret_cast<BackwardScratch*>(ctx->workspace(worker));
-      [[maybe_unused]] const typename Cell::Session session;
+      Scratch& scratch = *reinterpret_cast<Scratch*>(ctx->workspace(worker));
+      [[maybe_unused]] const typename Op::Session session;
       const Entry& entry = schedule.find(task);
       int64_t b = entry.sequence, number = task - entry.first, slot = slot_of(task) - first_slot;
       if (!splits(entry)) {
@@ -276,7 +295,7 @@ static void run_backward(attune_context* ctx, const Backward<Cell, T>& op) {
         return;
       }
       number -= a.Hkv * key_parts;
-      const int64_t blocks = QueryBlocks(a.queries(b)).count, count = chunks(entry), chunk = number % count;
+      const int64_t blocks = op.blocks(a.queries(b)), count = chunks(entry), chunk = number % count;
       op.run_queries(scratch, b, number / count, blocks * chunk / count, blocks * (chunk + 1) / count, slot);
     };
     for (int64_t first = 0; first < tasks;) {
@@ -324,27 +343,25 @@ attune_status attention_bwd(attune_context* ctx, void* dq, void* dk, void* dv, f
       cu_q, cu_k, nullptr, q_stride, kv_stride, B, H, Hkv, D, scale, causal != 0, window, Dropout(ctx, p, seed, stream),
       bias, reach};
   ATTUNE_CHECK(check_attention("attention_bwd", a));
-  auto* partial = reinterpret_cast<float*>(ctx->workspace(0) + sizeof(BackwardScratch));
+  auto run = [&](auto cell, auto element) {
+    using T = decltype(element);
+    using Op = BackwardOf<decltype(cell), T>;
+    run_backward(ctx, Op{a, static_cast<T*>(dq), static_cast<T*>(dk), static_cast<T*>(dv), static_cast<const T*>(dout),
+                         static_cast<const T*>(q), static_cast<const T*>(k), static_cast<const T*>(v),
+                         static_cast<const T*>(out), lse, dbias,
+                         reinterpret_cast<float*>(ctx->workspace(0) + sizeof(typename Op::Scratch))});
+  };
   if (dtype == ATTUNE_F32) {
-    run_backward(ctx, Backward<Single, float>{
-                          a, static_cast<float*>(dq), static_cast<float*>(dk), static_cast<float*>(dv),
-                          static_cast<const float*>(dout), static_cast<const float*>(q), static_cast<const float*>(k),
-                          static_cast<const float*>(v), static_cast<const float*>(out), lse, dbias, partial});
+    run(Single(), float());
     return ATTUNE_OK;
   }
-  auto run = [&](auto cell) {
-    run_backward(ctx, Backward<decltype(cell), bf16>{
-                          a, static_cast<bf16*>(dq), static_cast<bf16*>(dk), static_cast<bf16*>(dv),
-                          static_cast<const bf16*>(dout), static_cast<const bf16*>(q), static_cast<const bf16*>(k),
-                          static_cast<const bf16*>(v), static_cast<const bf16*>(out), lse, dbias, partial});
-  };
-#if defined(ATTUNE_BF16_PAIRS)
+#if defined(ATTUNE_BF16_DOTS)
   if (D % 2 == 0) {
-    run(Pair());
+    run(Pair(), bf16());
     return ATTUNE_OK;
   }
 #endif
-  run(Single());
+  run(Single(), bf16());
   return ATTUNE_OK;
 }
 

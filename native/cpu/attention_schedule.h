@@ -12,6 +12,7 @@ namespace ATTUNE_ISA {
 
 constexpr int64_t kScheduled = 16384;  // sequences scheduled at a time
 constexpr int64_t kTaskWork = 262144;  // multiply-adds per product below which a task takes more heads
+constexpr int64_t kThreadTasks = 16;   // of each thread, at least, where tasks are worth their overhead
 constexpr size_t kScheduleBytes = size_t{1} << 19;
 
 struct Entry {
@@ -24,7 +25,8 @@ struct Entry {
 static_assert(sizeof(Entry) * kScheduled <= kScheduleBytes, "schedule");
 
 // The sequences, the longest first so that threads finish together, with as many heads per task as
-// make a task worth its overhead. Lives at the end of the caller's workspace, behind the scratch.
+// make a task worth its overhead, or as leave every thread enough tasks: the rows of the next head are best known to
+// the task that has it. Lives at the end of the caller's workspace, behind the scratch.
 class Schedule {
  public:
   Schedule(attune_context* ctx, const AttentionProblem& a, int64_t begin, int64_t end)
@@ -32,8 +34,13 @@ class Schedule {
     for (int64_t i = 0; i < count_; ++i) {
       const int64_t b = begin + i, span = a.window > 0 ? a.behind() + a.ahead() + 1 : a.keys(b);
       const int64_t work = a.group() * a.queries(b) * (span < a.keys(b) ? span : a.keys(b)) * a.D;
-      int64_t heads = work > 0 ? (kTaskWork + work - 1) / work : a.Hkv;
-      entries_[i] = {0, work, 0, static_cast<int32_t>(b), static_cast<int32_t>(heads < a.Hkv ? heads : a.Hkv)};
+      entries_[i] = {0, work, 0, static_cast<int32_t>(b), 0};
+    }
+    const int64_t share = total_work() * a.Hkv / (kThreadTasks * ctx->pool.threads());
+    const int64_t least = share > kTaskWork ? share : kTaskWork;
+    for (Entry& entry : *this) {
+      const int64_t heads = entry.work > 0 ? (least + entry.work - 1) / entry.work : a.Hkv;
+      entry.heads = static_cast<int32_t>(heads < a.Hkv ? heads : a.Hkv);
     }
     sort();
   }
