@@ -1,5 +1,5 @@
 // Optimizers over the flat store. Each element is read and written once per step: the speed is that
-// of the memory.
+// of the memory. Rows that lag take many steps in one pass instead.
 #include <cstring>
 #include <type_traits>
 
@@ -109,6 +109,144 @@ AdamW<M> make_adamw(const StepBlock& now, float* weight, void* m, void* v, void*
            static_cast<uint64_t>(first)}};
 }
 
+// What one update does to a row without a gradient.
+struct LagStep {
+  float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps;
+  int32_t unused;
+  uint64_t seed, stream;
+};
+
+// What `lag` points to; behind it, for each row, how many updates it has had.
+struct Lag {
+  uint64_t updates;
+  uint64_t unused;
+  LagStep history[ATTUNE_LAG_STEPS];  // update u is at u % ATTUNE_LAG_STEPS
+
+  uint32_t* rows() { return reinterpret_cast<uint32_t*>(this + 1); }
+  uint32_t missed(int64_t row) { return static_cast<uint32_t>(updates) - rows()[row]; }
+};
+static_assert(sizeof(Lag) == ATTUNE_LAG_BYTES(0));
+
+static inline bool all_zero(vu a) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)a, (__m512i)a) == 0;
+#elif defined(__AVX2__)
+  return _mm256_testz_si256((__m256i)a, (__m256i)a) != 0;
+#else
+  uint32_t any = 0;
+  for (int i = 0; i < W; ++i) any |= a[i];
+  return any == 0;
+#endif
+}
+
+// Whether w - num / (sqrt(v) / sqrt_correction2 + eps) rounds to w in every lane: the quotient is below the 2^-25th of
+// w, which is the smallest half of a distance between neighbours. Squared, so that no root is taken; the margins are
+// a thousandth, far above the roundings, and constants that hold where numbers are too small for that.
+static inline __attribute__((always_inline)) bool stands_still(vf w, vf num, vf v, float sqrt_correction2) {
+  const vf scaled = num * (sqrt_correction2 * 33588000.0f);
+  return all_zero((vu) ~(scaled * scaled + 1e-30f < (w * w - 1e-28f) * v));
+}
+
+// A table whose rows lag.
+template <class M>
+struct LaggingTable {
+  float* weight;
+  M* m;
+  M* v;
+  Lag* lag;
+  int64_t C;
+
+  // Makes the updates that a row has missed; `moved`: it has had a gradient, so that it has moments.
+  void settle(int64_t row, bool moved) const {
+    const auto missed = static_cast<int>(lag->missed(row));
+    if (missed == 0) return;
+    lag->rows()[row] = static_cast<uint32_t>(lag->updates);
+    const uint64_t first = lag->updates - static_cast<uint64_t>(missed) + 1;
+    if (!moved) {
+      decay(row, first, missed, false);
+    } else if constexpr (std::is_same_v<M, float>) {
+      replay(row, first, missed);
+    } else {
+      round_again(row, first, missed);
+    }
+  }
+
+ private:
+  const LagStep& of(uint64_t update) const { return lag->history[update % ATTUNE_LAG_STEPS]; }
+
+  // A row that has no moments is left alone by a step that does not decay.
+  __attribute__((noinline)) void decay(int64_t row, uint64_t first, int missed, bool zeros_too) const {
+    float decays[ATTUNE_LAG_STEPS];
+    int count = 0;
+    for (int s = 0; s < missed; ++s) {
+      const float decay = of(first + static_cast<uint64_t>(s)).decay;
+      if (zeros_too || decay != 0.0f) decays[count++] = decay;
+    }
+    if (count == 0) return;
+    for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(weight + i, lanes);
+      for (int s = 0; s < count; ++s) w = AdamW<M>::decayed(w, decays[s]);
+      store(weight + i, w, lanes);
+    });
+  }
+
+  // AdamW::update of a gradient of zeros, in registers.
+  __attribute__((noinline)) void replay(int64_t row, uint64_t first, int missed) const {
+    const LaggingTable t = *this;
+    for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(t.weight + i, lanes), m = load(t.m + i, lanes), v = load(t.v + i, lanes);
+      for (int s = 0; s < missed; ++s) {
+        const LagStep& a = t.of(first + static_cast<uint64_t>(s));
+        w = AdamW<M>::decayed(w, a.decay);
+        m = fma(splat(0.0f) - m, splat(a.one_minus_beta1), m);
+        v = v * a.beta2;
+        const vf num = m * a.step;
+        if (!stands_still(w, num, v, a.sqrt_correction2)) w -= num / (vsqrt(v) / a.sqrt_correction2 + a.eps);
+      }
+      store(t.weight + i, w, lanes);
+      store(t.m + i, m, lanes);
+      store(t.v + i, v, lanes);
+    });
+  }
+
+  // Moments that are rounded at random: as in the steps themselves, on a row that stays in the L1.
+  void round_again(int64_t row, uint64_t first, int missed) const {
+    const float zeros[W] = {};
+    for (int s = 0; s < missed; ++s) {
+      const LagStep& a = of(first + static_cast<uint64_t>(s));
+      const AdamW<M> adam = {weight,
+                             m,
+                             v,
+                             nullptr,
+                             a.decay,
+                             a.beta2,
+                             a.one_minus_beta1,
+                             a.one_minus_beta2,
+                             a.step,
+                             a.sqrt_correction2,
+                             a.eps,
+                             1.0f,
+                             {a.seed, a.stream, 0}};
+      adam.update(zeros, 0, row * C, (row + 1) * C);
+    }
+  }
+};
+
+// Listed rows, or those of such numbers where there is no list, have a state and have not missed more than is noted.
+attune_status check_lag(const char* op, Lag* lag, const uint8_t* row_state, const int32_t* rows, int64_t begin,
+                        int64_t end, int32_t most) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t row = rows == nullptr ? i : rows[i];
+    ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
+    ATTUNE_REQUIRE(lag->missed(row) <= static_cast<uint32_t>(most), "%s: row %lld lags %lld updates, must be 0..%d", op,
+                   ll(row), ll(lag->missed(row)), most);
+  }
+  return ATTUNE_OK;
+}
+
+// Rows of a task of settling: some ten thousands of cycles, whatever they lag behind.
+static inline int64_t lag_grain(int64_t C) { return 4096 / C + 1; }
+
 struct Sgd {
   float* weight;
   float* buffer;
@@ -173,6 +311,69 @@ attune_status adamw_rows(attune_context* ctx, float* weight, void* m, void* v, c
           adam.decay_only(row * C, next * C);
         }
         row = next;
+      }
+    });
+  });
+  return ATTUNE_OK;
+}
+
+attune_status adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
+                              const uint8_t* row_state, const int32_t* rows, void* lag_bytes, int64_t M, int64_t V,
+                              int64_t C, float beta1, float beta2, float eps, float weight_decay, float lr_factor,
+                              int64_t seed, int64_t stream, int32_t moments) {
+  const char* op = "adamw_lazy_rows";
+  if (V == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
+  auto* lag = static_cast<Lag*>(lag_bytes);
+  ATTUNE_CHECK(check_indices(op, "rows", rows, M, V));
+  for (int64_t i = 0; i < M; ++i) {
+    ATTUNE_REQUIRE(row_state[rows[i]] == 2 && lag->missed(rows[i]) == 0,
+                   "%s: rows[%lld] is %d, whose state is %d, must have a gradient and be settled", op, ll(i), rows[i],
+                   row_state[rows[i]]);
+  }
+  // A slice of the table each step, so that every row is visited in time, and no step has more to do than another.
+  const auto slice = static_cast<int64_t>(lag->updates % ATTUNE_LAG_STEPS);
+  const int64_t from = V * slice / ATTUNE_LAG_STEPS, to = V * (slice + 1) / ATTUNE_LAG_STEPS;
+  ATTUNE_CHECK(check_lag(op, lag, row_state, nullptr, from, to, ATTUNE_LAG_STEPS - 1));
+  with_type(moments, [&](auto element) {
+    using Moment = decltype(element);
+    const auto adam = make_adamw<Moment>(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay, lr_factor,
+                                         seed, stream, 0);
+    const LaggingTable<Moment> table = {weight, adam.m, adam.v, lag, C};
+    ++lag->updates;
+    lag->history[lag->updates % ATTUNE_LAG_STEPS] = {
+        adam.decay, adam.beta2, adam.one_minus_beta1, adam.one_minus_beta2, adam.step, adam.sqrt_correction2,
+        adam.eps,   0,          adam.rounding.seed,   adam.rounding.stream};
+    parallel_range(ctx, M + to - from, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (i < M) {
+          adam.update(grad, 1, rows[i] * C, (rows[i] + 1) * C);
+          lag->rows()[rows[i]] = static_cast<uint32_t>(lag->updates);
+        } else {
+          const int64_t row = from + i - M;
+          if (row_state[row] != 2) table.settle(row, row_state[row] != 0);
+        }
+      }
+    });
+  });
+  return ATTUNE_OK;
+}
+
+attune_status adamw_settle_rows(attune_context* ctx, float* weight, void* m, void* v, void* lag_bytes,
+                                const uint8_t* row_state, const int32_t* rows, int64_t M, int64_t V, int64_t C,
+                                int32_t moments) {
+  const char* op = "adamw_settle_rows";
+  if (V == 0) return ATTUNE_OK;
+  auto* lag = static_cast<Lag*>(lag_bytes);
+  const int64_t count = rows == nullptr ? V : M;
+  if (rows != nullptr) ATTUNE_CHECK(check_indices(op, "rows", rows, M, V));
+  ATTUNE_CHECK(check_lag(op, lag, row_state, rows, 0, count, ATTUNE_LAG_STEPS));
+  with_type(moments, [&](auto element) {
+    using Moment = decltype(element);
+    const LaggingTable<Moment> table = {weight, static_cast<Moment*>(m), static_cast<Moment*>(v), lag, C};
+    parallel_range(ctx, count, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = rows == nullptr ? i : rows[i];
+        if (row_state[row] != 2) table.settle(row, row_state[row] != 0);
       }
     });
   });
