@@ -127,25 +127,54 @@ struct Lag {
 };
 static_assert(sizeof(Lag) == ATTUNE_LAG_BYTES(0));
 
-static inline bool all_zero(vu a) {
+static inline bool all_set(vi mask) {
 #if defined(__AVX512F__)
-  return _mm512_test_epi32_mask((__m512i)a, (__m512i)a) == 0;
+  return _mm512_movepi32_mask((__m512i)mask) == 0xFFFF;
 #elif defined(__AVX2__)
-  return _mm256_testz_si256((__m256i)a, (__m256i)a) != 0;
+  return _mm256_movemask_ps((__m256)mask) == 0xFF;
 #else
-  uint32_t any = 0;
-  for (int i = 0; i < W; ++i) any |= a[i];
-  return any == 0;
+  int32_t all = -1;
+  for (int i = 0; i < W; ++i) all &= mask[i];
+  return all != 0;
 #endif
 }
 
-// Whether w - num / (sqrt(v) / sqrt_correction2 + eps) rounds to w in every lane: the quotient is below the 2^-25th of
-// w, which is the smallest half of a distance between neighbours. Squared, so that no root is taken; the margins are
-// a thousandth, far above the roundings, and constants that hold where numbers are too small for that.
-static inline __attribute__((always_inline)) bool stands_still(vf w, vf num, vf v, float sqrt_correction2) {
-  const vf scaled = num * (sqrt_correction2 * 33588000.0f);
-  return all_zero((vu) ~(scaled * scaled + 1e-30f < (w * w - 1e-28f) * v));
-}
+// Steps whose arithmetic follows a look at what is left of them.
+constexpr int kLook = 8;
+
+// The updates that a row has missed, oldest first. Rows of one lag share it.
+struct Missed {
+  // Bounds of all updates from one on.
+  struct Rest {
+    float step;       // at least each step * sqrt_correction2, times 2^25 and a margin
+    float weight, v;  // at most what is left of the square of a weight, and of v, after all of them
+  };
+  int count = 0;
+  int decay_count = 0;
+  float decays[ATTUNE_LAG_STEPS];  // those that are not 0: a row without moments is left alone by the others
+  LagStep steps[ATTUNE_LAG_STEPS];
+  Rest rest[ATTUNE_LAG_STEPS];
+
+  void fill(const Lag& lag, int missed) {
+    if (count == missed) return;
+    count = missed;
+    decay_count = 0;
+    for (int s = 0; s < missed; ++s) {
+      steps[s] = lag.history[(lag.updates - static_cast<uint64_t>(missed - 1 - s)) % ATTUNE_LAG_STEPS];
+      if (steps[s].decay != 0.0f) decays[decay_count++] = steps[s].decay;
+    }
+    Rest r = {0.0f, 1.0f, 1.0f};
+    for (int s = missed - 1; s >= 0; --s) {
+      // 2^25 and a thousandth more, far above the roundings of 64 steps.
+      const float step = __builtin_fabsf(steps[s].step * steps[s].sqrt_correction2) * 33588000.0f;
+      r.step = step > r.step ? step : r.step;
+      const float kept = steps[s].decay < 1.0f ? 1.0f - steps[s].decay : 0.0f;
+      r.weight *= kept * kept;
+      r.v *= steps[s].beta2;
+      rest[s] = r;
+    }
+  }
+};
 
 // A table whose rows lag.
 template <class M>
@@ -157,52 +186,60 @@ struct LaggingTable {
   int64_t C;
 
   // Makes the updates that a row has missed; `moved`: it has had a gradient, so that it has moments.
-  void settle(int64_t row, bool moved) const {
-    const auto missed = static_cast<int>(lag->missed(row));
-    if (missed == 0) return;
+  void settle(int64_t row, bool moved, Missed* missed) const {
+    const auto count = static_cast<int>(lag->missed(row));
+    if (count == 0) return;
     lag->rows()[row] = static_cast<uint32_t>(lag->updates);
-    const uint64_t first = lag->updates - static_cast<uint64_t>(missed) + 1;
+    missed->fill(*lag, count);
     if (!moved) {
-      decay(row, first, missed, false);
+      decay(row, *missed);
     } else if constexpr (std::is_same_v<M, float>) {
-      replay(row, first, missed);
+      replay(row, *missed);
     } else {
-      round_again(row, first, missed);
+      round_again(row, *missed);
     }
   }
 
  private:
-  const LagStep& of(uint64_t update) const { return lag->history[update % ATTUNE_LAG_STEPS]; }
-
-  // A row that has no moments is left alone by a step that does not decay.
-  __attribute__((noinline)) void decay(int64_t row, uint64_t first, int missed, bool zeros_too) const {
-    float decays[ATTUNE_LAG_STEPS];
-    int count = 0;
-    for (int s = 0; s < missed; ++s) {
-      const float decay = of(first + static_cast<uint64_t>(s)).decay;
-      if (zeros_too || decay != 0.0f) decays[count++] = decay;
-    }
-    if (count == 0) return;
+  __attribute__((noinline)) void decay(int64_t row, const Missed& missed) const {
+    if (missed.decay_count == 0) return;
     for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(weight + i, lanes);
-      for (int s = 0; s < count; ++s) w = AdamW<M>::decayed(w, decays[s]);
+      for (int s = 0; s < missed.decay_count; ++s) w = AdamW<M>::decayed(w, missed.decays[s]);
       store(weight + i, w, lanes);
     });
   }
 
+  // Whether each weight, decayed, rounds to itself in all updates from one on: the quotient that AdamW takes from it,
+  // step * m / (sqrt(v) / sqrt_correction2 + eps), is below the 2^-25th of it, the least half of a distance between
+  // neighbours. |m| and v only shrink. Squared, so that no root is taken; the constants keep numbers out of the range
+  // where roundings are no longer relative.
+  static bool rests(vf w, vf m, vf v, const Missed::Rest& rest, Full) {
+    const vf most = vmax(splat(1e-15f), vabs(m * rest.step));
+    return all_set((vi)(most * most < (w * w * rest.weight - 1e-28f) * (v * rest.v - 1e-30f)));
+  }
+  static bool rests(vf, vf, vf, const Missed::Rest&, First) { return false; }
+
   // AdamW::update of a gradient of zeros, in registers.
-  __attribute__((noinline)) void replay(int64_t row, uint64_t first, int missed) const {
+  __attribute__((noinline)) void replay(int64_t row, const Missed& missed) const {
     const LaggingTable t = *this;
     for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(t.weight + i, lanes), m = load(t.m + i, lanes), v = load(t.v + i, lanes);
-      for (int s = 0; s < missed; ++s) {
-        const LagStep& a = t.of(first + static_cast<uint64_t>(s));
+      const auto shrink = [&](const LagStep& a) ATTUNE_INLINE_BODY {
         w = AdamW<M>::decayed(w, a.decay);
         m = fma(splat(0.0f) - m, splat(a.one_minus_beta1), m);
         v = v * a.beta2;
-        const vf num = m * a.step;
-        if (!stands_still(w, num, v, a.sqrt_correction2)) w -= num / (vsqrt(v) / a.sqrt_correction2 + a.eps);
+      };
+      int s = 0;
+      while (s < missed.count && !rests(w, m, v, missed.rest[s], lanes)) {
+        const int end = s + kLook < missed.count ? s + kLook : missed.count;
+        for (; s < end; ++s) {
+          const LagStep& a = missed.steps[s];
+          shrink(a);
+          w -= m * a.step / (vsqrt(v) / a.sqrt_correction2 + a.eps);
+        }
       }
+      for (; s < missed.count; ++s) shrink(missed.steps[s]);
       store(t.weight + i, w, lanes);
       store(t.m + i, m, lanes);
       store(t.v + i, v, lanes);
@@ -210,10 +247,10 @@ struct LaggingTable {
   }
 
   // Moments that are rounded at random: as in the steps themselves, on a row that stays in the L1.
-  void round_again(int64_t row, uint64_t first, int missed) const {
+  void round_again(int64_t row, const Missed& missed) const {
     const float zeros[W] = {};
-    for (int s = 0; s < missed; ++s) {
-      const LagStep& a = of(first + static_cast<uint64_t>(s));
+    for (int s = 0; s < missed.count; ++s) {
+      const LagStep& a = missed.steps[s];
       const AdamW<M> adam = {weight,
                              m,
                              v,
@@ -344,13 +381,14 @@ attune_status adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void*
         adam.decay, adam.beta2, adam.one_minus_beta1, adam.one_minus_beta2, adam.step, adam.sqrt_correction2,
         adam.eps,   0,          adam.rounding.seed,   adam.rounding.stream};
     parallel_range(ctx, M + to - from, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
+      Missed missed;
       for (int64_t i = begin; i < end; ++i) {
         if (i < M) {
           adam.update(grad, 1, rows[i] * C, (rows[i] + 1) * C);
           lag->rows()[rows[i]] = static_cast<uint32_t>(lag->updates);
         } else {
           const int64_t row = from + i - M;
-          if (row_state[row] != 2) table.settle(row, row_state[row] != 0);
+          if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
         }
       }
     });
@@ -371,9 +409,10 @@ attune_status adamw_settle_rows(attune_context* ctx, float* weight, void* m, voi
     using Moment = decltype(element);
     const LaggingTable<Moment> table = {weight, static_cast<Moment*>(m), static_cast<Moment*>(v), lag, C};
     parallel_range(ctx, count, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
+      Missed missed;
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = rows == nullptr ? i : rows[i];
-        if (row_state[row] != 2) table.settle(row, row_state[row] != 0);
+        if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
       }
     });
   });
