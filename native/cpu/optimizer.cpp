@@ -1,5 +1,5 @@
 // Optimizers over the flat store. Each element is read and written once per step: the speed is that
-// of the memory.
+// of the memory. Rows that lag take many steps in one pass instead.
 #include <cstring>
 #include <type_traits>
 
@@ -109,6 +109,181 @@ AdamW<M> make_adamw(const StepBlock& now, float* weight, void* m, void* v, void*
            static_cast<uint64_t>(first)}};
 }
 
+// What one update does to a row without a gradient.
+struct LagStep {
+  float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps;
+  int32_t unused;
+  uint64_t seed, stream;
+};
+
+// What `lag` points to; behind it, for each row, how many updates it has had.
+struct Lag {
+  uint64_t updates;
+  uint64_t unused;
+  LagStep history[ATTUNE_LAG_STEPS];  // update u is at u % ATTUNE_LAG_STEPS
+
+  uint32_t* rows() { return reinterpret_cast<uint32_t*>(this + 1); }
+  uint32_t missed(int64_t row) { return static_cast<uint32_t>(updates) - rows()[row]; }
+};
+static_assert(sizeof(Lag) == ATTUNE_LAG_BYTES(0));
+
+static inline bool all_set(vi mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)mask) == 0xFFFF;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)mask) == 0xFF;
+#else
+  int32_t all = -1;
+  for (int i = 0; i < W; ++i) all &= mask[i];
+  return all != 0;
+#endif
+}
+
+// Steps whose arithmetic follows a look at what is left of them.
+constexpr int kLook = 8;
+
+// The updates that a row has missed, oldest first. Rows of one lag share it.
+struct Missed {
+  // Bounds of all updates from one on.
+  struct Rest {
+    float step;       // at least each step * sqrt_correction2, times 2^25 and a margin
+    float weight, v;  // at most what is left of the square of a weight, and of v, after all of them
+  };
+  int count = 0;
+  int decay_count = 0;
+  float decays[ATTUNE_LAG_STEPS];  // those that are not 0: a row without moments is left alone by the others
+  LagStep steps[ATTUNE_LAG_STEPS];
+  Rest rest[ATTUNE_LAG_STEPS];
+
+  void fill(const Lag& lag, int missed) {
+    if (count == missed) return;
+    count = missed;
+    decay_count = 0;
+    for (int s = 0; s < missed; ++s) {
+      steps[s] = lag.history[(lag.updates - static_cast<uint64_t>(missed - 1 - s)) % ATTUNE_LAG_STEPS];
+      if (steps[s].decay != 0.0f) decays[decay_count++] = steps[s].decay;
+    }
+    Rest r = {0.0f, 1.0f, 1.0f};
+    for (int s = missed - 1; s >= 0; --s) {
+      // 2^25 and a thousandth more, far above the roundings of 64 steps.
+      const float step = __builtin_fabsf(steps[s].step * steps[s].sqrt_correction2) * 33588000.0f;
+      r.step = step > r.step ? step : r.step;
+      const float kept = steps[s].decay < 1.0f ? 1.0f - steps[s].decay : 0.0f;
+      r.weight *= kept * kept;
+      r.v *= steps[s].beta2;
+      rest[s] = r;
+    }
+  }
+};
+
+// A table whose rows lag.
+template <class M>
+struct LaggingTable {
+  float* weight;
+  M* m;
+  M* v;
+  Lag* lag;
+  int64_t C;
+
+  // Makes the updates that a row has missed; `moved`: it has had a gradient, so that it has moments.
+  void settle(int64_t row, bool moved, Missed* missed) const {
+    const auto count = static_cast<int>(lag->missed(row));
+    if (count == 0) return;
+    lag->rows()[row] = static_cast<uint32_t>(lag->updates);
+    missed->fill(*lag, count);
+    if (!moved) {
+      decay(row, *missed);
+    } else if constexpr (std::is_same_v<M, float>) {
+      replay(row, *missed);
+    } else {
+      round_again(row, *missed);
+    }
+  }
+
+ private:
+  __attribute__((noinline)) void decay(int64_t row, const Missed& missed) const {
+    if (missed.decay_count == 0) return;
+    for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(weight + i, lanes);
+      for (int s = 0; s < missed.decay_count; ++s) w = AdamW<M>::decayed(w, missed.decays[s]);
+      store(weight + i, w, lanes);
+    });
+  }
+
+  // Whether each weight, decayed, rounds to itself in all updates from one on: the quotient that AdamW takes from it,
+  // step * m / (sqrt(v) / sqrt_correction2 + eps), is below the 2^-25th of it, the least half of a distance between
+  // neighbours. |m| and v only shrink. Squared, so that no root is taken; the constants keep numbers out of the range
+  // where roundings are no longer relative.
+  static bool rests(vf w, vf m, vf v, const Missed::Rest& rest, Full) {
+    const vf most = vmax(splat(1e-15f), vabs(m * rest.step));
+    return all_set((vi)(most * most < (w * w * rest.weight - 1e-28f) * (v * rest.v - 1e-30f)));
+  }
+  static bool rests(vf, vf, vf, const Missed::Rest&, First) { return false; }
+
+  // AdamW::update of a gradient of zeros, in registers.
+  __attribute__((noinline)) void replay(int64_t row, const Missed& missed) const {
+    const LaggingTable t = *this;
+    for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(t.weight + i, lanes), m = load(t.m + i, lanes), v = load(t.v + i, lanes);
+      const auto shrink = [&](const LagStep& a) ATTUNE_INLINE_BODY {
+        w = AdamW<M>::decayed(w, a.decay);
+        m = fma(splat(0.0f) - m, splat(a.one_minus_beta1), m);
+        v = v * a.beta2;
+      };
+      int s = 0;
+      while (s < missed.count && !rests(w, m, v, missed.rest[s], lanes)) {
+        const int end = s + kLook < missed.count ? s + kLook : missed.count;
+        for (; s < end; ++s) {
+          const LagStep& a = missed.steps[s];
+          shrink(a);
+          w -= m * a.step / (vsqrt(v) / a.sqrt_correction2 + a.eps);
+        }
+      }
+      for (; s < missed.count; ++s) shrink(missed.steps[s]);
+      store(t.weight + i, w, lanes);
+      store(t.m + i, m, lanes);
+      store(t.v + i, v, lanes);
+    });
+  }
+
+  // Moments that are rounded at random: as in the steps themselves, on a row that stays in the L1.
+  void round_again(int64_t row, const Missed& missed) const {
+    const float zeros[W] = {};
+    for (int s = 0; s < missed.count; ++s) {
+      const LagStep& a = missed.steps[s];
+      const AdamW<M> adam = {weight,
+                             m,
+                             v,
+                             nullptr,
+                             a.decay,
+                             a.beta2,
+                             a.one_minus_beta1,
+                             a.one_minus_beta2,
+                             a.step,
+                             a.sqrt_correction2,
+                             a.eps,
+                             1.0f,
+                             {a.seed, a.stream, 0}};
+      adam.update(zeros, 0, row * C, (row + 1) * C);
+    }
+  }
+};
+
+// Listed rows, or those of such numbers where there is no list, have a state and have not missed more than is noted.
+attune_status check_lag(const char* op, Lag* lag, const uint8_t* row_state, const int32_t* rows, int64_t begin,
+                        int64_t end, int32_t most) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t row = rows == nullptr ? i : rows[i];
+    ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
+    ATTUNE_REQUIRE(lag->missed(row) <= static_cast<uint32_t>(most), "%s: row %lld lags %lld updates, must be 0..%d", op,
+                   ll(row), ll(lag->missed(row)), most);
+  }
+  return ATTUNE_OK;
+}
+
+// Rows of a task of settling: some ten thousands of cycles, whatever they lag behind.
+static inline int64_t lag_grain(int64_t C) { return 4096 / C + 1; }
+
 struct Sgd {
   float* weight;
   float* buffer;
@@ -173,6 +348,71 @@ attune_status adamw_rows(attune_context* ctx, float* weight, void* m, void* v, c
           adam.decay_only(row * C, next * C);
         }
         row = next;
+      }
+    });
+  });
+  return ATTUNE_OK;
+}
+
+attune_status adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
+                              const uint8_t* row_state, const int32_t* rows, void* lag_bytes, int64_t M, int64_t V,
+                              int64_t C, float beta1, float beta2, float eps, float weight_decay, float lr_factor,
+                              int64_t seed, int64_t stream, int32_t moments) {
+  const char* op = "adamw_lazy_rows";
+  if (V == 0 || ctx->step.stopped != 0) return ATTUNE_OK;
+  auto* lag = static_cast<Lag*>(lag_bytes);
+  ATTUNE_CHECK(check_indices(op, "rows", rows, M, V));
+  for (int64_t i = 0; i < M; ++i) {
+    ATTUNE_REQUIRE(row_state[rows[i]] == 2 && lag->missed(rows[i]) == 0,
+                   "%s: rows[%lld] is %d, whose state is %d, must have a gradient and be settled", op, ll(i), rows[i],
+                   row_state[rows[i]]);
+  }
+  // A slice of the table each step, so that every row is visited in time, and no step has more to do than another.
+  const auto slice = static_cast<int64_t>(lag->updates % ATTUNE_LAG_STEPS);
+  const int64_t from = V * slice / ATTUNE_LAG_STEPS, to = V * (slice + 1) / ATTUNE_LAG_STEPS;
+  ATTUNE_CHECK(check_lag(op, lag, row_state, nullptr, from, to, ATTUNE_LAG_STEPS - 1));
+  with_type(moments, [&](auto element) {
+    using Moment = decltype(element);
+    const auto adam = make_adamw<Moment>(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay, lr_factor,
+                                         seed, stream, 0);
+    const LaggingTable<Moment> table = {weight, adam.m, adam.v, lag, C};
+    ++lag->updates;
+    lag->history[lag->updates % ATTUNE_LAG_STEPS] = {
+        adam.decay, adam.beta2, adam.one_minus_beta1, adam.one_minus_beta2, adam.step, adam.sqrt_correction2,
+        adam.eps,   0,          adam.rounding.seed,   adam.rounding.stream};
+    parallel_range(ctx, M + to - from, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
+      Missed missed;
+      for (int64_t i = begin; i < end; ++i) {
+        if (i < M) {
+          adam.update(grad, 1, rows[i] * C, (rows[i] + 1) * C);
+          lag->rows()[rows[i]] = static_cast<uint32_t>(lag->updates);
+        } else {
+          const int64_t row = from + i - M;
+          if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
+        }
+      }
+    });
+  });
+  return ATTUNE_OK;
+}
+
+attune_status adamw_settle_rows(attune_context* ctx, float* weight, void* m, void* v, void* lag_bytes,
+                                const uint8_t* row_state, const int32_t* rows, int64_t M, int64_t V, int64_t C,
+                                int32_t moments) {
+  const char* op = "adamw_settle_rows";
+  if (V == 0) return ATTUNE_OK;
+  auto* lag = static_cast<Lag*>(lag_bytes);
+  const int64_t count = rows == nullptr ? V : M;
+  if (rows != nullptr) ATTUNE_CHECK(check_indices(op, "rows", rows, M, V));
+  ATTUNE_CHECK(check_lag(op, lag, row_state, rows, 0, count, ATTUNE_LAG_STEPS));
+  with_type(moments, [&](auto element) {
+    using Moment = decltype(element);
+    const LaggingTable<Moment> table = {weight, static_cast<Moment*>(m), static_cast<Moment*>(v), lag, C};
+    parallel_range(ctx, count, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
+      Missed missed;
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = rows == nullptr ? i : rows[i];
+        if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
       }
     });
   });

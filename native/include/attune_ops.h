@@ -578,6 +578,23 @@ attune_status attune_adamw_rows(attune_context* ctx, float* weight, void* m, voi
                                 const uint8_t* row_state, int64_t V, int64_t C, float beta1, float beta2, float eps,
                                 float weight_decay, float lr_factor, int64_t seed, int64_t stream, int32_t moments);
 
+// The same, where rows without a gradient lag: their updates are noted, and made many at a time, in one pass over the
+// row, when somebody is to read it (attune_adamw_settle_rows) and at least once in ATTUNE_LAG_STEPS steps. A settled
+// row holds the bits that attune_adamw_rows gives it. `rows` (M) are the distinct ones of row_state 2, settled since
+// the step before. `lag` (ATTUNE_LAG_BYTES(V), aligned to 8) is zeros before the first step, when all rows are
+// settled, and these two ops' own from then on. CPU alone.
+#define ATTUNE_LAG_STEPS 64
+#define ATTUNE_LAG_BYTES(V) (16 + ATTUNE_LAG_STEPS * 48 + 4 * (V))
+attune_status attune_adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void* v, const float* grad,
+                                     const uint8_t* row_state, const int32_t* rows, void* lag, int64_t M, int64_t V,
+                                     int64_t C, float beta1, float beta2, float eps, float weight_decay,
+                                     float lr_factor, int64_t seed, int64_t stream, int32_t moments);
+
+// Makes the updates that these rows (M) lag behind, or all rows where `rows` is null; those of row_state 2 are settled.
+attune_status attune_adamw_settle_rows(attune_context* ctx, float* weight, void* m, void* v, void* lag,
+                                       const uint8_t* row_state, const int32_t* rows, int64_t M, int64_t V, int64_t C,
+                                       int32_t moments);
+
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g, where buf is zero before the first step; w -= lr (nesterov ? g + momentum buf : buf).
 attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,

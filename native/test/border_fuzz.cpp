@@ -155,6 +155,36 @@ attune_status adamw_rows(Case& c) {
               0.01f, 1.0f, 42, 7, is_narrow ? ATTUNE_BF16 : ATTUNE_F32);
 }
 
+attune_status adamw_lazy_rows(Case& c) {
+  const int64_t V = c.pick(1, 20), C = c.pick(1, 40), M = c.pick(0, 3);
+  const bool is_narrow = c.pick(0, 1) == 0;
+  const auto moments = [&]() -> void* {
+    return is_narrow ? static_cast<void*>(c.raw<uint16_t>(V * C)) : static_cast<void*>(c.reals(V * C));
+  };
+  float* weight = c.reals(V * C);
+  void *m = moments(), *v = moments();
+  uint8_t* state = c.bytes(V, 2);
+  int32_t* rows = c.indices(M, V);
+  if (!c.hostile()) {
+    for (int64_t i = 0; i < M; ++i) {
+      rows[i] = static_cast<int32_t>(i % V);
+      state[rows[i]] = 2;
+    }
+  }
+  char* lag = c.raw<char>(ATTUNE_LAG_BYTES(V));
+  const int64_t distinct = M < V ? M : V;
+  const int32_t type = is_narrow ? ATTUNE_BF16 : ATTUNE_F32;
+  static const auto step = linked<decltype(attune_adamw_lazy_rows)>("adamw_lazy_rows");
+  const float* grad = c.reals(V * C);
+  for (int64_t i = c.pick(1, 70); i > 0; --i) {
+    const attune_status status = step(c.ctx, weight, m, v, grad, state, rows, lag, distinct, V, C, 0.9f, 0.999f, 1e-8f,
+                                      0.01f, 1.0f, 42, 7, type);
+    if (status != ATTUNE_OK) return status;
+  }
+  static const auto settle = linked<decltype(attune_adamw_settle_rows)>("adamw_settle_rows");
+  return settle(c.ctx, weight, m, v, lag, state, c.pick(0, 1) == 0 ? nullptr : c.indices(M, V), M, V, C, type);
+}
+
 attune_status linear_int8(Case& c) {
   const int64_t N = c.pick(1, 40), C = c.pick(1, 70), F = c.pick(1, 70);
   const int64_t padded = (C + 3) / 4 * 4;
@@ -219,6 +249,7 @@ constexpr Target kTargets[] = {{"embedding", embedding},
                                {"cross_entropy", cross_entropy},
                                {"span_cross_entropy", span_cross_entropy},
                                {"adamw_rows", adamw_rows},
+                               {"adamw_lazy_rows", adamw_lazy_rows},
                                {"linear_int8", linear_int8},
                                {"quantize", quantize},
                                {"argmax", argmax},

@@ -100,6 +100,14 @@ public interface Backend extends Allocator, AutoCloseable {
   }
 
   /**
+   * Whether rows of a table that have no gradient may be updated later than in their step, many
+   * steps at a time: where that saves passes over memory, and work is done when its call returns.
+   */
+  default boolean updatesRowsLater() {
+    return false;
+  }
+
+  /**
    * Up to how many rows products with a weight may sum in an order of their own. Of more rows each
    * comes out the same bits however many there are, whatever the others hold. As many as there are
    * numbers where that is not known, as of libraries that plan for every shape.

@@ -175,7 +175,7 @@ public final class Embedding implements Node {
     tape.run(
         new EmbeddingCall.Forward(
             out.address(),
-            word.address(),
+            tape.training() && word.trainable() ? word.markedAddress() : word.address(),
             position == null ? 0 : position.address(),
             type == null ? 0 : type.address(),
             ids,

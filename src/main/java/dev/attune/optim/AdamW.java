@@ -77,6 +77,7 @@ public final class AdamW implements Optimizer {
   private final List<Range> others;
   private final Buffer m;
   private final Buffer v;
+  private final LaggingRows lagging; // null: all rows are updated in their step
   private long steps;
 
   /** With one rate for all parameters. */
@@ -95,6 +96,14 @@ public final class AdamW implements Optimizer {
       this.v = moments();
     } catch (RuntimeException e) {
       m.close();
+      throw e;
+    }
+    try {
+      this.lagging =
+          LaggingRows.serve(parameters) ? new LaggingRows(parameters, m, v, config.moments) : null;
+    } catch (RuntimeException e) {
+      m.close();
+      v.close();
       throw e;
     }
   }
@@ -150,12 +159,14 @@ public final class AdamW implements Optimizer {
   @Override
   public void step() {
     RowSparse sparse = parameters.rowSparse();
-    if (sparse != null) {
+    if (lagging != null) {
+      lagging.step(config, factors.of(sparse.table().depth()), STREAM);
+    } else if (sparse != null) {
       parameters
           .backend()
           .run(
               new AdamWCall.Rows(
-                  parameters.weights().address(),
+                  parameters.updatedAddress(0),
                   m.address(),
                   v.address(),
                   parameters.gradients().address(),
@@ -182,7 +193,7 @@ public final class AdamW implements Optimizer {
         .backend()
         .run(
             new AdamWCall.Flat(
-                parameters.weights().address() + offset,
+                parameters.updatedAddress(range.begin()),
                 m.address() + moment,
                 v.address() + moment,
                 parameters.shadowAddress(range.begin()),
@@ -209,13 +220,20 @@ public final class AdamW implements Optimizer {
     this.steps = restored;
   }
 
+  /** The moments, all of them up to date until the next step. */
   @Override
   public Map<String, Buffer> state() {
+    if (lagging != null) {
+      parameters.rowSparse().settle();
+    }
     return Map.of("adam_m", m, "adam_v", v);
   }
 
   @Override
   public void close() {
+    if (lagging != null) {
+      lagging.close();
+    }
     m.close();
     v.close();
   }

@@ -86,6 +86,15 @@ public final class Parameter {
     return at.store.address(at.first()) + offset * dtype().sizeBytes();
   }
 
+  /**
+   * The same for an op that reads rows which it will add gradients to: those are marked ({@link
+   * RowSparse#mark}), so that others may lag.
+   */
+  public long markedAddress() {
+    Place at = place();
+    return at.store.markedAddress(at.first()) + offset * dtype().sizeBytes();
+  }
+
   /** Where in the model it stands. */
   public Depth depth() {
     return declaration.depth();

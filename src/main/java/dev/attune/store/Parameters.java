@@ -210,8 +210,24 @@ public final class Parameters implements AutoCloseable {
     return layout.decayEnd();
   }
 
+  /** The weights, all of them up to date. */
   public Buffer weights() {
+    settle();
     return weights;
+  }
+
+  /**
+   * Address of the weights from element {@code first} on, for an optimizer: rows of the word
+   * embedding may lag behind it.
+   */
+  public long updatedAddress(long first) {
+    return weights.address() + first * Float.BYTES;
+  }
+
+  private void settle() {
+    if (rowSparse != null) {
+      rowSparse.settle();
+    }
   }
 
   /** The gradients. */
@@ -362,9 +378,20 @@ public final class Parameters implements AutoCloseable {
     if (lender != null && segment.frozen()) {
       return lender.address(borrowed.get(segment));
     }
-    return segment.frozen()
-        ? frozen.address(segment)
-        : weights.address() + segment.first() * Float.BYTES;
+    if (segment.frozen()) {
+      return frozen.address(segment);
+    }
+    if (segment.first() < rowSparseEnd) {
+      settle();
+    }
+    return weights.address() + segment.first() * Float.BYTES;
+  }
+
+  /** The same where rows may lag that are not marked. */
+  long markedAddress(Segment segment) {
+    return segment.frozen() || segment.first() >= rowSparseEnd
+        ? address(segment)
+        : updatedAddress(segment.first());
   }
 
   /**

@@ -14,9 +14,21 @@ import java.nio.IntBuffer;
  * rows that never had a gradient are never touched: their pages stay unallocated. The numbers are
  * those of a dense update, bit for bit.
  *
+ * <p>Rows without a gradient may lag behind the optimizer ({@link Updates}) until somebody reads
+ * them: {@link #mark} settles the rows of a training pass, {@link #settle} all of them.
+ *
  * <p>Between steps every row of the gradient is zero.
  */
 public final class RowSparse implements AutoCloseable {
+  /** Makes the updates that rows lag behind. */
+  public interface Updates {
+    /** Of the listed rows (i32), none of which has a gradient yet. */
+    void settle(long rows, int count);
+
+    /** Of all rows. */
+    void settleAll();
+  }
+
   /** Row states; the codes cross the native border (attune_adamw_rows). */
   private static final byte NEVER = 0;
 
@@ -30,6 +42,7 @@ public final class RowSparse implements AutoCloseable {
   private final HostMirror rowsMirror;
   private final IntBuffer rows;
   private int count;
+  private Updates owed; // null: no row lags
 
   RowSparse(Backend backend, Parameter table) {
     this.backend = backend;
@@ -50,8 +63,13 @@ public final class RowSparse implements AutoCloseable {
     return table;
   }
 
-  /** Notes the distinct rows that a micro-batch will add gradients to. */
+  /**
+   * Notes the rows that a micro-batch will add gradients to, and settles them.
+   *
+   * @param ids distinct
+   */
   public void mark(int[] ids, int idCount) {
+    int before = count;
     for (int i = 0; i < idCount; i++) {
       int id = ids[i];
       Check.argument(
@@ -60,9 +78,37 @@ public final class RowSparse implements AutoCloseable {
           id,
           table.rows());
       if (state.get(id) != NOW) {
-        state.put(id, NOW);
         rows.put(count++, id);
       }
+    }
+    if (owed != null && count > before) {
+      rowsMirror.push(before * Integer.BYTES, (count - before) * Integer.BYTES);
+      owed.settle(rowsAddress() + (long) before * Integer.BYTES, count - before);
+    }
+    for (int i = before; i < count; i++) {
+      int id = rows.get(i);
+      Check.argument(state.get(id) != NOW, "token id %d is listed twice", id);
+      state.put(id, NOW);
+    }
+  }
+
+  /**
+   * Tells that rows without a gradient lag from here on.
+   *
+   * @param updates makes what they lag behind
+   */
+  public void lag(Updates updates) {
+    if (owed != updates) {
+      settle();
+      owed = updates;
+    }
+  }
+
+  /** Brings all rows up to date: before anybody but a training pass reads or writes them. */
+  public void settle() {
+    if (owed != null) {
+      owed.settleAll();
+      owed = null;
     }
   }
 
@@ -132,6 +178,7 @@ public final class RowSparse implements AutoCloseable {
 
   @Override
   public void close() {
+    owed = null;
     stateMirror.close();
     rowsMirror.close();
   }

@@ -142,4 +142,68 @@ public final class AdamWCall {
       frame.notNegative(lrFactor).any(seed).any(stream).dtype(moments);
     }
   }
+
+  /**
+   * {@link Rows} where those without a gradient lag behind until {@link SettleRows}.
+   *
+   * @param rows (M) i32, distinct: those of state 2, which are settled
+   * @param lag {@link #lagBytes}, zeros before the first step
+   */
+  public record LazyRows(
+      long weight,
+      long m,
+      long v,
+      long grad,
+      long rowState,
+      long rows,
+      long lag,
+      long M,
+      long V,
+      long C,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay,
+      float lrFactor,
+      long seed,
+      long stream,
+      DType moments)
+      implements Call {
+    @Override
+    public void fill(Frame frame) {
+      frame.writes(weight).writes(m).writes(v).reads(grad).reads(rowState).reads(rows, M > 0);
+      frame.writes(lag).bound(M).count(V).columns(C, V);
+      frame.probability(beta1).probability(beta2).positive(eps).notNegative(weightDecay);
+      frame.notNegative(lrFactor).any(seed).any(stream).dtype(moments);
+    }
+  }
+
+  /**
+   * Makes the updates that rows lag behind.
+   *
+   * @param rows (M) i32; 0: all rows
+   */
+  public record SettleRows(
+      long weight,
+      long m,
+      long v,
+      long lag,
+      long rowState,
+      long rows,
+      long M,
+      long V,
+      long C,
+      DType moments)
+      implements Call {
+    @Override
+    public void fill(Frame frame) {
+      frame.writes(weight).writes(m).writes(v).writes(lag).reads(rowState).mayRead(rows);
+      frame.bound(M).count(V).columns(C, V).dtype(moments);
+    }
+  }
+
+  /** Bytes of what a table of {@code V} rows notes of those that lag: the header's constants. */
+  public static long lagBytes(long V) {
+    return 16 + 64 * 48 + V * Integer.BYTES;
+  }
 }

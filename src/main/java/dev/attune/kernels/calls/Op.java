@@ -49,6 +49,8 @@ public enum Op {
   SUM_OF_SQUARES_ROWS(SumOfSquaresCall.Rows.class),
   ADAMW(AdamWCall.Flat.class),
   ADAMW_ROWS(AdamWCall.Rows.class),
+  ADAMW_LAZY_ROWS(AdamWCall.LazyRows.class),
+  ADAMW_SETTLE_ROWS(AdamWCall.SettleRows.class),
   SGD(SgdCall.Flat.class),
   RMS_NORM_FWD(RmsNormCall.Forward.class),
   RMS_NORM_BWD(RmsNormCall.Backward.class),

@@ -109,6 +109,11 @@ public final class CpuBackend extends NativeBackend {
   }
 
   @Override
+  public boolean updatesRowsLater() {
+    return true;
+  }
+
+  @Override
   public long fewRows() {
     return FEW_ROWS;
   }
