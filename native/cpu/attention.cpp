@@ -6,8 +6,8 @@
 //
 // A relative position bias is where the sums of the scores begin (attention_bias.h).
 //
-// With matrix tiles the forward pass in bf16 keeps scores with a row per query (attention_amx.h); the products of the
-// backward pass are the ones below on tiles (amx_cells.h).
+// With matrix tiles the forward pass in bf16 keeps scores with a row per query (attention_amx.h); the backward pass is
+// the one below with operands and blocks of its own (attention_gradient_amx.h).
 //
 //   forward    S^T = K Q^T, P^T = exp2(c S^T - m), O = rescaled O + (P^T)^T V
 //   backward   S^T again, P^T from lse, dP^T = V dO^T, dS^T = P^T (dP^T - dot(dout, out)),

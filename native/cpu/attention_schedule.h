@@ -12,7 +12,7 @@ namespace ATTUNE_ISA {
 
 constexpr int64_t kScheduled = 16384;  // sequences scheduled at a time
 constexpr int64_t kTaskWork = 262144;  // multiply-adds per product below which a task takes more heads
-constexpr int64_t kThreadTasks = 16;   // of each thread, at least, where tasks are worth their overhead
+constexpr int64_t kThreadTasks = 16;   // of each thread, some, where tasks are worth their overhead
 constexpr size_t kScheduleBytes = size_t{1} << 19;
 
 struct Entry {
