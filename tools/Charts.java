@@ -28,6 +28,7 @@ public final class Charts {
           "25/1", "Zen 3 (AVX2)",
           "25/17", "Zen 4 (AVX-512)",
           "26/2", "Zen 5 (AVX-512)",
+          "6/167", "Xeon (AMX)", // as its hypervisor numbers it
           "6/207", "Emerald Rapids (AMX)");
 
   private Charts() {}
