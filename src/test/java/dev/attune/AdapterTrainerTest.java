@@ -264,7 +264,9 @@ class AdapterTrainerTest {
     assertEquals(40, rewards.length);
     double first = Arrays.stream(rewards, 0, 5).average().orElseThrow();
     double last = Arrays.stream(rewards, 35, 40).average().orElseThrow();
-    assertTrue(last > first + 0.2, "the reward went from " + first + " to " + last);
+    // A reward is 1 at most, and where it starts depends on the processor's sums.
+    double gain = Math.min(0.2, (1 - first) / 2);
+    assertTrue(last > first + gain, "the reward went from " + first + " to " + last);
     assertTrue(Files.exists(adapter.resolve("adapter_config.json")));
   }
 

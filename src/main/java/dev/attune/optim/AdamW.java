@@ -61,6 +61,10 @@ public final class AdamW implements Optimizer {
       return new Config(0.9f, 0.999f, 1e-8f, weightDecay);
     }
 
+    private LaggingRows.Rule rule() {
+      return new LaggingRows.Rule(beta1, beta2, eps, weightDecay, seed);
+    }
+
     /** The same with moments in bf16. */
     public Config withBf16Moments(long roundingSeed) {
       return new Config(beta1, beta2, eps, weightDecay, DType.BF16, roundingSeed);
@@ -160,7 +164,7 @@ public final class AdamW implements Optimizer {
   public void step() {
     RowSparse sparse = parameters.rowSparse();
     if (lagging != null) {
-      lagging.step(config, factors.of(sparse.table().depth()), STREAM);
+      lagging.step(config.rule(), factors.of(sparse.table().depth()), STREAM);
     } else if (sparse != null) {
       parameters
           .backend()

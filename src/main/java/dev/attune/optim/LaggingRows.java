@@ -14,6 +14,9 @@ import dev.attune.store.RowSparse;
  * at the latest after as many steps as are noted, a slice of the table each step.
  */
 final class LaggingRows implements RowSparse.Updates, AutoCloseable {
+  /** What the optimizer is set to. */
+  record Rule(float beta1, float beta2, float eps, float weightDecay, long seed) {}
+
   private final Parameters parameters;
   private final RowSparse sparse;
   private final Buffer m;
@@ -37,7 +40,7 @@ final class LaggingRows implements RowSparse.Updates, AutoCloseable {
   }
 
   /** Updates the rows that have a gradient, and notes what happens to the others. */
-  void step(AdamW.Config config, float factor, long stream) {
+  void step(Rule rule, float factor, long stream) {
     sparse.lag(this);
     parameters
         .backend()
@@ -53,12 +56,12 @@ final class LaggingRows implements RowSparse.Updates, AutoCloseable {
                 sparse.rowCount(),
                 sparse.table().rows(),
                 sparse.table().cols(),
-                config.beta1(),
-                config.beta2(),
-                config.eps(),
-                config.weightDecay(),
+                rule.beta1(),
+                rule.beta2(),
+                rule.eps(),
+                rule.weightDecay(),
                 factor,
-                config.seed(),
+                rule.seed(),
                 stream,
                 moments));
   }

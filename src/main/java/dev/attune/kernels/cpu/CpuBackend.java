@@ -126,7 +126,7 @@ public final class CpuBackend extends NativeBackend {
 
   @Override
   public boolean wantsBf16Weights() {
-    return isa == Isa.AMX;
+    return isa.hasTiles();
   }
 
   /** The instruction-set level in use. */

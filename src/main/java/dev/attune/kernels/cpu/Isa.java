@@ -43,6 +43,11 @@ public enum Isa {
     return label;
   }
 
+  /** Whether products of bf16 are done on matrix tiles. */
+  boolean hasTiles() {
+    return this == AMX || this == AMX_EMULATED;
+  }
+
   static Isa ofCode(int code) {
     return values()[code + 1];
   }
