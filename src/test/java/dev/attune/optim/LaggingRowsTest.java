@@ -159,6 +159,8 @@ class LaggingRowsTest {
 
     @Override
     public void close() {
+      // Tests share a backend.
+      parameters.backend().run(new StepCall.StreamBase(0));
       optimizer.close();
       norm.close();
       parameters.close();
