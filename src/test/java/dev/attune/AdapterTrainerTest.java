@@ -233,7 +233,7 @@ class AdapterTrainerTest {
     Path writer = folder.resolve("writer");
     List<LanguageExample> texts = new ArrayList<>();
     for (int i = 0; i < 32; i++) {
-      String letters = i % 4 == 0 ? "abcabcabcabc" : "ABCABCABCABC";
+      String letters = i % 8 == 0 ? "abcabcabcabc" : "ABCABCABCABC";
       texts.add(LanguageExample.completion("Once upon a time", letters));
     }
     Trainer.causalLm(model.toString())
@@ -264,9 +264,7 @@ class AdapterTrainerTest {
     assertEquals(40, rewards.length);
     double first = Arrays.stream(rewards, 0, 5).average().orElseThrow();
     double last = Arrays.stream(rewards, 35, 40).average().orElseThrow();
-    // A reward is 1 at most, and where it starts depends on the processor's sums.
-    double gain = Math.min(0.2, (1 - first) / 2);
-    assertTrue(last > first + gain, "the reward went from " + first + " to " + last);
+    assertTrue(last > first + 0.2, "the reward went from " + first + " to " + last);
     assertTrue(Files.exists(adapter.resolve("adapter_config.json")));
   }
 
