@@ -85,6 +85,11 @@ class ForwardingRunListener implements RunListener {
   }
 
   @Override
+  public void onCheckpointBegins(long step) {
+    next.onCheckpointBegins(step);
+  }
+
+  @Override
   public void onCheckpoint(long step) {
     next.onCheckpoint(step);
   }

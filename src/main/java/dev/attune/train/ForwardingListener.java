@@ -47,6 +47,11 @@ public class ForwardingListener implements TrainListener {
   }
 
   @Override
+  public void onCheckpointBegins(long step) {
+    next.onCheckpointBegins(step);
+  }
+
+  @Override
   public void onCheckpoint(long step) {
     next.onCheckpoint(step);
   }

@@ -95,6 +95,12 @@ public interface TrainListener {
   /** What was found of the data while they were learned from: one line. */
   default void onData(String finding) {}
 
+  /**
+   * Before a checkpoint is saved: whatever was told of the steps up to it is not told again by a
+   * run that goes on from it, so who keeps what it is told has it safe when this returns.
+   */
+  default void onCheckpointBegins(long step) {}
+
   /** After a checkpoint is safe. */
   void onCheckpoint(long step);
 }

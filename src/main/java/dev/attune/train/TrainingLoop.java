@@ -345,6 +345,7 @@ public final class TrainingLoop implements AutoCloseable {
   private void save(
       CheckpointSink checkpoints, TrainListener listener, boolean isNeeded, boolean waits) {
     phases.enter(Phase.CHECKPOINT);
+    listener.onCheckpointBegins(state.step);
     try {
       ObjectNode saved = checkpointState();
       if (!waits && checkpoints.begin(state.step, saved, buffers())) {

@@ -353,10 +353,21 @@ final class JobRun implements RunListener {
     return data;
   }
 
+  /** A kill after the checkpoint is safe must not cost the events of its steps. */
+  @Override
+  public void onCheckpointBegins(long step) {
+    flush();
+  }
+
+  /** Nor one after the model is in its place, which trains no step again either. */
+  @Override
+  public void onTrained() {
+    flush();
+  }
+
   @Override
   public void onCheckpoint(long step) {
     checkpointStep = step;
-    flush();
   }
 
   /** The last step that is safe. */
