@@ -123,7 +123,7 @@ class SessionStatesTest {
     assertEquals(409, refused.status());
     assertEquals("session_restored", refused.json().at("/error/code").asText());
     assertTrue(refused.message().contains("gradients"), refused::text);
-    assertEquals("expired", trial.ended(session, gradient).path("status").asText());
+    assertEquals("succeeded", trial.ended(session, gradient).path("status").asText());
     trial.post(session + "/resume", "{}");
     trial.train(session, 4, 5);
     trial.awaitStatus(session, "closed");
