@@ -165,7 +165,13 @@ public final class AdapterTraining implements AutoCloseable {
     return new Need(bytes, (int) model.vocabulary().rows(), length);
   }
 
-  private static AdapterTraining open(
+  /**
+   * The same on a backend in another's place.
+   *
+   * @param seen what stands there
+   * @param loads whether weights are read
+   */
+  static AdapterTraining open(
       RunConfig config, Progress fetching, UnaryOperator<Backend> seen, boolean loads) {
     Compute compute = Compute.of(config);
     compute.precision().checkIsFloat();
@@ -231,7 +237,8 @@ public final class AdapterTraining implements AutoCloseable {
     trainer = new TokenTrainer(model, tape());
   }
 
-  private Tape tape() {
+  /** What all calls compute on. */
+  Tape tape() {
     return session.tape(config.integer(RunOption.SEED));
   }
 

@@ -76,12 +76,12 @@ final class Call {
       refuse(e);
       return;
     }
-    // While it is worked on, a silent client is none that has gone.
-    request.addIdleTimeoutListener(timeout -> false);
     if (receiving == null) {
       isRead = true; // a body that means nothing is left to the connection
       work();
     } else {
+      // While it is worked on, a silent client is none that has gone.
+      request.addIdleTimeoutListener(timeout -> false);
       began = System.nanoTime();
       receive();
     }

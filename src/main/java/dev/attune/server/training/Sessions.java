@@ -191,6 +191,9 @@ public final class Sessions implements AutoCloseable {
 
   /** Those of a tenant, the newest first; one more than the page has, where there are more. */
   List<Desk> list(String tenant, Page page) {
+    if (page.after() != null) {
+      desk(tenant, page.after());
+    }
     return store.list(tenant, page).stream()
         .map(session -> desks.get(session.id()))
         .filter(desk -> desk != null)

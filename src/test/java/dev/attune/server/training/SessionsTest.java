@@ -59,7 +59,7 @@ class SessionsTest {
               .client()
               .post(
                   TrainingTrial.PATH + session + "/forward_backward", TrainingTrial.gradient(step));
-      assertEquals(202, asked.status(), asked::text);
+      assertTrue(asked.status() == 202 || asked.status() == 200, asked::text); // done by then
       calls.add(asked.json());
       calls.add(trial.post(session + "/optim_step", TrainingTrial.STEP));
     }
@@ -244,6 +244,7 @@ class SessionsTest {
     answers.forEach(answer -> assertEquals(404, answer.status(), answer::text));
     trial.at(two);
     assertEquals(0, trial.get("").path("data").size());
+    assertEquals(404, two.get(TrainingTrial.PATH + "?after=" + session.substring(1)).status());
     String own = trial.begin("");
     Answer foreign =
         two.post(
