@@ -6,14 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.attune.server.Client;
 import dev.attune.server.Client.Answer;
 import dev.attune.server.data.DataCheck;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.InputStreamReader;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -133,7 +127,7 @@ class SessionStatesTest {
   /** After a kill a session is what was saved last; what is lost is named, and given up aloud. */
   @Test
   void aKillCostsWhatNoStateHasSeen() throws Exception {
-    Process child = begin();
+    Process child = TrainingChild.begin(scratch, trial);
     String session;
     List<JsonNode> calls = new ArrayList<>();
     try {
@@ -154,7 +148,7 @@ class SessionStatesTest {
       child.destroyForcibly().waitFor();
     }
     assertEquals(List.of(), DataCheck.of(trial.data()));
-    child = begin();
+    child = TrainingChild.begin(scratch, trial);
     try {
       JsonNode now = trial.get(session);
       assertEquals("restored", now.path("status").asText());
@@ -188,25 +182,6 @@ class SessionStatesTest {
     } finally {
       child.destroyForcibly().waitFor();
     }
-  }
-
-  private Process begin() throws IOException {
-    Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin/java").toString(),
-                "-Xmx512m",
-                "-cp",
-                System.getProperty("java.class.path"),
-                TrainingChild.class.getName(),
-                scratch.toString())
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
-            .start();
-    String line =
-        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
-            .readLine();
-    assertTrue(line != null, "the server does not start");
-    trial.at(new Client(URI.create(line), null));
-    return process;
   }
 
   @Test
