@@ -86,6 +86,52 @@ class SessionsTest {
     assertTrue(now.path("restored_from").isNull());
   }
 
+  /** Each has the bytes that it would have alone. */
+  @Test
+  void sessionsTakeTurns() throws Exception {
+    String one = trial.begin("");
+    String two = trial.begin("");
+    for (int step = 0; step < 4; step++) {
+      trial.train(one, step, step + 1);
+      trial.train(two, 2 * step, 2 * step + 2);
+    }
+    assertArrayEquals(TrainingTrial.same(shared, 8), trial.saved(two));
+    assertArrayEquals(TrainingTrial.same(shared, 4), trial.saved(one));
+  }
+
+  @Test
+  void aJobWaitsForTheMemoryOfASession() throws Exception {
+    long need = trial.get(trial.begin("")).path("memory_bytes").asLong();
+    trial.close();
+    trial.start(
+        TrainingTrial.config(shared)
+            .dataDir(scratch.resolve("other"))
+            .trainingMemoryBytes(need + 10_000));
+    String session = trial.begin("");
+    String rows = "{\"prompt\": \"a\", \"completion\": \" b\"}\n".repeat(8);
+    String file = trial.client().upload("rows.jsonl", rows).json().path("id").asText();
+    String job =
+        TrainingTrial.good(
+                trial
+                    .client()
+                    .post(
+                        "fine_tuning/jobs",
+                        "{'model': 'decoder', 'training_file': '"
+                            + file
+                            + "', 'attune': {'max_steps': 1, 'precision': 'fp32'}}"))
+            .path("id")
+            .asText();
+    String path = "fine_tuning/jobs/" + job;
+    while (!trial.client().get(path + "/events").text().contains("Waits for memory")) {
+      assertNotEquals("succeeded", trial.client().get(path).json().path("status").asText());
+      Thread.sleep(20);
+    }
+    trial.client().delete(TrainingTrial.PATH + session);
+    while (!trial.client().get(path).json().path("status").asText().equals("succeeded")) {
+      Thread.sleep(50);
+    }
+  }
+
   @Test
   void samplesAreThoseOfTheServedAdapter() throws Exception {
     String session = trial.begin("");
