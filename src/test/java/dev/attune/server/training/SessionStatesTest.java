@@ -103,7 +103,7 @@ class SessionStatesTest {
 
   @Test
   void aSessionThatNobodyUsesIsClosed() throws Exception {
-    trial.start(TrainingTrial.config(scratch).sessionIdle(Duration.ofMillis(200)));
+    trial.start(TrainingTrial.config(scratch).sessionIdle(Duration.ofMillis(1500)));
     String session = trial.begin("");
     trial.train(session, 0, 2);
     trial.awaitStatus(session, "closed");
