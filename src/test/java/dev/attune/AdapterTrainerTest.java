@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.ByteTokenizer;
 import dev.attune.testkit.Goldens;
+import dev.attune.testkit.LetterWriter;
 import dev.attune.testkit.TinyDecoder;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -230,19 +231,7 @@ class AdapterTrainerTest {
         ToolProvider.getSystemJavaCompiler()
             .run(null, null, null, "-d", folder.toString(), "-cp", classPath, source.toString());
     assertEquals(0, status, "the program does not compile");
-    Path writer = folder.resolve("writer");
-    List<LanguageExample> texts = new ArrayList<>();
-    for (int i = 0; i < 32; i++) {
-      String letters = i % 8 == 0 ? "abcabcabcabc" : "ABCABCABCABC";
-      texts.add(LanguageExample.completion("Once upon a time", letters));
-    }
-    Trainer.causalLm(model.toString())
-        .train(texts)
-        .maxSteps(40)
-        .batchSize(8)
-        .learningRate(1e-2)
-        .device(Device.CPU)
-        .saveTo(writer);
+    Path writer = LetterWriter.write(model, folder.resolve("writer"));
     Path adapter = folder.resolve("adapter");
     ByteArrayOutputStream printed = new ByteArrayOutputStream();
     PrintStream before = System.out;

@@ -164,6 +164,9 @@ final class ServeCommand implements Command {
       server.tenantRequestsPerMinute(
           (int) whole(config, RunOption.TENANT_REQUESTS, 1, Integer.MAX_VALUE));
     }
+    server.tenantSessions((int) whole(config, RunOption.TENANT_SESSIONS, 1, Integer.MAX_VALUE));
+    server.sessionIdle(
+        Duration.ofSeconds(whole(config, RunOption.SESSION_IDLE, 1, Integer.MAX_VALUE)));
     if (config.isGiven(RunOption.TRAINING_MEMORY)) {
       server.trainingMemoryBytes(whole(config, RunOption.TRAINING_MEMORY, 1, Long.MAX_VALUE));
     }

@@ -20,6 +20,7 @@ import dev.attune.generate.LogitRules;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.hub.Progress;
+import dev.attune.kernels.Backend;
 import dev.attune.model.Model;
 import dev.attune.model.TransformerModel;
 import dev.attune.optim.AdamW;
@@ -37,12 +38,14 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * A language model with an adapter in training, step by step: gradients, updates, samples, states
@@ -51,6 +54,11 @@ import java.util.function.Supplier;
 public final class AdapterTraining implements AutoCloseable {
   /** Texts in work at a time while sampling. */
   private static final int STREAMS = 16;
+
+  /**
+   * Tokens of an example where nobody says how many there are: what is planned for costs memory.
+   */
+  public static final int USUAL_LENGTH = 2048;
 
   private static final String STEPS = "steps";
   private static final String MICRO_STEPS = "micro_steps";
@@ -63,6 +71,15 @@ public final class AdapterTraining implements AutoCloseable {
    * @param ends tokens that end a text, as its last one; null: those that the model's folder names
    */
   public record Sample(Sampling sampling, int maxTokens, int[] ends) {}
+
+  /**
+   * What a training takes and reads.
+   *
+   * @param bytes of memory at the most
+   * @param vocabulary V; ids of tokens are below
+   * @param length tokens of an example at the most
+   */
+  public record Need(long bytes, int vocabulary, int length) {}
 
   private final RunConfig config;
   private final ModelFolder base;
@@ -105,6 +122,57 @@ public final class AdapterTraining implements AutoCloseable {
    * @param fetching hears of what is fetched
    */
   public static AdapterTraining open(RunConfig config, Progress fetching) {
+    return open(config, fetching, UnaryOperator.identity(), true);
+  }
+
+  /**
+   * What a training takes, found by a rehearsal on a backend that computes nothing: nothing is read
+   * but what says how the model is made.
+   *
+   * @param config as for {@link #open}
+   * @param length tokens that an example, and a prompt with what is sampled, have at most; null: as
+   *     many as the model reads, and {@link #USUAL_LENGTH} at most
+   */
+  public static Need need(RunConfig config, Integer length, Progress fetching) {
+    PlannedBackend.Taken taken = new PlannedBackend.Taken();
+    // What the CPU would take is close to what a device would, whose memory is not to be taken.
+    try (AdapterTraining planned =
+        open(
+            config.with(RunOption.BACKEND, BackendKind.CPU.name().toLowerCase(Locale.ROOT)),
+            fetching,
+            backend -> PlannedBackend.of(backend, taken),
+            false)) {
+      return planned.need(taken, length);
+    }
+  }
+
+  private Need need(PlannedBackend.Taken taken, Integer asked) {
+    int most = Math.min(model.maxLength(), model.statedLength());
+    int length = asked == null ? Math.min(USUAL_LENGTH, most) : asked;
+    Check.input(
+        length >= 2 && length <= most,
+        "%s is %d; it must be from 2 to %d, the positions of the model",
+        RunOption.MAX_LENGTH,
+        length,
+        most);
+    trainer.rehearse(length);
+    long bytes =
+        taken.bytes()
+            - tape().arena().reservedBytes()
+            + tape().arena().highWaterBytes()
+            + GenerationLoop.cacheBytes(
+                (TransformerModel) model, session.precision(), STREAMS, length);
+    return new Need(bytes, (int) model.vocabulary().rows(), length);
+  }
+
+  /**
+   * The same on a backend in another's place.
+   *
+   * @param seen what stands there
+   * @param loads whether weights are read
+   */
+  static AdapterTraining open(
+      RunConfig config, Progress fetching, UnaryOperator<Backend> seen, boolean loads) {
     Compute compute = Compute.of(config);
     compute.precision().checkIsFloat();
     ModelFolder base =
@@ -117,7 +185,7 @@ public final class AdapterTraining implements AutoCloseable {
     }
     RunConfig said = base.isAdapter() ? Adapters.continued(config, lora, base.path()) : config;
     Task task = new CausalLm(false);
-    Session session = Session.open(compute);
+    Session session = Session.open(compute, seen);
     TextTokenizer tokenizer = null;
     Model model = null;
     try {
@@ -129,7 +197,9 @@ public final class AdapterTraining implements AutoCloseable {
               said.probability(RunOption.DROPOUT),
               Adapters.builder(
                   said, lora, base.isAdapter() ? base.path() : null, session.precision()));
-      load(said, base, lora, model);
+      if (loads) {
+        load(said, base, lora, model);
+      }
       AdapterTraining training =
           new AdapterTraining(said, base, lora, session, tokenizer, task, model);
       training.begin();
@@ -167,7 +237,8 @@ public final class AdapterTraining implements AutoCloseable {
     trainer = new TokenTrainer(model, tape());
   }
 
-  private Tape tape() {
+  /** What all calls compute on. */
+  Tape tape() {
     return session.tape(config.integer(RunOption.SEED));
   }
 
@@ -204,6 +275,21 @@ public final class AdapterTraining implements AutoCloseable {
   /** See {@link TokenTrainer#step}. */
   public TokenTrainer.Update step(AdamW.Config adamw, double learningRate, double maxGradNorm) {
     return trainer.step(adamw, learningRate, maxGradNorm);
+  }
+
+  /** See {@link TokenTrainer#pending}. */
+  public int pending() {
+    return trainer.pending();
+  }
+
+  /** See {@link TokenTrainer#steps}. */
+  public long steps() {
+    return trainer.steps();
+  }
+
+  /** See {@link TokenTrainer#dropGradients}. */
+  public void dropGradients() {
+    trainer.dropGradients();
   }
 
   /**

@@ -479,7 +479,14 @@ public enum RunOption {
   TENANT_FILE_BYTES("N", null, "bytes that the files of one tenant may have together"),
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
-  TRAINING_MEMORY("BYTES", null, "memory that jobs may take together; else half of the machine's"),
+  TENANT_SESSIONS("N", "16", "training sessions that one tenant may have"),
+  SESSION_IDLE(
+      "SECONDS",
+      "1800",
+      "after which the model of a training session that nobody uses is saved and closed, until"
+          + " somebody does"),
+  TRAINING_MEMORY(
+      "BYTES", null, "memory that jobs and training sessions may take; else half of the machine's"),
   WEBHOOK(
       "URL",
       null,
@@ -628,6 +635,8 @@ public enum RunOption {
           TENANT_FILE_BYTES,
           TENANT_JOBS,
           TENANT_REQUESTS,
+          TENANT_SESSIONS,
+          SESSION_IDLE,
           TRAINING_MEMORY,
           WEBHOOK,
           STOP_TIMEOUT,

@@ -31,6 +31,9 @@ import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelsApi;
 import dev.attune.server.tls.PemFiles;
+import dev.attune.server.training.Sessions;
+import dev.attune.server.training.SessionsApi;
+import dev.attune.server.training.TrainingMemory;
 import dev.attune.server.webhooks.Webhooks;
 import dev.attune.server.webhooks.WebhooksApi;
 import java.io.IOException;
@@ -117,7 +120,11 @@ public final class AttuneServer implements AutoCloseable {
       throws IOException {
     DataFolder data = (DataFolder) parts.get(0);
     Limits limits =
-        new Limits(config.tenantFileBytes(), config.tenantJobs(), config.tenantRequestsPerMinute());
+        new Limits(
+            config.tenantFileBytes(),
+            config.tenantJobs(),
+            config.tenantRequestsPerMinute(),
+            config.tenantSessions());
     Metrics metrics = new Metrics();
     KeyStore keys = new KeyStore(data.journal());
     parts.add(0, keys::noteUse);
@@ -132,6 +139,9 @@ public final class AttuneServer implements AutoCloseable {
     parts.add(0, pool::close);
     Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
     parts.add(0, webhooks::close);
+    long trainingBytes =
+        config.trainingMemoryBytes() == 0 ? Jobs.usualMemoryBytes() : config.trainingMemoryBytes();
+    TrainingMemory sessionMemory = new TrainingMemory(trainingBytes);
     Jobs jobs =
         new Jobs(
             new Jobs.Parts(
@@ -142,8 +152,18 @@ public final class AttuneServer implements AutoCloseable {
                 tenant -> limits,
                 data.models(),
                 data.runs()),
-            config.trainingMemoryBytes(),
-            () -> 0);
+            trainingBytes,
+            sessionMemory::bytes);
+    sessionMemory.besides(jobs::takenBytes);
+    Sessions sessions =
+        new Sessions(
+            new Sessions.Parts(
+                data.journal(), models, tenant -> limits, data.training(), data.models()),
+            sessionMemory,
+            config.sessionIdle(),
+            metrics);
+    sessions.start();
+    parts.add(0, sessions::close);
     metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
     Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
 
@@ -157,6 +177,7 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new EmbeddingsApi(models, pool).routes());
     routes.addAll(new ClassificationsApi(models, pool).routes());
     routes.addAll(new JobsApi(jobs).routes());
+    routes.addAll(new SessionsApi(sessions).routes());
     routes.addAll(new WebhooksApi(webhooks).routes());
     routes.addAll(feedback.routes());
     routes.addAll(new Console(data, config.baseModels(), jobs, models, pool).routes());

@@ -19,6 +19,8 @@ public final class ServerConfig {
   private long tenantFileBytes = Long.MAX_VALUE;
   private int tenantJobs = Integer.MAX_VALUE;
   private int tenantRequestsPerMinute = Integer.MAX_VALUE;
+  private int tenantSessions = 16;
+  private Duration sessionIdle = Duration.ofMinutes(30);
   private Duration stopTimeout = Duration.ofSeconds(30);
   private final Map<URI, String> webhooks = new LinkedHashMap<>();
   private long trainingMemoryBytes;
@@ -92,6 +94,21 @@ public final class ServerConfig {
     return this;
   }
 
+  /** Training sessions that one tenant may have; 16 unless given. */
+  public ServerConfig tenantSessions(int value) {
+    tenantSessions = value;
+    return this;
+  }
+
+  /**
+   * After how long the model of a training session that nobody uses is saved and closed, until
+   * somebody does; half an hour unless given.
+   */
+  public ServerConfig sessionIdle(Duration value) {
+    sessionIdle = value;
+    return this;
+  }
+
   /** How long requests that have begun are waited for at the end; 30 s unless given. */
   public ServerConfig stopTimeout(Duration value) {
     stopTimeout = value;
@@ -110,7 +127,7 @@ public final class ServerConfig {
     return this;
   }
 
-  /** Memory that jobs may take together; half of the machine's unless given. */
+  /** Memory that jobs and training sessions may take; half of the machine's unless given. */
   public ServerConfig trainingMemoryBytes(long value) {
     trainingMemoryBytes = value;
     return this;
@@ -172,6 +189,14 @@ public final class ServerConfig {
 
   int tenantRequestsPerMinute() {
     return tenantRequestsPerMinute;
+  }
+
+  int tenantSessions() {
+    return tenantSessions;
+  }
+
+  Duration sessionIdle() {
+    return sessionIdle;
   }
 
   Duration stopTimeout() {

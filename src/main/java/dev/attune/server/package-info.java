@@ -13,6 +13,7 @@
  * webhooks    who is told of the ends of jobs
  * jobs        a queue that loses nothing, and who works it off
  * inference   answers of models, many at a time
+ * training    sessions in which clients train step by step
  * feedback    corrections, and the small updates that they lead to
  * console     one web page over all of this
  * data        the folder that all of it lies in, and whether it is whole

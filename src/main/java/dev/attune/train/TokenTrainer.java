@@ -24,6 +24,7 @@ import dev.attune.task.TokenRow;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -152,6 +153,32 @@ public final class TokenTrainer implements AutoCloseable {
       parameters.forgetWritten();
       pending = 0;
     }
+  }
+
+  /** Forgets the gradients that wait for an update. */
+  public void dropGradients() {
+    drop(true);
+  }
+
+  /**
+   * Computes the largest passes that examples of so many tokens at the most lead to, and an update:
+   * to see what they take. What was trained is worth nothing after it.
+   */
+  public void rehearse(int length) {
+    List<TokenRow> rows =
+        new ArrayList<>(Collections.nCopies(MOST_ROWS / length, rehearsed(length)));
+    int left = rows.isEmpty() ? length : MOST_ROWS % length;
+    if (left > 0) {
+      rows.add(rehearsed(left));
+    }
+    forwardBackward(rows, new TokenLoss(TokenLoss.Kind.CROSS_ENTROPY, 0));
+    forwardBackward(rows, new TokenLoss(TokenLoss.Kind.IMPORTANCE_SAMPLING, 0));
+    step(AdamW.Config.withDecay(0f), 1, 1);
+  }
+
+  private static TokenRow rehearsed(int length) {
+    float[] zeros = new float[length];
+    return new TokenRow(new int[length], new int[length], zeros, zeros, zeros);
   }
 
   /** Calls whose gradients wait for an update. */

@@ -9,6 +9,7 @@ import dev.attune.server.files.UploadStore;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
+import dev.attune.server.training.Sessions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -51,6 +52,10 @@ public final class DataCheck {
       for (Path leftover : Jobs.leftovers(data.journal(), models, data.models())) {
         problems.add("left over: " + data.folder().relativize(leftover));
       }
+      Sessions.Parts sessions =
+          new Sessions.Parts(
+              data.journal(), models, tenant -> Limits.NONE, data.training(), data.models());
+      problems.addAll(Sessions.problems(sessions, data.folder()));
     }
     return problems;
   }

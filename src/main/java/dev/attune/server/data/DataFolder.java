@@ -10,6 +10,7 @@ import dev.attune.server.files.FileStore;
 import dev.attune.server.files.UploadStore;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.training.Sessions;
 import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -27,6 +28,7 @@ import java.util.stream.Stream;
  * uploads/       parts of files that are not whole yet
  * models/        what jobs have made and make; lines of versions that corrections have made
  * runs/          how jobs went
+ * training/      states of sessions
  * </pre>
  */
 public final class DataFolder implements AutoCloseable {
@@ -79,7 +81,18 @@ public final class DataFolder implements AutoCloseable {
   }
 
   private static Journal journal(Path path) {
-    return Journal.open(path.resolve("journal.db"), LAYOUT);
+    Journal journal = Journal.open(path.resolve("journal.db"), LAYOUT);
+    try {
+      journal.change(
+          change -> {
+            Sessions.LAYOUT.forEach(change::update);
+            return null;
+          });
+      return journal;
+    } catch (RuntimeException | Error e) {
+      journal.close();
+      throw e;
+    }
   }
 
   /** Opens it beside a server that may be running; makes it where it is not there. */
@@ -127,6 +140,11 @@ public final class DataFolder implements AutoCloseable {
   /** The run store. */
   public Path runs() {
     return path.resolve("runs");
+  }
+
+  /** Where states of sessions lie. */
+  public Path training() {
+    return path.resolve("training");
   }
 
   @Override

@@ -102,6 +102,11 @@ public final class ApiException extends RuntimeException {
     return new ApiException(409, INVALID, null, "conflict", message, null);
   }
 
+  /** 409 with a code that programs tell it by. */
+  public static ApiException conflict(String code, String message) {
+    return new ApiException(409, INVALID, null, code, message, null);
+  }
+
   /** 413. */
   public static ApiException tooLarge(String message) {
     return new ApiException(413, INVALID, null, "request_too_large", message, null);

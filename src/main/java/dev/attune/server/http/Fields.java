@@ -31,6 +31,11 @@ public final class Fields {
     return new Fields(json, "");
   }
 
+  /** All of it, as it came. */
+  public ObjectNode json() {
+    return json;
+  }
+
   private String named(String name) {
     return path.isEmpty() ? name : path + "." + name;
   }
@@ -171,6 +176,41 @@ public final class Fields {
       texts.add(element.textValue());
     }
     return texts;
+  }
+
+  /** An array of whole numbers, each from least to most; null where it is absent. */
+  public int[] integers(String name, int least, int most) {
+    List<JsonNode> elements = list(name);
+    if (elements == null) {
+      return null;
+    }
+    int[] values = new int[elements.size()];
+    for (int i = 0; i < values.length; i++) {
+      JsonNode element = elements.get(i);
+      boolean isWhole = element.isIntegralNumber() && element.canConvertToInt();
+      if (!isWhole || element.intValue() < least || element.intValue() > most) {
+        throw wrong(name + "[" + i + "]", element, "a whole number from " + least + " to " + most);
+      }
+      values[i] = element.intValue();
+    }
+    return values;
+  }
+
+  /** An array of numbers, each finite as a float; null where it is absent. */
+  public float[] floats(String name) {
+    List<JsonNode> elements = list(name);
+    if (elements == null) {
+      return null;
+    }
+    float[] values = new float[elements.size()];
+    for (int i = 0; i < values.length; i++) {
+      JsonNode element = elements.get(i);
+      values[i] = (float) element.doubleValue();
+      if (!element.isNumber() || !Float.isFinite(values[i])) {
+        throw wrong(name + "[" + i + "]", element, "a number that a float of 32 bits holds");
+      }
+    }
+    return values;
   }
 
   /** An array of objects; null where it is absent. */

@@ -140,6 +140,11 @@ public final class Jobs implements AutoCloseable {
     }
   }
 
+  /** Memory of the jobs that run. */
+  public long takenBytes() {
+    return scheduler.takenBytes();
+  }
+
   JobStore store() {
     return store;
   }

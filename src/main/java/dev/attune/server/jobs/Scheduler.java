@@ -230,12 +230,16 @@ final class Scheduler implements AutoCloseable {
     return fits(job, JobGang.moreBytes(job));
   }
 
+  /** Memory of the jobs that run. */
+  long takenBytes() {
+    synchronized (atWork) {
+      return gangs.stream().mapToLong(JobGang::needBytes).sum();
+    }
+  }
+
   /** No other job takes the place of one that does not fit now: it would wait for ever. */
   private boolean fits(Job job, long bytes) {
-    long taken = means.othersBytes().getAsLong();
-    synchronized (atWork) {
-      taken += gangs.stream().mapToLong(JobGang::needBytes).sum();
-    }
+    long taken = means.othersBytes().getAsLong() + takenBytes();
     boolean fits = bytes <= means.memoryBytes() - taken;
     if (!fits && !job.id().equals(toldToWait)) {
       toldToWait = job.id();

@@ -233,7 +233,10 @@ class AccessTest {
     try (DataFolder folder = DataFolder.open(data())) {
       Access access =
           new Access(
-              new KeyStore(folder.journal()), false, tenant -> new Limits(1, 1, 60), () -> now[0]);
+              new KeyStore(folder.journal()),
+              false,
+              tenant -> new Limits(1, 1, 60, 1),
+              () -> now[0]);
       for (int i = 0; i < 60; i++) {
         access.admit(null);
       }

@@ -42,8 +42,12 @@ class WebServerTest {
   }
 
   private static Route slow(CountDownLatch begun, CountDownLatch go) {
+    return slow("POST", begun, go);
+  }
+
+  private static Route slow(String method, CountDownLatch begun, CountDownLatch go) {
     return new Route(
-        "POST",
+        method,
         "/slow",
         null,
         exchange -> {
@@ -106,6 +110,46 @@ class WebServerTest {
         String answer = read(patient);
         assertTrue(answer.startsWith("HTTP/1.1 200 ") && answer.endsWith("done"), answer);
       }
+    }
+  }
+
+  /** As who waits for a result. */
+  @Test
+  void anAnswerMayTakeLongerThanAClientMayBeSilent() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    try (WebServer server = start(List.of(slow("GET", begun, go)), null, 1000);
+        Socket patient = connect(server)) {
+      write(patient, "GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+      assertTrue(begun.await(60, TimeUnit.SECONDS));
+      Thread.sleep(3000);
+      go.countDown();
+      String answer = read(patient);
+      assertTrue(answer.startsWith("HTTP/1.1 200 ") && answer.endsWith("done"), answer);
+    }
+  }
+
+  @Test
+  void aClientThatDoesNotTakeItsAnswerIsLetGo() throws Exception {
+    byte[] large = new byte[64 << 20];
+    Route route =
+        new Route("GET", "/large", null, exchange -> exchange.answer(200, "text/plain", large));
+    try (WebServer server = start(List.of(route), null, 1000);
+        Socket silent = connect(server)) {
+      write(silent, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      Thread.sleep(5000);
+      long read = 0;
+      try {
+        byte[] piece = new byte[1 << 16];
+        for (int n = silent.getInputStream().read(piece);
+            n >= 0;
+            n = silent.getInputStream().read(piece)) {
+          read += n;
+        }
+      } catch (IOException e) {
+        // the connection is reset
+      }
+      assertTrue(read < large.length, "all was sent");
     }
   }
 

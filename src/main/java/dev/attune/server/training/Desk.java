@@ -1,0 +1,442 @@
+package dev.attune.server.training;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.kernels.BackendException;
+import dev.attune.run.AdapterTraining;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.training.CallBook.Submission;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.System.Logger.Level;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Semaphore;
+
+/**
+ * Where the calls of a session come in, wait for their turns, and are done: by one thread, which
+ * opens the model when there is something to do, and closes it when nobody has used it for long.
+ * Any number of threads use it.
+ */
+final class Desk {
+  private static final System.Logger LOG = System.getLogger("dev.attune.server.training");
+  private static final int MOST_WAITING = 64;
+  private static final long LOOK_MILLIS = 1000;
+
+  /** What all desks share; of those that have something to do, one works at a time. */
+  record Means(
+      TrainingStore store,
+      Workshop workshop,
+      TrainingMemory memory,
+      WaitingBytes waiting,
+      Semaphore turns,
+      CallMetrics metrics) {}
+
+  /** Why the model is to be closed. */
+  private enum End {
+    IDLE,
+    SERVER_ENDS,
+    DELETED
+  }
+
+  private final TrainingSession session;
+  private final Means means;
+  private final CallBook book; // guarded by this, as all that follows
+  private Thread thread; // null: it is closed
+  private AdapterTraining training; // null: it is not open
+  private Call running;
+  private End end; // null: it goes on
+  private boolean isOver; // no more calls are taken
+  private long doneTurn;
+  private long steps;
+  private int pending;
+  private long lastUse = System.nanoTime();
+
+  Desk(TrainingSession session, Means means) {
+    this.session = session;
+    this.means = means;
+    this.book = new CallBook(session.id(), means.store());
+    restored();
+  }
+
+  private void restored() {
+    doneTurn = book.turn();
+    steps = book.steps();
+    pending = 0;
+  }
+
+  TrainingSession session() {
+    return session;
+  }
+
+  /** Somebody uses it. */
+  private void touch() {
+    lastUse = System.nanoTime();
+    if (end == End.DELETED) {
+      throw ApiException.notFound(null, "There is no training session '" + session.id() + "'");
+    }
+  }
+
+  /** Opens the model of a session that was made just now, whose memory is taken. */
+  synchronized void begin() {
+    start();
+  }
+
+  private void open() {
+    if (isOver) {
+      throw ApiException.unavailable("The server is ending", null);
+    }
+    if (thread == null) {
+      means.memory().take(session.needBytes());
+      start();
+    }
+  }
+
+  private void start() {
+    end = null;
+    thread = new Thread(this::work, "attune-" + session.id());
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  /**
+   * Takes a call, or finds the one that it repeats.
+   *
+   * @throws ApiException if it cannot be taken
+   */
+  synchronized Call submit(Submission asked) {
+    touch();
+    Optional<Call> earlier = book.earlier(asked);
+    if (earlier.isPresent()) {
+      return earlier.get();
+    }
+    book.checkNotRestored();
+    if (book.waiting() >= MOST_WAITING && !book.isAwaited(asked)) {
+      throw ApiException.busy(
+          MOST_WAITING + " calls of this session wait, which is as many as may; wait for one");
+    }
+    long bytes = asked.asked().bytes();
+    means.waiting().take(bytes);
+    try {
+      open();
+      Call call = book.accept(asked);
+      notifyAll();
+      return call;
+    } catch (RuntimeException | Error e) {
+      means.waiting().give(bytes);
+      throw e;
+    }
+  }
+
+  /**
+   * A call by its id.
+   *
+   * @throws ApiException if there is none
+   */
+  synchronized Call call(String id) {
+    touch();
+    return book.find(id);
+  }
+
+  /** Goes on from the state that the session was restored from: what is lost is given up. */
+  synchronized void resume() {
+    touch();
+    book.resume();
+  }
+
+  /**
+   * The model, once it is open: to encode and decode alone.
+   *
+   * @throws ApiException if it is not open by then
+   */
+  synchronized AdapterTraining opened(long millis) throws InterruptedException {
+    touch();
+    open();
+    long until = System.nanoTime() + millis * 1_000_000;
+    while (training == null && thread != null && System.nanoTime() < until) {
+      wait(LOOK_MILLIS);
+    }
+    if (training == null) {
+      throw ApiException.busy("The session's model is not open now; ask again");
+    }
+    return training;
+  }
+
+  /**
+   * Takes a state out.
+   *
+   * @throws ApiException if there is none of that name, or the session is to go on from it
+   */
+  synchronized void removeState(String name) {
+    touch();
+    SavedState state =
+        means
+            .workshop()
+            .named(session.id(), name)
+            .orElseThrow(
+                () -> ApiException.notFound(null, "The session has no state '" + name + "'"));
+    boolean isNeeded = state.id().equals(means.workshop().latest(session).orElseThrow().id());
+    if (isNeeded && thread == null) {
+      throw ApiException.conflict(
+          "The session is closed, and goes on from the state '" + name + "'; save another first");
+    }
+    means.workshop().remove(state);
+  }
+
+  /** Closes the model if nobody has used it for so long; what was trained is saved first. */
+  synchronized void closeIfIdle(long idleNanos) {
+    book.trim();
+    boolean isIdle = running == null && book.isIdle() && System.nanoTime() - lastUse > idleNanos;
+    if (isIdle && training != null && end == null) {
+      end = End.IDLE;
+      notifyAll();
+    }
+  }
+
+  /** Takes the session out. No call is done any more, but for the one that runs. */
+  void delete() {
+    synchronized (this) {
+      touch();
+      isOver = true;
+      end = End.DELETED;
+      giveUp("The session was deleted");
+      notifyAll();
+      if (thread != null) {
+        means.store().delete(session.id()); // the thread removes the rest
+        return;
+      }
+    }
+    means.workshop().remove(session);
+  }
+
+  /** The server ends: what was trained is saved, calls that wait are not done. */
+  synchronized void end() {
+    isOver = true;
+    giveUp("The server has ended before the call had its turn");
+    if (end != End.DELETED) {
+      end = End.SERVER_ENDS;
+    }
+    notifyAll();
+  }
+
+  /** Waits until the model is closed. */
+  void join(long millis) throws InterruptedException {
+    Thread last;
+    synchronized (this) {
+      last = thread;
+    }
+    if (last != null) {
+      last.join(millis);
+    }
+  }
+
+  private void giveUp(String why) {
+    for (Call call : book.takeAll()) {
+      means.waiting().give(call.bytes());
+      call.end(Call.Status.LOST, null, new CallError(CallError.LOST, why));
+    }
+  }
+
+  /** On its own thread: from the opening of the model to its end. */
+  private void work() {
+    AdapterTraining opened = null;
+    try {
+      opened = opening();
+      do {
+        for (Call call = next(); call != null; call = next()) {
+          run(opened, call);
+        }
+      } while (!leaves(opened));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (RuntimeException | Error e) {
+      fail(e, opened != null);
+    } finally {
+      close(opened);
+    }
+  }
+
+  private AdapterTraining opening() throws InterruptedException {
+    means.turns().acquire();
+    try {
+      AdapterTraining opened = means.workshop().open(session);
+      synchronized (this) {
+        training = opened;
+        notifyAll();
+      }
+      return opened;
+    } finally {
+      means.turns().release();
+    }
+  }
+
+  /** The next call; null: there is an end. */
+  private synchronized Call next() throws InterruptedException {
+    while (book.isIdle() && end == null) {
+      wait();
+    }
+    if (end == End.IDLE && !book.isIdle()) {
+      end = null; // somebody has come
+    }
+    running = end == null ? book.poll() : null;
+    return running;
+  }
+
+  private void run(AdapterTraining opened, Call call) throws InterruptedException {
+    Work.Result result = null;
+    Throwable failure = null;
+    means.turns().acquire();
+    long began = System.nanoTime();
+    call.begin();
+    try {
+      result = call.work().on(opened, call.row().turn());
+    } catch (IOException | RuntimeException | Error e) {
+      failure = e;
+    } finally {
+      means.turns().release();
+    }
+    CallError error = failure == null ? null : error(call.row().id(), failure);
+    Call.Status status = failure == null ? Call.Status.SUCCEEDED : Call.Status.FAILED;
+    means.metrics().done(call.row().kind(), status, System.nanoTime() - began);
+    synchronized (this) {
+      means.waiting().give(call.bytes());
+      doneTurn = call.row().turn();
+      steps = opened.steps();
+      pending = opened.pending();
+      running = null;
+      lastUse = System.nanoTime();
+      call.end(status, result, error);
+      book.trim();
+    }
+    if (failure instanceof BackendException || failure instanceof Error) {
+      throw new IllegalStateException("the model cannot be gone on with", failure);
+    }
+  }
+
+  private CallError error(String id, Throwable failure) {
+    return CallError.of(id, failure, message -> means.workshop().worded(session, message));
+  }
+
+  /** Saves what was trained before the model is closed; false: it stays open after all. */
+  private boolean leaves(AdapterTraining opened) {
+    End why;
+    synchronized (this) {
+      why = end;
+    }
+    boolean isSaved = why == End.DELETED || saves(opened);
+    synchronized (this) {
+      boolean stays = end == End.IDLE && (!isSaved || !book.isIdle());
+      if (stays) {
+        end = null;
+        lastUse = System.nanoTime();
+      }
+      return !stays;
+    }
+  }
+
+  /** False: it could not be saved. */
+  private boolean saves(AdapterTraining opened) {
+    long turn;
+    synchronized (this) {
+      turn = doneTurn;
+    }
+    if (turn == means.workshop().latest(session).map(SavedState::turn).orElse(0L)) {
+      return true;
+    }
+    try {
+      int dropped = opened.pending();
+      opened.dropGradients();
+      means.workshop().save(session, opened, null, turn, dropped);
+      return true;
+    } catch (ApiException | IOException | UncheckedIOException e) {
+      LOG.log(Level.ERROR, session.id() + " cannot be saved: " + e.getMessage(), e);
+      return false;
+    }
+  }
+
+  /**
+   * The model could not be opened, or is lost.
+   *
+   * @param wasOpen whether what was trained since the last state is lost with it
+   */
+  private synchronized void fail(Throwable failure, boolean wasOpen) {
+    if (wasOpen) {
+      LOG.log(Level.ERROR, session.id() + ": " + failure.getMessage(), failure);
+      giveUp("The server could not go on with the session's model; its log has the cause");
+      book.restore();
+      restored();
+      return;
+    }
+    CallError error = error(session.id(), failure);
+    List<Call> waiting = book.takeAll();
+    for (Call call : waiting) {
+      means.waiting().give(call.bytes());
+      call.end(Call.Status.FAILED, null, error);
+    }
+  }
+
+  private void close(AdapterTraining opened) {
+    synchronized (this) {
+      training = null;
+    }
+    try {
+      if (opened != null) {
+        opened.close();
+      }
+    } catch (RuntimeException | Error e) {
+      LOG.log(Level.ERROR, session.id() + " cannot be closed: " + e.getMessage(), e);
+    }
+    if (isDeleted()) {
+      means.workshop().remove(session);
+    }
+    synchronized (this) {
+      running = null;
+      pending = 0;
+      if (!isOver && !book.isRestored()) {
+        book.closed();
+      }
+      if (!isOver && !book.isIdle()) {
+        start(); // somebody has come
+      } else {
+        thread = null;
+        means.memory().give(session.needBytes());
+      }
+      notifyAll();
+    }
+  }
+
+  private synchronized boolean isDeleted() {
+    return end == End.DELETED;
+  }
+
+  /** Calls that wait. */
+  synchronized int waiting() {
+    return book.waiting();
+  }
+
+  /** As clients read it. */
+  synchronized String status() {
+    if (book.isRestored()) {
+      return "restored";
+    }
+    return thread == null ? "closed" : training == null ? "opening" : "open";
+  }
+
+  /** As clients read it; to ask for it so is no use of it, by which it would stay open. */
+  synchronized ObjectNode toJson(long idleSeconds) {
+    ObjectNode json = session.request().json().deepCopy();
+    json.put("id", session.id());
+    json.put("object", "training.session");
+    json.put("created_at", session.created());
+    json.put("status", status());
+    json.put("max_length", session.length());
+    json.put("vocabulary_size", session.vocabulary());
+    json.put("memory_bytes", session.needBytes());
+    json.put("steps", steps);
+    json.put("waiting_gradients", pending);
+    json.put("waiting_calls", book.waiting() + (running == null ? 0 : 1));
+    json.put("last_sequence", book.sequence());
+    json.put("idle_timeout_seconds", idleSeconds);
+    json.set("restored_from", book.restoredFrom());
+    return json;
+  }
+}

@@ -1,0 +1,350 @@
+package dev.attune.server.training;
+
+import dev.attune.checkpoint.CheckpointStore;
+import dev.attune.core.FileOps;
+import dev.attune.core.InputException;
+import dev.attune.folder.ModelFolder;
+import dev.attune.hub.Progress;
+import dev.attune.run.AdapterTraining;
+import dev.attune.run.RunConfig;
+import dev.attune.server.database.Journal;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.http.Ids;
+import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ServedModel;
+import java.io.IOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Where sessions get their models from and leave what they make:
+ *
+ * <pre>
+ * training/tsess-…/state-…/   a state: a store of one checkpoint
+ * models/adapter-…/           an adapter that is served
+ * </pre>
+ */
+final class Workshop {
+  private static final System.Logger LOG = System.getLogger("dev.attune.server.training");
+  private static final int STATES = 32; // of a session that have names
+  private static final String ADAPTER = "adapter-";
+  private static final int SHORT_ID = 8;
+
+  /** Of the disk, what is left to the journal and to jobs. */
+  private static final long KEPT_FREE_BYTES = 256L << 20;
+
+  private final Journal journal;
+  private final TrainingStore store;
+  private final ModelCatalog models;
+  private final Path states;
+  private final Path modelFolder;
+
+  /**
+   * @param states below which sessions have their folders
+   * @param modelFolder below which models that are served lie
+   */
+  Workshop(
+      Journal journal, TrainingStore store, ModelCatalog models, Path states, Path modelFolder) {
+    this.journal = journal;
+    this.store = store;
+    this.models = models;
+    this.states = states;
+    this.modelFolder = modelFolder;
+  }
+
+  /**
+   * What a session would take and read.
+   *
+   * @throws ApiException if there can be none such
+   */
+  AdapterTraining.Need need(String tenant, SessionRequest request) {
+    ServedModel model = models.find(tenant, request.model());
+    try {
+      return AdapterTraining.need(config(model, request), request.length(), Progress.silent());
+    } catch (InputException e) {
+      throw ApiException.badRequest(null, worded(model, e.getMessage()));
+    }
+  }
+
+  private RunConfig config(ServedModel model, SessionRequest request) {
+    return request.config(model.folder(), baseOf(model));
+  }
+
+  private Path baseOf(ServedModel model) {
+    if (!ModelFolder.isAdapter(model.folder())) {
+      return null;
+    }
+    Path base = models.baseOf(model);
+    if (base == null) {
+      throw ApiException.badRequest(
+          "model",
+          "'"
+              + model.id()
+              + "' is an adapter whose base this server does not have, so that it cannot be trained"
+              + " on");
+    }
+    return base;
+  }
+
+  /** A message of the rooms below as a client understands it, without places on the disk. */
+  private String worded(ServedModel model, String message) {
+    String words =
+        SessionRequest.worded(message).replace(model.folder().toString(), "'" + model.id() + "'");
+    Path base = model.base() == null ? null : models.baseFolder(model.base());
+    return base == null ? words : words.replace(base.toString(), "'" + model.base() + "'");
+  }
+
+  /** The same for a session. */
+  String worded(TrainingSession session, String message) {
+    try {
+      return worded(models.find(session.tenant(), session.request().model()), message);
+    } catch (ApiException e) { // the model has gone
+      return SessionRequest.worded(message);
+    }
+  }
+
+  /**
+   * A tenant's session.
+   *
+   * @param param the field that names it; null: the path does
+   * @throws ApiException if the tenant has none of that id
+   */
+  TrainingSession find(String tenant, String id, String param) {
+    return store
+        .find(id)
+        .filter(session -> session.tenant().equals(tenant))
+        .orElseThrow(
+            () -> ApiException.notFound(param, "There is no training session '" + id + "'"));
+  }
+
+  /** The state that a session goes on from; empty: it begins anew. */
+  Optional<SavedState> latest(TrainingSession session) {
+    return store.states(session.id()).stream().findFirst();
+  }
+
+  /** Opens a session's model as it was when its last state was saved. */
+  AdapterTraining open(TrainingSession session) {
+    ServedModel model = models.find(session.tenant(), session.request().model());
+    AdapterTraining training =
+        AdapterTraining.open(
+            config(model, session.request()),
+            note -> LOG.log(Level.INFO, session.id() + ": " + note));
+    try {
+      latest(session).ifPresent(state -> load(training, state));
+      return training;
+    } catch (RuntimeException | Error e) {
+      training.close();
+      throw e;
+    }
+  }
+
+  private Path folder(SavedState state) {
+    return states.resolve(state.session()).resolve(state.id());
+  }
+
+  private void load(AdapterTraining training, SavedState state) {
+    Path folder = folder(state);
+    try {
+      training.loadState(folder, note -> LOG.log(Level.WARNING, state.session() + ": " + note));
+    } catch (InputException e) {
+      String what = state.name() == null ? "that was saved last" : "'" + state.name() + "'";
+      throw new InputException(e.getMessage().replace("in " + folder, what), e);
+    }
+  }
+
+  /**
+   * Goes on from a state of a tenant's session.
+   *
+   * @param from id of the session
+   * @throws ApiException if there is none of that name
+   */
+  SavedState load(AdapterTraining training, String from, String name) {
+    SavedState state =
+        named(from, name)
+            .orElseThrow(
+                () -> ApiException.notFound("name", "The session has no state '" + name + "'"));
+    load(training, state);
+    return state;
+  }
+
+  Optional<SavedState> named(String session, String name) {
+    return store.states(session).stream().filter(state -> name.equals(state.name())).findFirst();
+  }
+
+  /**
+   * Saves a state, which is there when this returns, in place of one of its name.
+   *
+   * @param name null: none
+   * @param turn of the last call that it has seen
+   * @param dropped calls whose gradients it lacks
+   */
+  SavedState save(
+      TrainingSession session, AdapterTraining training, String name, long turn, int dropped)
+      throws IOException {
+    checkDisk();
+    SavedState state =
+        new SavedState(
+            Ids.next("state-"),
+            session.id(),
+            name,
+            Instant.now().getEpochSecond(),
+            training.steps(),
+            turn,
+            dropped);
+    Path folder = folder(state);
+    boolean isKept = false;
+    try {
+      FileOps.SYSTEM.createFolder(folder.getParent());
+      training.saveState(folder, note -> LOG.log(Level.WARNING, session.id() + ": " + note));
+      FileOps.SYSTEM.syncFolder(folder.getParent());
+      List<SavedState> replaced = store.add(state, STATES);
+      isKept = true;
+      replaced.forEach(this::removeFolder);
+    } finally {
+      if (!isKept) {
+        removeFolder(state);
+      }
+    }
+    return state;
+  }
+
+  private void checkDisk() throws IOException {
+    FileOps.SYSTEM.createFolder(states);
+    long usable = Files.getFileStore(states).getUsableSpace();
+    if (usable < KEPT_FREE_BYTES) {
+      throw ApiException.noRoom(
+          "The server's disk is full: " + usable + " bytes are left. Delete states or models",
+          null);
+    }
+  }
+
+  private void removeFolder(SavedState state) {
+    remove(folder(state));
+  }
+
+  private static void remove(Path folder) {
+    try {
+      FileOps.SYSTEM.deleteTree(folder);
+    } catch (IOException e) { // the next start removes it
+      LOG.log(Level.WARNING, folder + " cannot be removed: " + e.getMessage());
+    }
+  }
+
+  /** Takes a state out. */
+  void remove(SavedState state) {
+    store.remove(state);
+    removeFolder(state);
+  }
+
+  /** Takes all out that a session has. */
+  void remove(TrainingSession session) {
+    store.delete(session.id());
+    remove(states.resolve(session.id()));
+  }
+
+  /** Saves the adapter as a model that is served from now on. */
+  ServedModel serve(TrainingSession session, AdapterTraining training, String suffix)
+      throws IOException {
+    checkDisk();
+    ServedModel model = models.find(session.tenant(), session.request().model());
+    String base = model.base() == null ? model.id() : model.base();
+    String id = Ids.next("");
+    Path folder = modelFolder.resolve(ADAPTER + id);
+    ServedModel served =
+        new ServedModel(
+            String.join(":", "ft", base, session.tenant(), suffix, id.substring(0, SHORT_ID)),
+            session.tenant(),
+            Instant.now(),
+            base,
+            folder,
+            null);
+    boolean isKept = false;
+    try {
+      training.saveAdapter(folder);
+      journal.change(
+          change -> {
+            models.add(change, served);
+            return null;
+          });
+      isKept = true;
+    } finally {
+      if (!isKept) {
+        remove(folder);
+      }
+    }
+    return served;
+  }
+
+  /** What a kill between a change of the journal and one of the disk has left. */
+  List<Path> leftovers() throws IOException {
+    Set<Path> known = store.states().stream().map(this::folder).collect(Collectors.toSet());
+    Set<Path> sessions =
+        store.all().stream().map(one -> states.resolve(one.id())).collect(Collectors.toSet());
+    Set<Path> served = new HashSet<>();
+    models.tuned().forEach(model -> served.add(model.folder()));
+    List<Path> found = new ArrayList<>();
+    for (Path session : inside(states, "*")) {
+      if (!sessions.contains(session)) {
+        found.add(session);
+      } else {
+        inside(session, "*").stream().filter(state -> !known.contains(state)).forEach(found::add);
+      }
+    }
+    inside(modelFolder, ADAPTER + "*").stream()
+        .filter(folder -> !served.contains(folder))
+        .forEach(found::add);
+    return found;
+  }
+
+  private static List<Path> inside(Path folder, String pattern) throws IOException {
+    List<Path> found = new ArrayList<>();
+    if (Files.isDirectory(folder)) {
+      try (DirectoryStream<Path> all = Files.newDirectoryStream(folder, pattern)) {
+        all.forEach(found::add);
+      } catch (DirectoryIteratorException e) {
+        throw e.getCause();
+      }
+    }
+    Collections.sort(found);
+    return found;
+  }
+
+  /** Removes them. */
+  void removeLeftovers() {
+    try {
+      leftovers().forEach(Workshop::remove);
+    } catch (IOException | RuntimeException e) { // room on the disk is no reason not to serve
+      LOG.log(Level.WARNING, "what sessions have left cannot be removed: " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads all states; says of which a byte is not as it was written. */
+  List<String> problems() {
+    List<String> problems = new ArrayList<>();
+    for (SavedState state : store.states()) {
+      List<String> notes = new ArrayList<>();
+      boolean isSound = new CheckpointStore(folder(state), 2, notes::add).latest().isPresent();
+      if (!isSound) {
+        problems.add(
+            "state "
+                + (state.name() == null ? state.id() : state.name())
+                + " of "
+                + state.session()
+                + ": "
+                + (notes.isEmpty() ? "there is none in its folder" : String.join("; ", notes)));
+      }
+    }
+    return problems;
+  }
+}

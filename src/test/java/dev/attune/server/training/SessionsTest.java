@@ -1,0 +1,473 @@
+package dev.attune.server.training;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.server.Client;
+import dev.attune.server.Client.Answer;
+import dev.attune.server.access.KeyStore;
+import dev.attune.server.data.DataFolder;
+import dev.attune.server.http.Caller.Scope;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Training step by step from a client's side. */
+@Timeout(180)
+class SessionsTest {
+  @TempDir static Path shared;
+  @TempDir Path scratch;
+  private TrainingTrial trial;
+
+  @BeforeAll
+  static void makeBase() {
+    TrainingTrial.makeBase(shared);
+  }
+
+  @BeforeEach
+  void start() {
+    trial =
+        new TrainingTrial(scratch)
+            .start(TrainingTrial.config(shared).dataDir(scratch.resolve("data")));
+  }
+
+  @AfterEach
+  void end() {
+    trial.close();
+  }
+
+  @Test
+  void fiveStepsAreThoseOfOneProcess() throws Exception {
+    String session = trial.begin("");
+    List<JsonNode> calls = new ArrayList<>();
+    for (int step = 0; step < 5; step++) {
+      Answer asked =
+          trial
+              .client()
+              .post(
+                  TrainingTrial.PATH + session + "/forward_backward", TrainingTrial.gradient(step));
+      assertTrue(asked.status() == 202 || asked.status() == 200, asked::text); // done by then
+      calls.add(asked.json());
+      calls.add(trial.post(session + "/optim_step", TrainingTrial.STEP));
+    }
+    assertArrayEquals(TrainingTrial.same(shared, 5), trial.saved(session));
+    for (int i = 0; i < calls.size(); i++) {
+      JsonNode call = trial.ended(session, calls.get(i));
+      assertEquals(i + 1, call.path("number").asInt());
+      JsonNode result = TrainingTrial.succeeded(call);
+      if (i % 2 == 0) {
+        assertTrue(result.path("loss").asDouble() > 0, result::toString);
+        assertTrue(result.at("/logprobs/0/0").isNull(), result::toString);
+        assertTrue(result.at("/logprobs/3/6").asDouble() < 0, result::toString);
+        assertEquals(4, result.path("logprobs").size());
+      } else {
+        assertEquals((i + 1) / 2, result.path("steps").asInt());
+      }
+    }
+    JsonNode now = trial.get(session);
+    assertEquals("open", now.path("status").asText());
+    assertEquals(5, now.path("steps").asInt());
+    assertEquals(4, now.at("/lora/rank").asInt());
+    assertEquals(257, now.path("vocabulary_size").asInt());
+    assertTrue(now.path("memory_bytes").asLong() > 10_000, now::toString);
+    assertTrue(now.path("restored_from").isNull());
+  }
+
+  /** Each has the bytes that it would have alone. */
+  @Test
+  void sessionsTakeTurns() throws Exception {
+    String one = trial.begin("");
+    String two = trial.begin("");
+    for (int step = 0; step < 4; step++) {
+      trial.train(one, step, step + 1);
+      trial.train(two, 2 * step, 2 * step + 2);
+    }
+    assertArrayEquals(TrainingTrial.same(shared, 8), trial.saved(two));
+    assertArrayEquals(TrainingTrial.same(shared, 4), trial.saved(one));
+  }
+
+  @Test
+  void aJobWaitsForTheMemoryOfASession() throws Exception {
+    long need = trial.get(trial.begin("")).path("memory_bytes").asLong();
+    trial.close();
+    trial.start(
+        TrainingTrial.config(shared)
+            .dataDir(scratch.resolve("other"))
+            .trainingMemoryBytes(need + 10_000));
+    String session = trial.begin("");
+    String rows = "{\"prompt\": \"a\", \"completion\": \" b\"}\n".repeat(8);
+    String file = trial.client().upload("rows.jsonl", rows).json().path("id").asText();
+    String job =
+        TrainingTrial.good(
+                trial
+                    .client()
+                    .post(
+                        "fine_tuning/jobs",
+                        "{'model': 'decoder', 'training_file': '"
+                            + file
+                            + "', 'attune': {'max_steps': 1, 'precision': 'fp32'}}"))
+            .path("id")
+            .asText();
+    String path = "fine_tuning/jobs/" + job;
+    while (!trial.client().get(path + "/events").text().contains("Waits for memory")) {
+      assertNotEquals("succeeded", trial.client().get(path).json().path("status").asText());
+      Thread.sleep(20);
+    }
+    trial.client().delete(TrainingTrial.PATH + session);
+    while (!trial.client().get(path).json().path("status").asText().equals("succeeded")) {
+      Thread.sleep(50);
+    }
+  }
+
+  @Test
+  void samplesAreThoseOfTheServedAdapter() throws Exception {
+    String session = trial.begin("");
+    trial.train(session, 0, 2);
+    JsonNode sampled =
+        trial.done(
+            session,
+            "sample",
+            "{'prompt': 'say a:', 'max_tokens': 5, 'temperature': 0, 'stop_tokens': [], 'n': 2}");
+    JsonNode one = sampled.at("/samples/0");
+    assertEquals(5, one.path("tokens").size(), sampled::toString);
+    assertEquals(5, one.path("logprobs").size());
+    assertEquals("length", one.path("finish_reason").asText());
+    assertEquals(one, sampled.at("/samples/1"));
+    JsonNode tokens = trial.post(session + "/encode", "{'text': 'say a:'}").path("tokens");
+    assertEquals(sampled.path("prompt"), tokens);
+    assertEquals(
+        one.path("text"),
+        trial.post(session + "/decode", "{'tokens': " + one.path("tokens") + "}").path("text"));
+    JsonNode drawn =
+        trial.done(session, "sample", "{'prompt': " + tokens + ", 'max_tokens': 8, 'n': 2}");
+    assertNotEquals(drawn.at("/samples/0/tokens"), drawn.at("/samples/1/tokens"));
+    String model = trial.done(session, "save_adapter", "{'suffix': 'mine'}").path("model").asText();
+    assertTrue(model.matches("ft:decoder:local:mine:[A-Za-z0-9]{8}"), model);
+    Answer served =
+        trial
+            .client()
+            .post(
+                "completions",
+                "{'model': '"
+                    + model
+                    + "', 'prompt': 'say a:', 'max_tokens': 5, 'temperature': 0}");
+    assertEquals(one.path("text"), TrainingTrial.good(served).at("/choices/0/text"));
+    String on = "{'model': '" + model + "', 'precision': 'fp32'}";
+    String further = "/" + trial.post("", on).path("id").asText();
+    trial.train(further, 0, 1);
+    assertEquals(1, trial.done(further, "save_state", "{'name': 'a'}").path("steps").asInt());
+    assertEquals(409, trial.client().delete("models/" + model).status());
+    assertEquals(200, trial.client().delete(TrainingTrial.PATH + further).status());
+    assertEquals(200, trial.client().delete("models/" + model).status());
+  }
+
+  /** Over any number of connections, in any order. */
+  @Test
+  void callsAreDoneInTheOrderOfTheirNumbers() throws Exception {
+    String session = trial.begin("");
+    List<Thread> threads = new ArrayList<>();
+    List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
+    for (int i = 10; i >= 1; i--) {
+      int at = i;
+      Thread thread =
+          new Thread(
+              () -> {
+                try {
+                  boolean isGradient = at % 2 == 1;
+                  trial.post(
+                      session + (isGradient ? "/forward_backward" : "/optim_step"),
+                      isGradient
+                          ? TrainingTrial.gradient(at / 2, at)
+                          : TrainingTrial.STEP.replace("}", ", 'sequence': " + at + "}"));
+                } catch (Exception | AssertionError e) {
+                  failures.add(e);
+                }
+              });
+      threads.add(thread);
+      thread.start();
+      Thread.sleep(i > 8 ? 50 : 0); // the last come first
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(List.of(), failures);
+    assertEquals(10, trial.get(session).path("last_sequence").asInt());
+    assertArrayEquals(TrainingTrial.same(shared, 5), trial.saved(session));
+  }
+
+  @Test
+  void aRetryIsNotDoneTwice() throws Exception {
+    String session = trial.begin("");
+    JsonNode first = keyed(session, "once", TrainingTrial.gradient(0), 202);
+    JsonNode again = keyed(session, "once", TrainingTrial.gradient(0), 0);
+    assertEquals(first.path("id"), again.path("id"));
+    JsonNode other = keyed(session, "once", TrainingTrial.gradient(1), 409);
+    assertTrue(other.at("/error/message").asText().contains("something else"), other::toString);
+    String step = TrainingTrial.STEP.replace("}", ", 'sequence': 1}");
+    JsonNode update = trial.post(session + "/optim_step", step);
+    assertEquals(update.path("id"), trial.post(session + "/optim_step?wait=true", step).path("id"));
+    String late = "{'prompt': 'a', 'sequence': 1}";
+    assertEquals(409, trial.client().post(path(session, "sample"), late).status());
+    assertEquals(1, trial.get(session).path("steps").asInt());
+    assertEquals(
+        "failed",
+        trial.post(session + "/optim_step?wait=true", TrainingTrial.STEP).path("status").asText());
+  }
+
+  private static String path(String session, String kind) {
+    return TrainingTrial.PATH + session + "/" + kind;
+  }
+
+  private JsonNode keyed(String session, String key, String body, int status) throws Exception {
+    Answer answer =
+        trial
+            .client()
+            .send(
+                trial
+                    .client()
+                    .request(path(session, "forward_backward"))
+                    .header("Content-Type", "application/json")
+                    .header("Idempotency-Key", key)
+                    .POST(BodyPublishers.ofString(body)));
+    assertTrue(status == 0 || status == answer.status(), answer::text);
+    return answer.json();
+  }
+
+  @Test
+  void aFullQueueSaysSo() throws Exception {
+    String session = trial.begin("");
+    List<JsonNode> calls = new ArrayList<>();
+    for (int i = 2; i <= 65; i++) {
+      calls.add(
+          trial.post(
+              session + "/sample", "{'prompt': 'a', 'max_tokens': 1, 'sequence': " + i + "}"));
+    }
+    assertEquals("waiting", calls.get(0).path("status").asText());
+    Answer full = trial.client().post(path(session, "sample"), "{'prompt': 'a'}");
+    assertEquals(429, full.status(), full::text);
+    assertEquals("1", full.header("Retry-After"));
+    assertTrue(full.message().contains("64 calls"), full::text);
+    // The one that they wait for has its place nevertheless.
+    trial.post(session + "/sample", "{'prompt': 'a', 'max_tokens': 1, 'sequence': 1}");
+    for (JsonNode call : calls) {
+      TrainingTrial.succeeded(trial.ended(session, call));
+    }
+  }
+
+  @Test
+  void ofAnotherTenantThereIsNothing() throws Exception {
+    Client one = new Client(trial.server().address(), key("one"));
+    Client two = new Client(trial.server().address(), key("two"));
+    trial.at(one);
+    String session = trial.begin("");
+    JsonNode call = trial.post(session + "/forward_backward", TrainingTrial.gradient(0));
+    trial.done(session, "optim_step", TrainingTrial.STEP);
+    trial.done(session, "save_state", "{'name': 'a'}");
+    String path = TrainingTrial.PATH + session;
+    List<Answer> answers =
+        List.of(
+            two.get(path),
+            two.get(path + "/states"),
+            two.get(path + "/requests/" + call.path("id").asText()),
+            two.delete(path + "/states/a"),
+            two.delete(path),
+            two.post(path + "/resume"),
+            two.post(path + "/encode", "{'text': 'a'}"),
+            two.post(path + "/sample", "{'prompt': 'a'}"));
+    answers.forEach(answer -> assertEquals(404, answer.status(), answer::text));
+    trial.at(two);
+    assertEquals(0, trial.get("").path("data").size());
+    assertEquals(404, two.get(TrainingTrial.PATH + "?after=" + session.substring(1)).status());
+    String own = trial.begin("");
+    Answer foreign =
+        two.post(
+            TrainingTrial.PATH + own + "/load_state",
+            "{'name': 'a', 'session': '" + session.substring(1) + "'}");
+    assertEquals(404, foreign.status(), foreign::text);
+    assertEquals("session", foreign.json().at("/error/param").asText());
+  }
+
+  private String key(String tenant) {
+    try (DataFolder beside = DataFolder.openBeside(trial.data())) {
+      return new KeyStore(beside.journal())
+          .create("test", tenant, Set.of(Scope.TRAINING), null)
+          .text();
+    }
+  }
+
+  /** What cannot be meant so is named by its place, and is no call. */
+  @Test
+  void wrongCallsAreRefusedByName() throws Exception {
+    String session = trial.begin(", 'max_length': 32");
+    String cross = "'loss': {'name': 'cross_entropy'}";
+    String good = "{'tokens': [1, 2], 'targets': [-1, 3], 'weights': [0, 1]}";
+    List<String[]> wrong =
+        List.of(
+            new String[] {"forward_backward", "{" + cross + "}", "examples"},
+            new String[] {"forward_backward", "{'examples': [" + good + "]}", "loss"},
+            refused(cross, good.replace("2]", "257]"), "examples[1].tokens[1]"),
+            refused(cross, good.replace("-1", "-2"), "examples[1].targets[0]"),
+            refused(cross, good.replace("[0, 1]", "[0, 1e39]"), "examples[1].weights[1]"),
+            refused(cross, good.replace("[0, 1]", "[0, '1']"), "examples[1].weights[1]"),
+            refused(cross, good.replace("[0, 1]", "[0]"), "examples[1]"),
+            refused(cross, "{'tokens': [], 'targets': [], 'weights': []}", "examples[1]"),
+            refused(cross, good.replace(", 'weights': [0, 1]", ""), "examples[1].weights"),
+            refused(cross, good.replace("}", ", 'advantages': [1, 1]}"), "examples[1].advantages"),
+            refused(cross, good.replace("}", ", 'mask': [1, 1]}"), "examples[1].mask"),
+            refused(cross, good.replace("[1, 2]", zeros(33)), "examples[1].tokens"),
+            refused("'loss': {'name': 'dpo'}", good, "loss.name"),
+            refused("'loss': {'name': 'cross_entropy', 'clip': 0.2}", good, "loss.clip"),
+            refused("'loss': {'name': 'ppo'}", good, "loss.clip"),
+            refused("'loss': {'name': 'ppo', 'clip': 1}", good, "loss.clip"),
+            new String[] {"optim_step", "{}", "learning_rate"},
+            new String[] {"optim_step", "{'learning_rate': 0}", "learning_rate"},
+            new String[] {"optim_step", "{'learning_rate': 0.1, 'betas': [0.9]}", "betas"},
+            new String[] {"optim_step", "{'learning_rate': 0.1, 'momentum': 1}", "momentum"},
+            new String[] {"optim_step", "{'learning_rate': 0.1, 'sequence': 0}", "sequence"},
+            new String[] {"sample", "{}", "prompt"},
+            new String[] {"sample", "{'prompt': []}", "prompt"},
+            new String[] {"sample", "{'prompt': [257]}", "prompt[0]"},
+            new String[] {"sample", "{'prompt': 'a', 'n': 0}", "n"},
+            new String[] {"sample", "{'prompt': [1], 'max_tokens': 32}", "prompt"},
+            new String[] {"sample", "{'prompt': 'a', 'stop': 'x'}", "stop"},
+            new String[] {"save_state", "{}", "name"},
+            new String[] {"save_state", "{'name': '../a'}", "name"},
+            new String[] {"save_adapter", "{'suffix': 'a/b'}", "suffix"});
+    for (String[] one : wrong) {
+      Answer answer = trial.client().post(path(session, one[0]), one[1]);
+      assertEquals(400, answer.status(), one[1] + answer.text());
+      assertEquals(one[2], answer.json().at("/error/param").asText(), one[1] + answer.text());
+    }
+    Answer notANumber = trial.client().post(path(session, "optim_step"), "{'learning_rate': NaN}");
+    assertEquals(400, notANumber.status());
+    assertEquals(0, trial.get(session).path("waiting_calls").asInt());
+    List<String> sessions =
+        List.of(
+            "{'model': 'decoder'}",
+            "{'model': 'decoder', 'lora': {'rank': 0}}",
+            "{'model': 'decoder', 'lora': {'rank': 4, 'r': 4}}",
+            "{'model': 'decoder', 'lora': {'rank': 4, 'targets': ['no-such']}}",
+            "{'model': 'decoder', 'lora': {'rank': 4, 'targets': ['(a*)*b']}}",
+            "{'model': 'decoder', 'lora': {'rank': 4}, 'max_length': 65}",
+            "{'model': 'decoder', 'lora': {'rank': 4}, 'precision': 'int8'}",
+            "{'model': 'decoder', 'lora': {'rank': 4}, 'threads': 2}");
+    for (String one : sessions) {
+      Answer answer = trial.client().post(TrainingTrial.PATH, one);
+      assertEquals(400, answer.status(), one + answer.text());
+      assertFalse(answer.text().contains(shared.toString()), answer::text);
+      assertFalse(answer.text().contains("‹"), answer::text);
+    }
+    Answer none = trial.client().post(TrainingTrial.PATH, "{'model': 'none', 'lora': {'rank': 4}}");
+    assertEquals(404, none.status());
+  }
+
+  private static String[] refused(String loss, String example, String param) {
+    String good =
+        loss.contains("ppo")
+            ? "{'tokens': [1], 'targets': [1], 'logprobs': [-1], 'advantages': [1]}"
+            : "{'tokens': [1], 'targets': [1], 'weights': [1]}";
+    return new String[] {
+      "forward_backward", "{" + loss + ", 'examples': [" + good + ", " + example + "]}", param
+    };
+  }
+
+  private static String zeros(int count) {
+    return Collections.nCopies(count, 0).toString();
+  }
+
+  @Test
+  void callsThatFailSayWhyAndOthersGoOn() throws Exception {
+    String session = trial.begin("");
+    JsonNode none = trial.post(session + "/optim_step?wait=true", TrainingTrial.STEP);
+    assertEquals("failed", none.path("status").asText());
+    assertEquals("conflict", none.at("/error/code").asText());
+    String wild =
+        "{'loss': {'name': 'cross_entropy'}, 'examples': [{'tokens': [1, 1], 'targets': [2, 2],"
+            + " 'weights': [3e38, 3e38]}]}";
+    trial.post(session + "/forward_backward", wild);
+    JsonNode diverged = trial.post(session + "/optim_step?wait=true", TrainingTrial.STEP);
+    assertEquals("training_diverged", diverged.at("/error/code").asText(), diverged::toString);
+    JsonNode missing = trial.post(session + "/load_state?wait=true", "{'name': 'none'}");
+    assertEquals("not_found", missing.at("/error/code").asText(), missing::toString);
+    trial.post(session + "/forward_backward", TrainingTrial.gradient(0));
+    JsonNode waits = trial.post(session + "/save_state?wait=true", "{'name': 'a'}");
+    assertTrue(waits.at("/error/message").asText().contains("optim_step"), waits::toString);
+    trial.done(session, "optim_step", TrainingTrial.STEP);
+    Answer metrics = trial.client().get("/metrics");
+    String text = metrics.text();
+    assertTrue(text.contains("attune_training_sessions{status=\"open\"} 1"), text);
+    assertTrue(
+        text.contains("attune_training_calls_total{kind=\"optim_step\",status=\"failed\"} 2"),
+        text);
+  }
+
+  @Test
+  void aSessionIsDeletedWhileItWorks() throws Exception {
+    String session = trial.begin("");
+    trial.done(session, "save_state", "{'name': 'a'}");
+    List<JsonNode> calls = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      calls.add(trial.post(session + "/forward_backward", TrainingTrial.gradient(i)));
+    }
+    assertTrue(
+        TrainingTrial.good(trial.client().delete(TrainingTrial.PATH + session))
+            .path("deleted")
+            .asBoolean());
+    assertEquals(404, trial.client().get(TrainingTrial.PATH + session).status());
+    Path states = trial.data().resolve("training" + session);
+    for (int i = 0; i < 500 && states.toFile().exists(); i++) {
+      Thread.sleep(20);
+    }
+    assertFalse(states.toFile().exists());
+    for (int i = 0; i < 500 && !memoryIsFree(); i++) {
+      Thread.sleep(20);
+    }
+    assertTrue(memoryIsFree());
+  }
+
+  private boolean memoryIsFree() throws Exception {
+    return trial.client().get("/metrics").text().contains("attune_training_memory_bytes 0\n");
+  }
+
+  @Test
+  void whatDoesNotFitIsRefused() throws Exception {
+    long need = trial.get(trial.begin("")).path("memory_bytes").asLong();
+    trial.close();
+    trial.start(
+        TrainingTrial.config(shared)
+            .dataDir(scratch.resolve("other"))
+            .trainingMemoryBytes(need + need / 2));
+    trial.begin("");
+    String body = "{'model': 'decoder', 'lora': {'rank': 4}, 'precision': 'fp32'}";
+    Answer busy = trial.client().post(TrainingTrial.PATH, body);
+    assertEquals(429, busy.status(), busy::text);
+    assertEquals("5", busy.header("Retry-After"));
+    assertEquals(1, trial.get("").path("data").size());
+    trial.close();
+    trial.start(
+        TrainingTrial.config(shared)
+            .dataDir(scratch.resolve("small"))
+            .trainingMemoryBytes(need / 2));
+    Answer never = trial.client().post(TrainingTrial.PATH, body);
+    assertEquals(400, never.status(), never::text);
+    assertTrue(never.message().contains("MiB"), never::text);
+    trial.close();
+    trial.start(TrainingTrial.config(shared).dataDir(scratch.resolve("third")).tenantSessions(1));
+    trial.begin("");
+    Answer many = trial.client().post(TrainingTrial.PATH, body);
+    assertEquals("insufficient_quota", many.json().at("/error/code").asText(), many::text);
+  }
+}
