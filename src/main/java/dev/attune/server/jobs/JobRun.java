@@ -100,7 +100,7 @@ final class JobRun implements RunListener {
     }
   }
 
-  /** Whether it could not be trained with others after all, and is to be by itself. */
+  /** Whether it could not be trained, or go on, with others, and is to be by itself. */
   boolean isRefusedByGroup() {
     return refusedByGroup;
   }
@@ -111,12 +111,14 @@ final class JobRun implements RunListener {
       work();
     } catch (ApiException e) {
       fail("invalid_job", e.getMessage(), e.param());
+    } catch (OtherBaseException e) {
+      hold(e.getMessage());
     } catch (InputException e) {
       refuse(e);
     } catch (DivergedException e) {
       fail("training_diverged", worded(e.getMessage()), null);
     } catch (DeviceMemoryException e) {
-      fail("insufficient_memory", worded(e.getMessage()), null);
+      lack(e);
     } catch (UncheckedIOException e) {
       LOG.log(Level.ERROR, job.id() + ": " + e.getMessage(), e);
       hold(worded(e.getMessage()));
@@ -157,9 +159,29 @@ final class JobRun implements RunListener {
       fail("invalid_job", worded(e.getMessage()), null);
       return;
     }
-    refusedByGroup = true;
     untold.clear();
-    store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence().make();
+    leaveGroup().make();
+  }
+
+  /** What there is too little memory for with others may fit by itself. */
+  private void lack(DeviceMemoryException e) {
+    if (group == null) {
+      fail("insufficient_memory", worded(e.getMessage()), null);
+      return;
+    }
+    LOG.log(Level.WARNING, job.id() + " is to go on by itself: " + e.getMessage());
+    flush();
+    leaveGroup()
+        .tell(
+            JobEvent.Level.WARN,
+            "There was too little memory to train the job with others; it goes on by itself, from"
+                + " its last checkpoint")
+        .make();
+  }
+
+  private JobStore.Change leaveGroup() {
+    refusedByGroup = true;
+    return store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence();
   }
 
   /** It has stopped, and a checkpoint is safe. */
@@ -266,6 +288,15 @@ final class JobRun implements RunListener {
   @Override
   public void onTrouble(String note) {
     tell(JobEvent.of(JobEvent.Level.WARN, worded(note)));
+  }
+
+  /** Whatever it was taken for since, a base is trained that the job was validated with. */
+  @Override
+  public void onBase(String content) {
+    String was = job.plan().base();
+    if (was != null && !was.equals(content)) {
+      throw new OtherBaseException(made.model().id(), was, content);
+    }
   }
 
   /** Its findings were told when the files were validated. */
