@@ -391,22 +391,38 @@ public final class ModelPool implements AutoCloseable {
     if (!type.generates()) {
       throw otherKind(model, type, "a language model");
     }
-    return guarded(
-        model,
-        () -> {
-          Path base = catalog.baseOf(model);
-          if (base != null && !alone.contains(model.folder())) {
-            try {
-              Pool<AdapterKey, Beside>.Lease adapter =
-                  adapters.take(new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)));
-              return new TextLease(adapter.value().voice, adapter);
-            } catch (NeedsOwnBase e) {
-              // opened with its base below
-            }
-          }
-          Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
-          return new TextLease(((Texts) lease.value()).service.base(), lease);
-        });
+    TextLease lease = guarded(model, () -> taken(model));
+    if (lease.voice.service().hasEnded()) {
+      LOG.log(
+          Level.WARNING,
+          "{0} has ended, for which the log has the reason further above; it is opened again",
+          model.id());
+      lease.close();
+      discardEnded();
+      return guarded(model, () -> taken(model));
+    }
+    return lease;
+  }
+
+  private TextLease taken(ServedModel model) {
+    Path base = catalog.baseOf(model);
+    if (base != null && !alone.contains(model.folder())) {
+      try {
+        Pool<AdapterKey, Beside>.Lease adapter =
+            adapters.take(new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)));
+        return new TextLease(adapter.value().voice, adapter);
+      } catch (NeedsOwnBase e) {
+        // opened with its base below
+      }
+    }
+    Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
+    return new TextLease(((Texts) lease.value()).service.base(), lease);
+  }
+
+  /** Adapters keep their bases open, and go with them. */
+  private void discardEnded() {
+    adapters.discard(beside -> beside.voice.service().hasEnded());
+    models.discard(opened -> opened instanceof Texts texts && texts.service.hasEnded());
   }
 
   /**
