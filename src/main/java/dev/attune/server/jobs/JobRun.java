@@ -3,6 +3,7 @@ package dev.attune.server.jobs;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunListener;
@@ -111,6 +112,8 @@ final class JobRun implements RunListener {
       work();
     } catch (ApiException e) {
       fail("invalid_job", e.getMessage(), e.param());
+    } catch (InterruptedCallException e) {
+      left("it had not come to a step since it began to run");
     } catch (OtherBaseException e) {
       hold(e.getMessage());
     } catch (InputException e) {
@@ -139,7 +142,7 @@ final class JobRun implements RunListener {
       TrainRun.Outcome outcome = trained();
       flush();
       if (outcome.training().interrupted()) {
-        left(outcome.training().steps());
+        left("a checkpoint of step " + outcome.training().steps() + " is saved");
         return;
       }
     }
@@ -184,9 +187,12 @@ final class JobRun implements RunListener {
     return store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence();
   }
 
-  /** It has stopped, and a checkpoint is safe. */
-  private void left(long step) {
-    String saved = "a checkpoint of step " + step + " is saved";
+  /**
+   * It has stopped, and goes on where it was begun or the last checkpoint is.
+   *
+   * @param saved what there is to go on from
+   */
+  private void left(String saved) {
     Stop reason = stop;
     if (reason == Stop.STATUS_CHANGED) {
       store.tell(job.id(), List.of(JobEvent.of(JobEvent.Level.INFO, "Stopped; " + saved)));
@@ -288,6 +294,14 @@ final class JobRun implements RunListener {
   @Override
   public void onTrouble(String note) {
     tell(JobEvent.of(JobEvent.Level.WARN, worded(note)));
+  }
+
+  /** While it is prepared, those that it is to be trained with cannot save anything either. */
+  @Override
+  public void onTokenised(int doneRows, int totalRows) {
+    if (stop != null) {
+      throw new InterruptedCallException("stopped while it was prepared");
+    }
   }
 
   /** Whatever it was taken for since, a base is trained that the job was validated with. */

@@ -257,6 +257,26 @@ class HostileFieldsTest {
     }
   }
 
+  @Test
+  void theRangeOfANumberIsTold() throws Exception {
+    for (String[] option :
+        new String[][] {
+          {"lora_alpha", "1e308", "from 0.000001 to 1000000"},
+          {"lora_r", "1000000", "1 to 256"},
+          {"learning_rate", "1e308", "at most 1"},
+          {"weight_decay", "1e308", "to 1"},
+        }) {
+      String body =
+          String.format(
+              "{\"model\":\"decoder\",\"training_file\":\"%s\",\"attune\":{\"%s\":%s}}",
+              file, option[0], option[1]);
+      Answer answer = send("fine_tuning/jobs", body);
+      assertTrue(answer.status() == 400, answer::text);
+      assertTrue(answer.message().contains("attune." + option[0]), answer::text);
+      assertTrue(answer.message().contains(option[2]), answer::text);
+    }
+  }
+
   /** Numbers that are finite, and mean nothing. */
   @Test
   void noOptionOfAJobEndsInAnErrorOfTheServer() throws Exception {
