@@ -13,7 +13,7 @@ import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
 import dev.attune.server.http.Route;
-import dev.attune.server.inference.ModelPool.VectorText;
+import dev.attune.server.inference.ModelOpener.VectorText;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import java.nio.ByteBuffer;

@@ -258,6 +258,22 @@ class HostileFieldsTest {
   }
 
   @Test
+  void aWebhookOnAPrivateNetworkIsRefusedWhenItIsNamed() throws Exception {
+    for (String url :
+        List.of(
+            "http://127.0.0.1/",
+            "http://localhost:8080/a",
+            "https://10.1.2.3/",
+            "http://[::1]/",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://2130706433/")) {
+      Answer answer = send("webhook_endpoints", "{\"url\":\"" + url + "\"}");
+      assertTrue(answer.status() == 400, () -> url + ": " + answer.text());
+      assertTrue(answer.text().contains("\"param\":\"url\""), answer::text);
+    }
+  }
+
+  @Test
   void theRangeOfANumberIsTold() throws Exception {
     for (String[] option :
         new String[][] {
