@@ -8,10 +8,13 @@ import java.io.IOException;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -33,6 +36,7 @@ public record Sqlite(String what, int version, List<String> layout, boolean isDu
   private static final String UNPACKED_TO = "org.sqlite.tmpdir";
   private static final String UNPACKED_IN = "org.sqlite.lib.path";
   private static final String LEFT = "sqlite-.+-";
+  private static final Duration ABANDONED = Duration.ofHours(1);
 
   /** Whether the library is there. */
   public static boolean isAvailable() {
@@ -115,7 +119,7 @@ public record Sqlite(String what, int version, List<String> layout, boolean isDu
    * itself it would be unpacked by each process anew, and by each that is killed be left there;
    * that is what happens only where the one file does not do, as in a second class loader.
    */
-  private static void unpackWhereCodeMayBe() throws IOException {
+  private static synchronized void unpackWhereCodeMayBe() throws IOException {
     if (System.getProperty(UNPACKED_TO) != null || System.getProperty(UNPACKED_IN) != null) {
       return;
     }
@@ -133,7 +137,7 @@ public record Sqlite(String what, int version, List<String> layout, boolean isDu
     }
   }
 
-  /** What processes have left that unpacked it by themselves; those that use it keep it. */
+  /** What processes have left that unpacked it by themselves, but for those that just begin. */
   private static void removeLeft(Path natives, String name) throws IOException {
     List<Path> left;
     try (Stream<Path> files = Files.list(natives)) {
@@ -146,8 +150,11 @@ public record Sqlite(String what, int version, List<String> layout, boolean isDu
                           .matches(LEFT + Pattern.quote(name) + "(\\.lck)?"))
               .toList();
     }
+    FileTime limit = FileTime.from(Instant.now().minus(ABANDONED));
     for (Path file : left) {
-      Files.deleteIfExists(file);
+      if (Files.exists(file) && Files.getLastModifiedTime(file).compareTo(limit) < 0) {
+        Files.deleteIfExists(file);
+      }
     }
   }
 }
