@@ -25,7 +25,7 @@ public final class ApiException extends RuntimeException {
       String message,
       int retryAfterSeconds,
       Throwable cause) {
-    super(message.replaceAll(LONG_WORD, "$1…"), cause);
+    super(String.valueOf(message).replaceAll(LONG_WORD, "$1…"), cause);
     this.status = status;
     this.type = type;
     this.param = param;
