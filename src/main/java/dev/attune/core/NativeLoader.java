@@ -67,6 +67,22 @@ public final class NativeLoader {
     throw refused(file, refusals);
   }
 
+  /**
+   * Unpacks a library that another loader loads, as {@link #load} does: once, whatever becomes of
+   * the processes that use it.
+   *
+   * @return the file, in a folder that holds nothing else of use to that loader
+   * @throws IOException if it cannot be unpacked
+   */
+  public static Path unpacked(URL library) throws IOException {
+    Cache cache = Cache.user();
+    Content content = Content.of(library);
+    Optional<Path> brought = brought(cache, content, fileName(library));
+    return brought.isPresent()
+        ? brought.get()
+        : unpacked(cache.natives(), content, fileName(library));
+  }
+
   static Path load(Cache cache, URL library, Around around, Consumer<Path> system)
       throws IOException {
     List<UnsatisfiedLinkError> refusals = new ArrayList<>();

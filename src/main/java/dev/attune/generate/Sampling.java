@@ -25,6 +25,9 @@ public record Sampling(
     double repetitionPenalty,
     long seed,
     LogitAdditions additions) {
+  private static final double MIN_PENALTY = 1e-6;
+  private static final double MAX_PENALTY = 1e6;
+
   /** With logits as they are. */
   public Sampling(
       double temperature, int topK, double topP, double minP, double repetitionPenalty, long seed) {
@@ -41,9 +44,12 @@ public record Sampling(
     if (topK < 0) {
       throw new InputException(Term.TOP_K + " is " + topK + "; it must be at least 0");
     }
-    if (!(repetitionPenalty >= 0) || Double.isInfinite(repetitionPenalty)) {
+    boolean isPenalty = repetitionPenalty >= MIN_PENALTY && repetitionPenalty <= MAX_PENALTY;
+    if (repetitionPenalty != 0 && !isPenalty) {
       throw new InputException(
-          Term.REPETITION_PENALTY + " is " + repetitionPenalty + "; it must be above 0");
+          String.format(
+              "%s is %s; it must be above 0: from %s to %s",
+              Term.REPETITION_PENALTY, repetitionPenalty, MIN_PENALTY, MAX_PENALTY));
     }
   }
 
@@ -52,8 +58,9 @@ public record Sampling(
     return new Sampling(0, 0, 1, 0, 0, 0);
   }
 
+  /** Also where the temperature is 0 in the 32 bits that logits are divided in. */
   boolean isGreedy() {
-    return temperature == 0;
+    return (float) temperature == 0;
   }
 
   private static void within(Term term, double value, double least, double most) {

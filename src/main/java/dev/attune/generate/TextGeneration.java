@@ -95,10 +95,19 @@ public final class TextGeneration {
    * @param tools JSON schemas that the assistant may call, or null
    */
   public Prompt chatPrompt(List<ChatMessage> messages, List<?> tools) {
+    return renderedPrompt(rendered(messages, tools));
+  }
+
+  /** The text of such a conversation, as the model's template writes it. */
+  public String rendered(List<ChatMessage> messages, List<?> tools) {
     if (chat == null) {
       chat = ChatTemplate.open(tokenizer.folder());
     }
-    String rendered = chat.render(messages, tools, true);
+    return chat.render(messages, tools, true);
+  }
+
+  /** What {@link #rendered} gave, to be continued. */
+  public Prompt renderedPrompt(String rendered) {
     return new Prompt(rendered, tokenizer.encodePlain(rendered));
   }
 

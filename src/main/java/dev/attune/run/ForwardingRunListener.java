@@ -115,6 +115,11 @@ class ForwardingRunListener implements RunListener {
   }
 
   @Override
+  public void onBase(String content) {
+    next.onBase(content);
+  }
+
+  @Override
   public void onPrepared() {
     next.onPrepared();
   }

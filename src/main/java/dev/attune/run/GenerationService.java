@@ -114,12 +114,22 @@ public final class GenerationService implements AutoCloseable {
     }
 
     /**
-     * A conversation that the assistant is to go on with.
+     * The text of a conversation that the assistant is to go on with.
      *
      * @param tools JSON schemas that the assistant may call, or null
      */
-    public Prompt chatPrompt(List<ChatMessage> messages, List<?> tools) {
-      return model.shared().hold(() -> generation.chatPrompt(messages, tools));
+    public String rendered(List<ChatMessage> messages, List<?> tools) {
+      return model.shared().hold(() -> generation.rendered(messages, tools));
+    }
+
+    /** What {@link #rendered} gave, to be continued. */
+    public Prompt renderedPrompt(String rendered) {
+      return model.shared().hold(() -> generation.renderedPrompt(rendered));
+    }
+
+    /** Tokens of a text, without special ones around it. */
+    public int tokens(String text) {
+      return model.shared().hold(() -> generation.tokenizer().encodePlain(text).length);
     }
 
     /** Whether there is a chat template. */
@@ -343,8 +353,11 @@ public final class GenerationService implements AutoCloseable {
     return new IllegalStateException("the model is closed");
   }
 
-  /** Whether nobody takes a task any more: asked after the task was added, so that none is lost. */
-  private boolean hasEnded() {
+  /**
+   * Whether it makes no texts any more: there was no room or no device for them, or it was closed.
+   * Of a task that was added before, it says that it may have been lost.
+   */
+  public boolean hasEnded() {
     return isOver || !thread.isAlive();
   }
 

@@ -363,6 +363,7 @@ final class PreparedRun implements AutoCloseable {
     } finally {
       loaded = weights.join();
     }
+    listener.onBase(baseContent(baseDigest, tokenizer));
     listener.onDataReport(report);
     report.throwIfFatal();
     int vocabulary = config().path("vocab_size").asInt();
@@ -483,6 +484,16 @@ final class PreparedRun implements AutoCloseable {
     String counts = moved == null ? name : moved;
     Path folder = Path.of(counts);
     return Files.isDirectory(folder) ? folder.toAbsolutePath().normalize().toString() : counts;
+  }
+
+  /**
+   * What a run begins from, by content: another one where a weight, the configuration or the
+   * tokenizer is another.
+   *
+   * @param weights digest of the model's files
+   */
+  static String baseContent(String weights, TextTokenizer tokenizer) {
+    return weights + "-" + ContentDigest.ofTokenizer(tokenizer);
   }
 
   /** What a resume compares. */

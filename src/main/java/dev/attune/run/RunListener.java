@@ -75,6 +75,14 @@ public interface RunListener extends TrainListener {
    */
   default void onPreparing(String left) {}
 
+  /**
+   * What the run begins from is loaded, and nothing is trained yet: what is thrown here ends the
+   * run, and leaves what was saved of it as it is.
+   *
+   * @param content of its base, as {@link TrainEstimate#baseContent} has it
+   */
+  default void onBase(String content) {}
+
   /** Model and data are loaded: from here on a request to stop is seen. */
   default void onPrepared() {}
 

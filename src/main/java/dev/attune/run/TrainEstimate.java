@@ -10,6 +10,7 @@ import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Finding;
 import dev.attune.data.Finding.Severity;
+import dev.attune.folder.ContentDigest;
 import dev.attune.folder.ModelFolder;
 import dev.attune.hub.Progress;
 import dev.attune.model.Families;
@@ -37,6 +38,7 @@ import java.util.stream.IntStream;
  * @param tokens of one pass over the training data
  * @param steps of the run
  * @param need memory that it takes
+ * @param baseContent a digest of the files that it begins from: weights, configuration, tokenizer
  * @param report on the data
  * @param wrongRows the first rows that cannot be learned, each with its place and what is wrong
  * @param wrongRowCount of all of them
@@ -47,6 +49,7 @@ public record TrainEstimate(
     long tokens,
     long steps,
     Need need,
+    String baseContent,
     DataReport report,
     List<String> wrongRows,
     int wrongRowCount) {
@@ -155,6 +158,8 @@ public record TrainEstimate(
             train.tokens(),
             plan.trainer().totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
             need,
+            PreparedRun.baseContent(
+                ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads), tokenizer),
             report,
             List.copyOf(reasons),
             skipped(wrong));

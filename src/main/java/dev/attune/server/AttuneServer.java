@@ -26,6 +26,7 @@ import dev.attune.server.inference.ClassificationsApi;
 import dev.attune.server.inference.CompletionsApi;
 import dev.attune.server.inference.EmbeddingsApi;
 import dev.attune.server.inference.ModelPool;
+import dev.attune.server.inference.TextMetrics;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
@@ -136,6 +137,7 @@ public final class AttuneServer implements AutoCloseable {
     ModelCatalog models = new ModelCatalog(data.journal(), config.baseModels(), data.models());
     ModelPool pool = new ModelPool(models, config.inference().settings());
     pool.tell(metrics);
+    TextMetrics texts = new TextMetrics(metrics);
     parts.add(0, pool::close);
     Webhooks webhooks = new Webhooks(data.journal(), config.webhooks());
     parts.add(0, webhooks::close);
@@ -172,8 +174,8 @@ public final class AttuneServer implements AutoCloseable {
     routes.addAll(new FilesApi(files).routes());
     routes.addAll(new UploadsApi(uploads).routes());
     routes.addAll(new ModelsApi(models).routes());
-    routes.addAll(new ChatApi(models, pool).routes());
-    routes.addAll(new CompletionsApi(models, pool).routes());
+    routes.addAll(new ChatApi(models, pool, texts).routes());
+    routes.addAll(new CompletionsApi(models, pool, texts).routes());
     routes.addAll(new EmbeddingsApi(models, pool).routes());
     routes.addAll(new ClassificationsApi(models, pool).routes());
     routes.addAll(new JobsApi(jobs).routes());

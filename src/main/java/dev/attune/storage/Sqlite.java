@@ -3,15 +3,23 @@ package dev.attune.storage;
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
+import dev.attune.core.NativeLoader;
 import java.io.IOException;
+import java.net.URL;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.sqlite.SQLiteConfig;
+import org.sqlite.util.LibraryLoaderUtil;
 
 /**
  * SQLite databases, in WAL mode: several processes may use one at a time, and one that is killed
@@ -26,6 +34,9 @@ import org.sqlite.SQLiteConfig;
 public record Sqlite(String what, int version, List<String> layout, boolean isDurable) {
   private static final int BUSY_MILLIS = 10_000;
   private static final String UNPACKED_TO = "org.sqlite.tmpdir";
+  private static final String UNPACKED_IN = "org.sqlite.lib.path";
+  private static final String LEFT = "sqlite-.+-";
+  private static final Duration ABANDONED = Duration.ofHours(1);
 
   /** Whether the library is there. */
   public static boolean isAvailable() {
@@ -103,10 +114,47 @@ public record Sqlite(String what, int version, List<String> layout, boolean isDu
     }
   }
 
-  /** The library's native part goes where ours do: the temporary folder may not allow code. */
-  private static void unpackWhereCodeMayBe() throws IOException {
-    if (System.getProperty(UNPACKED_TO) == null) {
-      System.setProperty(UNPACKED_TO, Cache.user().natives().toString());
+  /**
+   * The library's native part goes where ours do: the temporary folder may not allow code. By
+   * itself it would be unpacked by each process anew, and by each that is killed be left there;
+   * that is what happens only where the one file does not do, as in a second class loader.
+   */
+  private static synchronized void unpackWhereCodeMayBe() throws IOException {
+    if (System.getProperty(UNPACKED_TO) != null || System.getProperty(UNPACKED_IN) != null) {
+      return;
+    }
+    Path natives = Cache.user().natives();
+    System.setProperty(UNPACKED_TO, natives.toString());
+    URL library =
+        SQLiteConfig.class.getResource(
+            LibraryLoaderUtil.getNativeLibResourcePath()
+                + "/"
+                + LibraryLoaderUtil.getNativeLibName());
+    if (library != null) { // else the system is one that it has none for, as it will say
+      Path file = NativeLoader.unpacked(library);
+      removeLeft(natives, file.getFileName().toString());
+      System.setProperty(UNPACKED_IN, file.getParent().toString());
+    }
+  }
+
+  /** What processes have left that unpacked it by themselves, but for those that just begin. */
+  private static void removeLeft(Path natives, String name) throws IOException {
+    List<Path> left;
+    try (Stream<Path> files = Files.list(natives)) {
+      left =
+          files
+              .filter(
+                  file ->
+                      file.getFileName()
+                          .toString()
+                          .matches(LEFT + Pattern.quote(name) + "(\\.lck)?"))
+              .toList();
+    }
+    FileTime limit = FileTime.from(Instant.now().minus(ABANDONED));
+    for (Path file : left) {
+      if (Files.exists(file) && Files.getLastModifiedTime(file).compareTo(limit) < 0) {
+        Files.deleteIfExists(file);
+      }
     }
   }
 }

@@ -74,6 +74,9 @@ public record LoraConfig(
   /** What the kernels take (lora_fwd). */
   private static final int MAX_RANK = 256;
 
+  private static final double MIN_ALPHA = 1e-6;
+  private static final double MAX_ALPHA = 1e6;
+
   /** Every product of the body. */
   public static final String ALL_LINEAR = ModuleTargets.ALL_LINEAR;
 
@@ -137,8 +140,9 @@ public record LoraConfig(
   }
 
   private static void checkAlpha(String what, double alpha) {
-    if (!(alpha > 0) || Double.isInfinite(alpha)) {
-      throw new InputException(what + " is " + alpha + "; it must be above 0");
+    if (!(alpha >= MIN_ALPHA && alpha <= MAX_ALPHA)) {
+      throw new InputException(
+          what + " is " + alpha + "; it must be from 0.000001 to " + (long) MAX_ALPHA);
     }
   }
 

@@ -5,6 +5,7 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.RowRange;
 import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.StepCall;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Inputs;
 import dev.attune.model.Model;
 import dev.attune.ops.SliceRows;
@@ -68,6 +69,16 @@ public final class SharedPass {
 
     private boolean isComputed() {
       return work != null || failure != null;
+    }
+
+    /** Whether an earlier batch of its step has left something in a gradient. */
+    private boolean hasGradients() {
+      for (boolean isWritten : model.parameters().writtenGradients()) {
+        if (isWritten) {
+          return true;
+        }
+      }
+      return false;
     }
   }
 
@@ -161,7 +172,11 @@ public final class SharedPass {
     computed.signalAll();
   }
 
-  /** What fails before any gradient is written may be one job's alone: then each is tried alone. */
+  /**
+   * What fails before any gradient is written may be one job's alone: then each is tried alone. So
+   * is each for which there was no room later, where a gradient holds nothing yet but what this
+   * pass has added to it.
+   */
   private void compute(List<Part> parts) {
     Tensor[] output;
     List<RowRange> ranges = ranges(parts);
@@ -175,6 +190,7 @@ public final class SharedPass {
       }
       return;
     }
+    List<Part> begun = parts.stream().filter(Part::hasGradients).toList();
     try {
       int[] losses = new int[parts.size()];
       for (int i = 0; i < losses.length; i++) {
@@ -187,6 +203,16 @@ public final class SharedPass {
       for (int i = 0; i < losses.length; i++) {
         long flops = Math.round((double) tape.flops() * ranges.get(i).rows() / rows);
         parts.get(i).work = new RecordedWork.Work(losses[i], flops);
+      }
+    } catch (DeviceMemoryException e) {
+      for (Part part : parts) {
+        part.work = null;
+        if (parts.size() == 1 || begun.contains(part)) {
+          part.failure = e;
+        } else {
+          part.model.parameters().forgetWritten();
+          compute(List.of(part));
+        }
       }
     } catch (RuntimeException | Error e) {
       parts.forEach(part -> part.failure = e);

@@ -134,6 +134,17 @@ class SamplerTest {
   }
 
   /** CTRL's rule: positive logits are divided, negative ones multiplied. */
+  /** What logits are divided by has 32 bits. */
+  @Test
+  void aTemperatureThatIsNoneIsThatOfTheMostProbable() {
+    for (double temperature : new double[] {1e-320, 1e-46, 1e-45, 1e-30}) {
+      Sampler sampler =
+          new Sampler(sampling(temperature, 0, 1, 0), LogitRules.NONE, new int[0], new int[0], 3);
+      FloatBuffer logits = FloatBuffer.wrap(logits(PROBABILITIES));
+      assertEquals(1, sampler.next(logits, PROBABILITIES.length, 0), "at " + temperature);
+    }
+  }
+
   @Test
   void repetitionIsPenalized() {
     Sampler sampler =
@@ -175,5 +186,7 @@ class SamplerTest {
     assertThrows(InputException.class, () -> sampling(1, 0, 1.5, 0));
     assertThrows(InputException.class, () -> sampling(1, 0, 1, 2));
     assertThrows(InputException.class, () -> new Sampling(1, 0, 1, 0, -1, 0));
+    assertThrows(InputException.class, () -> new Sampling(1, 0, 1, 0, 1e-320, 0));
+    assertThrows(InputException.class, () -> new Sampling(1, 0, 1, 0, 1e308, 0));
   }
 }

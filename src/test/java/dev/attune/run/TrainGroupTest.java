@@ -236,7 +236,12 @@ class TrainGroupTest {
     runs(gpt2, "alone", options).forEach(RecordedRun::run);
     List<RecordedRun> runs = new ArrayList<>(runs(gpt2, "together", options));
     RecordedRun diverging =
-        runs(gpt2, "diverging", options).get(0).with(RunOption.LORA_ALPHA, "1e37");
+        runs(gpt2, "diverging", options)
+            .get(0)
+            .with(RunOption.LORA_ALPHA, "1000000")
+            .with(RunOption.OPTIMIZER, "sgd")
+            .with(RunOption.LEARNING_RATE, "1")
+            .with(RunOption.MAX_GRAD_NORM, "0");
     RecordedRun unread =
         runs(gpt2, "unread", options).get(1).with(RunOption.TRAIN_FILE, "nowhere.jsonl");
     runs.add(0, diverging);

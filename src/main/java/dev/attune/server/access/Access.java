@@ -46,6 +46,11 @@ public final class Access implements Gate {
     return caller;
   }
 
+  @Override
+  public boolean stillAdmits(Caller caller) {
+    return caller.keyId() == null ? !requiresKeys && !keys.isUsed() : keys.opens(caller.keyId());
+  }
+
   private Caller known(String authorization) {
     if (authorization == null) {
       throw ApiException.unauthenticated(

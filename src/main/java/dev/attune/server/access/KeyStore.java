@@ -197,6 +197,14 @@ public final class KeyStore {
     return key;
   }
 
+  /** Whether a key, which a client has shown, still opens anything. */
+  boolean opens(String id) {
+    return journal
+        .read(session -> session.first("SELECT * FROM api_keys WHERE id = ?", KeyStore::read, id))
+        .filter(row -> row.key().isValid(Instant.now()))
+        .isPresent();
+  }
+
   /** Notes when keys were used last. */
   public void noteUse() {
     Map<String, Instant> noted = Map.copyOf(used);

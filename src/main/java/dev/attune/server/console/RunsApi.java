@@ -105,7 +105,8 @@ final class RunsApi {
               + MOST_LISTENERS
               + " of all; close one");
     }
-    try (EventStream events = exchange.events()) {
+    try {
+      EventStream events = exchange.events();
       while (!exchange.serverEnds() && !RunStore.exists(store)) {
         events.ping();
         Thread.sleep(LOOK_MILLIS);

@@ -8,6 +8,9 @@ public final class ApiException extends RuntimeException {
   private static final long serialVersionUID = 1;
   private static final String INVALID = "invalid_request_error";
 
+  /** What a client has sent need not come back whole. */
+  private static final String LONG_WORD = "(\\S{200})\\S{100,}";
+
   private final int status;
   private final String type;
   private final String param;
@@ -22,7 +25,7 @@ public final class ApiException extends RuntimeException {
       String message,
       int retryAfterSeconds,
       Throwable cause) {
-    super(message, cause);
+    super(String.valueOf(message).replaceAll(LONG_WORD, "$1…"), cause);
     this.status = status;
     this.type = type;
     this.param = param;

@@ -76,7 +76,10 @@ final class Body implements Receiving {
         whole.write(piece, 0, count);
       }
     } catch (ZipException | java.io.EOFException e) {
-      throw ApiException.badRequest(null, "The body is no gzip: " + e.getMessage());
+      throw ApiException.badRequest(
+          null,
+          "The body is no gzip: "
+              + (e.getMessage() == null ? "it ends before its end" : e.getMessage()));
     }
     return whole.toByteArray();
   }

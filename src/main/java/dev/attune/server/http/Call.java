@@ -251,7 +251,7 @@ final class Call {
     try {
       if (exchange.stream() != null) {
         if (!(reason instanceof IOException)) { // of which most mean that the client has gone
-          exchange.stream().send(said.toJson());
+          exchange.stream().fail(said);
         }
         endStream();
         return;

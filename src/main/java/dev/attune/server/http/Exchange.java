@@ -13,6 +13,7 @@ import java.io.ByteArrayInputStream;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
@@ -29,6 +30,7 @@ import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.ByteBufferPool;
 import org.eclipse.jetty.io.Connection;
 import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.EofException;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.IO;
@@ -38,6 +40,7 @@ import org.eclipse.jetty.util.IO;
  * returned, by no thread of its own; only a stream of events goes out as it is written.
  */
 public final class Exchange {
+  private static final System.Logger LOG = System.getLogger("dev.attune.server");
   private static final int MOST_DEPTH = 100;
 
   /** What is made of a body takes as much for a token of two bytes as for a long one. */
@@ -45,6 +48,7 @@ public final class Exchange {
 
   private static final int PIECE_BYTES = 1 << 16;
   private static final int PROBE_BYTES = 1 << 12;
+  private static final long LOOK_NANOS = 400_000_000;
 
   private static final ObjectMapper JSON =
       JsonMapper.builder(
@@ -64,12 +68,13 @@ public final class Exchange {
   private final Map<String, String> parameters;
   private final Caller caller;
   private final String id;
-  private final BooleanSupplier serverEnds;
+  private final Surroundings around;
   private final Set<String> asked = new HashSet<>();
   private byte[] body = {};
   private org.eclipse.jetty.util.Fields query; // null: nobody has asked for it
   private EventStream events; // null: there are none
   private Answer answer; // null: there is none yet
+  private long lookedNanos = System.nanoTime(); // whether the caller may still be here
   private boolean hasNext; // something of the client's next request
 
   /**
@@ -79,19 +84,28 @@ public final class Exchange {
    */
   record Answer(int status, String type, long length, Content.Source content) {}
 
+  /**
+   * What it can know of the server.
+   *
+   * @param serverEnds whether it is about to end
+   * @param admits whether the caller would still be let in
+   * @param patienceMillis for which a thread waits in any case for a client that does not read
+   */
+  record Surroundings(BooleanSupplier serverEnds, BooleanSupplier admits, long patienceMillis) {}
+
   Exchange(
       Request request,
       Response response,
       Map<String, String> parameters,
       Caller caller,
       String id,
-      BooleanSupplier serverEnds) {
+      Surroundings around) {
     this.request = request;
     this.response = response;
     this.parameters = parameters;
     this.caller = caller;
     this.id = id;
-    this.serverEnds = serverEnds;
+    this.around = around;
   }
 
   private org.eclipse.jetty.util.Fields query() {
@@ -164,9 +178,26 @@ public final class Exchange {
     }
   }
 
+  /**
+   * Ends a request that takes long once its key opens nothing any more: who works for it calls this
+   * now and then, about twice a second at least.
+   *
+   * @throws ApiException if the key has expired, or was revoked
+   */
+  public void checkCaller() {
+    long now = System.nanoTime();
+    if (caller != null && now - lookedNanos >= LOOK_NANOS) {
+      lookedNanos = now;
+      if (!around.admits.getAsBoolean()) {
+        throw ApiException.unauthenticated(
+            "This API key has expired, or was revoked, since the request was begun");
+      }
+    }
+  }
+
   /** Whether the server is about to end: streams of events look at it now and then, and end too. */
   public boolean serverEnds() {
-    return serverEnds.getAsBoolean();
+    return around.serverEnds.getAsBoolean();
   }
 
   /** A value of the query; null where it is absent. */
@@ -241,7 +272,7 @@ public final class Exchange {
     try {
       json = JSON.readTree(body);
     } catch (JsonProcessingException e) {
-      throw ApiException.badRequest(null, "The body is no JSON: " + e.getOriginalMessage());
+      throw ApiException.badRequest(null, "The body is no JSON: " + JsonWords.of(e));
     } catch (CharConversionException e) {
       throw ApiException.badRequest(null, "The body is no UTF-8: " + e.getMessage());
     }
@@ -303,13 +334,27 @@ public final class Exchange {
     answer(reason.status(), reason.toJson());
   }
 
-  /** Answers with server-sent events, one after another; the caller closes them. */
+  /** Answers with server-sent events, one after another; they end when the handler returns. */
   public EventStream events() {
     Check.state(answer == null && events == null, "%s is answered already", id);
     response.setStatus(200);
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, "text/event-stream; charset=utf-8");
     response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-cache");
-    events = new EventStream(Content.Sink.asOutputStream(response));
+    events =
+        new EventStream(
+            Content.Sink.asOutputStream(response),
+            this::checkCaller,
+            new EventStream.Patience(
+                request.getComponents().getScheduler(), around.patienceMillis, this::hangUp));
     return events;
+  }
+
+  private void hangUp() {
+    LOG.log(Level.WARNING, id + ": the client does not read what it has asked for; it is let go");
+    request
+        .getConnectionMetaData()
+        .getConnection()
+        .getEndPoint()
+        .close(new EofException("the client does not read"));
   }
 }

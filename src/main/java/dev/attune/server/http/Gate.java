@@ -9,4 +9,11 @@ public interface Gate {
    * @throws ApiException if it is not known who asks, or they ask too often
    */
   Caller admit(String authorization);
+
+  /**
+   * Whether who was let in would be now: asked about once a second of a request that takes long.
+   */
+  default boolean stillAdmits(Caller caller) {
+    return true;
+  }
 }

@@ -32,6 +32,7 @@ public final class Router extends Handler.Abstract {
   private final BodyMemory memory;
   private final ThreadPoolExecutor workers;
   private HeaderDeadline deadline;
+  private long patienceMillis;
   private volatile boolean ends;
 
   /**
@@ -58,9 +59,14 @@ public final class Router extends Handler.Abstract {
         "attune_http_requests_active", "Requests that are worked on", workers::getActiveCount);
   }
 
-  /** Tells of requests that begin and end. */
-  void follow(HeaderDeadline followed) {
+  /**
+   * Tells of requests that begin and end.
+   *
+   * @param patience milliseconds for which a thread waits for a client that does not read
+   */
+  void follow(HeaderDeadline followed, long patience) {
     deadline = followed;
+    patienceMillis = patience;
   }
 
   /** Lets streams of events end: the server is about to. */
@@ -102,7 +108,8 @@ public final class Router extends Handler.Abstract {
       refusal = ApiException.internal(id, e);
     }
     log.follow(request, response, id, route, caller);
-    Exchange exchange = new Exchange(request, response, parameters, caller, id, () -> ends);
+    Exchange exchange =
+        new Exchange(request, response, parameters, caller, id, surroundings(caller));
     Call call = new Call(route, exchange, request, response, callback, workers);
     if (refusal == null) {
       call.begin(memory);
@@ -110,6 +117,10 @@ public final class Router extends Handler.Abstract {
       call.refuse(refusal);
     }
     return true;
+  }
+
+  private Exchange.Surroundings surroundings(Caller caller) {
+    return new Exchange.Surroundings(() -> ends, () -> gate.stillAdmits(caller), patienceMillis);
   }
 
   private Route route(Request request, Response response, List<String> steps) {

@@ -84,7 +84,7 @@ public final class WebServer implements AutoCloseable {
     server.addBean(new NetworkConnectionLimit(MOST_CONNECTIONS, server));
     HeaderDeadline deadline = new HeaderDeadline(connector.getScheduler(), idleMillis);
     connector.addBean(deadline);
-    router.follow(deadline);
+    router.follow(deadline, idleMillis / 2);
     metrics.gauge(
         "attune_http_connections",
         "Open connections",

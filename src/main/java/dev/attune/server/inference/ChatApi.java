@@ -29,10 +29,12 @@ public final class ChatApi {
 
   private final ModelCatalog catalog;
   private final ModelPool pool;
+  private final TextMetrics metrics;
 
-  public ChatApi(ModelCatalog catalog, ModelPool pool) {
+  public ChatApi(ModelCatalog catalog, ModelPool pool, TextMetrics metrics) {
     this.catalog = catalog;
     this.pool = pool;
+    this.metrics = metrics;
   }
 
   /** What it answers. */
@@ -107,12 +109,20 @@ public final class ChatApi {
     Asked asked = read(exchange);
     try (ModelPool.TextLease lease = pool.texts(asked.model)) {
       Voice voice = lease.voice();
-      Prompt prompt = asked.conversation.prompt(voice, asked.model.id());
+      int context = voice.service().context();
+      Prompt prompt =
+          asked.conversation.prompt(
+              voice, asked.model.id(), LongTexts.of(exchange, "messages", context, voice::tokens));
       GenerationOptions options =
-          asked.fields.options(prompt, "messages", voice.service().context(), asked.topLogprobs);
+          asked.fields.options(prompt, "messages", context, asked.topLogprobs);
       try (Choices choices =
           Choices.begin(
-              exchange, voice, List.of(prompt), List.of(options), asked.fields.choices())) {
+              exchange,
+              voice,
+              tokens -> metrics.text(asked.model, tokens),
+              List.of(prompt),
+              List.of(options),
+              asked.fields.choices())) {
         if (asked.fields.isStream()) {
           stream(exchange, asked, prompt, choices);
         } else {

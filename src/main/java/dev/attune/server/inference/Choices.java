@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
 import org.eclipse.jetty.io.EofException;
 
 /** The texts of one request on their way. What is not done when it is closed is cancelled. */
@@ -46,6 +47,7 @@ final class Choices implements AutoCloseable {
   /**
    * Begins the texts.
    *
+   * @param metrics tells of a text with a prompt of so many tokens
    * @param options of each prompt
    * @param each texts of a prompt
    * @throws ApiException if too many wait, or would ever with these
@@ -53,6 +55,7 @@ final class Choices implements AutoCloseable {
   static Choices begin(
       Exchange exchange,
       Voice voice,
+      IntFunction<TextMetrics.Text> metrics,
       List<Prompt> prompts,
       List<GenerationOptions> options,
       int each) {
@@ -70,11 +73,11 @@ final class Choices implements AutoCloseable {
     Choices choices = new Choices(exchange, (int) wanted);
     try {
       for (int i = 0; i < choices.count; i++) {
+        Prompt prompt = prompts.get(i / each);
+        GenerationService.Listener listener =
+            choices.listener(i, metrics.apply(prompt.ids().length));
         choices.tickets.add(
-            voice
-                .service()
-                .submit(
-                    voice, prompts.get(i / each), options.get(i / each), i, choices.listener(i)));
+            voice.service().submit(voice, prompt, options.get(i / each), i, listener));
       }
       return choices;
     } catch (GenerationService.FullException e) {
@@ -86,7 +89,7 @@ final class Choices implements AutoCloseable {
     }
   }
 
-  private GenerationService.Listener listener(int choice) {
+  private GenerationService.Listener listener(int choice, TextMetrics.Text metrics) {
     return new GenerationService.Listener() {
       private List<ScoredToken> tokens = new ArrayList<>();
 
@@ -97,12 +100,14 @@ final class Choices implements AutoCloseable {
 
       @Override
       public void onPiece(String piece) {
+        metrics.piece();
         events.add(new Event(choice, piece, tokens, null));
         tokens = new ArrayList<>();
       }
 
       @Override
       public void onText(GeneratedText text) {
+        metrics.done(text.tokens());
         events.add(new Event(choice, null, tokens, text));
       }
 
@@ -117,6 +122,7 @@ final class Choices implements AutoCloseable {
    * What comes next; null when all texts are done.
    *
    * @throws EofException if nobody waits any more
+   * @throws ApiException if who waits may not have them any more
    */
   Event next() throws InterruptedException, EofException {
     while (done < count) {
@@ -135,6 +141,7 @@ final class Choices implements AutoCloseable {
 
   /** Also while there is always something to send: an answer in one piece sends none of it yet. */
   private void look() throws EofException {
+    exchange.checkCaller();
     long now = System.nanoTime();
     if (now - lookedNanos >= TimeUnit.MILLISECONDS.toNanos(LOOK_MILLIS)) {
       lookedNanos = now;

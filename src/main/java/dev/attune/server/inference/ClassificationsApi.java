@@ -21,8 +21,10 @@ import dev.attune.task.Prediction;
 import dev.attune.task.Regression;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.jetty.io.EofException;
 
 /**
  * Labels of texts: {@code /v1/classifications}, which is this server's own, in the shape of
@@ -54,6 +56,7 @@ public final class ClassificationsApi {
     body.any("user");
     body.refuseOthers();
     try (ModelPool.LabelLease lease = pool.labels(model)) {
+      check(exchange, lease.model(), rows, truncates);
       HeadModel.TokenCount tokens = lease.model().count(new Dataset(SOURCE, rows));
       if (tokens.dropped() > 0 && !truncates) {
         throw tooLong(lease.model(), rows);
@@ -114,6 +117,29 @@ public final class ClassificationsApi {
         null,
         null,
         Map.of());
+  }
+
+  /** Looks at long texts before they are tokenised. */
+  private static void check(
+      Exchange exchange, HeadModel model, List<Example> rows, boolean truncates)
+      throws EofException {
+    LongTexts texts =
+        LongTexts.of(exchange, "input", model.maxLength(), text -> count(model, text));
+    for (Example row : rows) {
+      for (String text : Arrays.asList(row.text(), row.textPair())) {
+        if (text != null && truncates) {
+          texts.checkCut(text);
+        } else if (text != null) {
+          texts.check(text);
+        }
+      }
+    }
+  }
+
+  private static int count(HeadModel model, String text) {
+    Example row = new Example(1, text, null, null, null, null, Map.of());
+    HeadModel.TokenCount tokens = model.count(new Dataset(SOURCE, List.of(row)));
+    return (int) (tokens.read() + tokens.dropped());
   }
 
   private static ApiException tooLong(HeadModel model, List<Example> rows) {

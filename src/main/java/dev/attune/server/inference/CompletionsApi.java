@@ -29,10 +29,12 @@ public final class CompletionsApi {
 
   private final ModelCatalog catalog;
   private final ModelPool pool;
+  private final TextMetrics metrics;
 
-  public CompletionsApi(ModelCatalog catalog, ModelPool pool) {
+  public CompletionsApi(ModelCatalog catalog, ModelPool pool, TextMetrics metrics) {
     this.catalog = catalog;
     this.pool = pool;
+    this.metrics = metrics;
   }
 
   /** What it answers. */
@@ -77,15 +79,22 @@ public final class CompletionsApi {
       Voice voice = lease.voice();
       List<Prompt> prompts = new ArrayList<>();
       List<GenerationOptions> options = new ArrayList<>();
+      int context = voice.service().context();
+      LongTexts texts = LongTexts.of(exchange, "prompt", context, voice::tokens);
       for (TextInput input : asked.prompts) {
-        Prompt prompt = input.prompt(voice);
+        Prompt prompt = input.prompt(voice, texts);
         prompts.add(prompt);
-        options.add(
-            asked.fields.options(prompt, "prompt", voice.service().context(), asked.topLogprobs));
+        options.add(asked.fields.options(prompt, "prompt", context, asked.topLogprobs));
       }
       long tokens = prompts.stream().mapToLong(prompt -> prompt.ids().length).sum();
       try (Choices choices =
-          Choices.begin(exchange, voice, prompts, options, asked.fields.choices())) {
+          Choices.begin(
+              exchange,
+              voice,
+              length -> metrics.text(asked.model, length),
+              prompts,
+              options,
+              asked.fields.choices())) {
         if (asked.fields.isStream()) {
           stream(exchange, asked, tokens, choices);
         } else {

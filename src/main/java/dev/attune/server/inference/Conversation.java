@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.jetty.io.EofException;
 
 /**
  * The messages of a request, and the tools that the model may call.
@@ -42,8 +43,12 @@ record Conversation(List<ChatMessage> messages, List<?> tools) {
     return tools != null;
   }
 
-  /** What the model is to go on with. */
-  Prompt prompt(Voice voice, String model) {
+  /**
+   * What the model is to go on with.
+   *
+   * @param texts looks at it before it is tokenised
+   */
+  Prompt prompt(Voice voice, String model, LongTexts texts) throws EofException {
     if (hasTools() && !voice.templateHas(ToolCalls.BEGIN)) {
       throw ApiException.unsupported(
           "tools",
@@ -55,7 +60,9 @@ record Conversation(List<ChatMessage> messages, List<?> tools) {
               + ToolCalls.END);
     }
     try {
-      return voice.chatPrompt(messages, tools);
+      String rendered = voice.rendered(messages, tools);
+      texts.check(rendered);
+      return voice.renderedPrompt(rendered);
     } catch (InputException e) {
       if (!voice.hasTemplate()) {
         throw ApiException.badRequest(

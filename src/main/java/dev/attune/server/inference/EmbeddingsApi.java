@@ -13,7 +13,7 @@ import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
 import dev.attune.server.http.Route;
-import dev.attune.server.inference.ModelPool.VectorText;
+import dev.attune.server.inference.ModelOpener.VectorText;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import java.nio.ByteBuffer;
@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import org.eclipse.jetty.io.EofException;
 
 /** Makes vectors of texts: {@code /v1/embeddings}. */
 public final class EmbeddingsApi {
@@ -56,7 +57,10 @@ public final class EmbeddingsApi {
     body.any("user");
     body.refuseOthers();
     try (ModelPool.VectorLease lease = pool.vectors(model)) {
-      List<VectorText> texts = texts(lease.model(), model, inputs, dimensions);
+      TextEncoder encoder = lease.model();
+      LongTexts looked =
+          LongTexts.of(exchange, "input", encoder.maxLength(), text -> count(encoder, text));
+      List<VectorText> texts = texts(encoder, model, inputs, dimensions, looked);
       List<float[]> vectors = Waiting.on(lease.batcher().ask(texts), exchange);
       ObjectNode answer = JsonNodeFactory.instance.objectNode();
       answer.put("object", "list");
@@ -89,7 +93,12 @@ public final class EmbeddingsApi {
   }
 
   private static List<VectorText> texts(
-      TextEncoder encoder, ServedModel model, List<TextInput> inputs, Long dimensions) {
+      TextEncoder encoder,
+      ServedModel model,
+      List<TextInput> inputs,
+      Long dimensions,
+      LongTexts looked)
+      throws EofException {
     if (dimensions != null && dimensions > encoder.width()) {
       throw ApiException.badRequest(
           "dimensions",
@@ -114,6 +123,7 @@ public final class EmbeddingsApi {
         if (input.text().isEmpty()) {
           throw ApiException.badRequest("input", "'input' has an empty text");
         }
+        looked.check(input.text());
         EncodedDataset encoded = encoder.encode(dataset(input.text()), null);
         ids = new int[encoded.tokens()];
         encoded.ids().copy(0, ids, 0, ids.length);
@@ -131,6 +141,11 @@ public final class EmbeddingsApi {
       texts.add(new VectorText(ids, wanted));
     }
     return texts;
+  }
+
+  private static int count(TextEncoder encoder, String text) {
+    EncodedDataset encoded = encoder.encode(dataset(text), null);
+    return (int) (encoded.tokens() + encoded.droppedTokens());
   }
 
   private static Dataset dataset(String text) {

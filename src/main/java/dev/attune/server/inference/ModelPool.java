@@ -2,16 +2,19 @@ package dev.attune.server.inference;
 
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
-import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.folder.ModelFolder;
 import dev.attune.run.GenerationService;
 import dev.attune.run.HeadModel;
-import dev.attune.run.OpenOptions;
-import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Metrics;
+import dev.attune.server.inference.ModelOpener.Key;
+import dev.attune.server.inference.ModelOpener.Labels;
+import dev.attune.server.inference.ModelOpener.Opened;
+import dev.attune.server.inference.ModelOpener.Texts;
+import dev.attune.server.inference.ModelOpener.Use;
+import dev.attune.server.inference.ModelOpener.VectorText;
+import dev.attune.server.inference.ModelOpener.Vectors;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
 import dev.attune.task.CausalLm;
@@ -19,14 +22,10 @@ import dev.attune.task.Classification;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.Prediction;
 import dev.attune.task.Regression;
-import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
-import dev.attune.task.Tasks;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,91 +34,16 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import java.util.stream.Stream;
 
 /** The models that are open to answer requests, and the adapters beside them. */
 public final class ModelPool implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("dev.attune.server");
 
-  /** Rows that are read together at the most, of several callers. */
-  private static final int MOST_ROWS = 256;
-
-  private static final Path SOURCE = Path.of("input");
-
   private static final List<TaskType> LABEL_KINDS =
       List.of(Classification.TYPE, MultiLabelClassification.TYPE, Regression.TYPE);
 
-  /** What a model is used for. */
-  private enum Use {
-    TEXTS,
-    LABELS,
-    VECTORS
-  }
-
-  /**
-   * An open model.
-   *
-   * @param base of an adapter that is opened with a base of its own; else null
-   */
-  private record Key(Path folder, Path base, Use use) {}
-
   /** An adapter beside the base that it is used with. */
   private record AdapterKey(Path folder, Key base) {}
-
-  /** What is open. */
-  private interface Opened extends AutoCloseable {
-    long sizeBytes();
-
-    @Override
-    void close();
-  }
-
-  private record Texts(GenerationService service) implements Opened {
-    @Override
-    public long sizeBytes() {
-      return service.sizeBytes();
-    }
-
-    @Override
-    public void close() {
-      service.close();
-    }
-  }
-
-  private record Labels(HeadModel model, RowBatcher<Example, Prediction> batcher)
-      implements Opened {
-    @Override
-    public long sizeBytes() {
-      return model.sizeBytes();
-    }
-
-    @Override
-    public void close() {
-      batcher.close();
-      model.close();
-    }
-  }
-
-  /**
-   * A text to make a vector of.
-   *
-   * @param ids its tokens
-   */
-  record VectorText(int[] ids, TextEncoder.Wanted wanted) {}
-
-  private record Vectors(SharedModel<TextEncoder> model, RowBatcher<VectorText, float[]> batcher)
-      implements Opened {
-    @Override
-    public long sizeBytes() {
-      return model.model().sizeBytes();
-    }
-
-    @Override
-    public void close() {
-      batcher.close();
-      model.close();
-    }
-  }
 
   /** An adapter that is open beside its base, which stays open for it. */
   private record Beside(GenerationService.Voice voice, Pool<Key, Opened>.Lease base) {}
@@ -156,11 +80,11 @@ public final class ModelPool implements AutoCloseable {
     }
 
     HeadModel model() {
-      return labels.model;
+      return labels.model();
     }
 
     RowBatcher<Example, Prediction> batcher() {
-      return labels.batcher;
+      return labels.batcher();
     }
 
     @Override
@@ -180,11 +104,11 @@ public final class ModelPool implements AutoCloseable {
     }
 
     TextEncoder model() {
-      return vectors.model.model();
+      return vectors.model().model();
     }
 
     RowBatcher<VectorText, float[]> batcher() {
-      return vectors.batcher;
+      return vectors.batcher();
     }
 
     @Override
@@ -194,7 +118,6 @@ public final class ModelPool implements AutoCloseable {
   }
 
   private final ModelCatalog catalog;
-  private final InferenceSettings settings;
   private final Pool<Key, Opened> models;
   private final Pool<AdapterKey, Beside> adapters;
   private final Map<Path, TaskType> types = new ConcurrentHashMap<>();
@@ -202,18 +125,18 @@ public final class ModelPool implements AutoCloseable {
 
   public ModelPool(ModelCatalog catalog, InferenceSettings settings) {
     this.catalog = catalog;
-    this.settings = settings;
+    ModelOpener opener = new ModelOpener(settings);
     this.models =
         new Pool<>(
             settings.modelBytes(),
-            key -> estimate(key),
-            this::open,
+            opener::estimate,
+            opener::open,
             Opened::sizeBytes,
             Opened::close);
     this.adapters =
         new Pool<>(
             settings.adapterBytes(),
-            key -> fileBytes(key.folder),
+            key -> ModelOpener.fileBytes(key.folder),
             this::openBeside,
             beside -> beside.voice.sizeBytes(),
             beside -> {
@@ -232,94 +155,10 @@ public final class ModelPool implements AutoCloseable {
     }
   }
 
-  private long estimate(Key key) {
-    long weights = fileBytes(key.folder) + (key.base == null ? 0 : fileBytes(key.base));
-    return key.use == Use.TEXTS ? weights + settings.cacheBytes() / 2 : weights;
-  }
-
-  /** What the weights of a folder take on the disk. */
-  private static long fileBytes(Path folder) {
-    try (Stream<Path> files = Files.list(folder)) {
-      long bytes = 0;
-      for (Path file : (Iterable<Path>) files::iterator) {
-        String name = file.getFileName().toString();
-        if (name.endsWith(".safetensors") || name.endsWith(".bin")) {
-          bytes += Files.size(file);
-        }
-      }
-      return bytes;
-    } catch (IOException e) {
-      throw new UncheckedIOException("the model's folder cannot be read: " + e.getMessage(), e);
-    }
-  }
-
-  private Opened open(Key key) {
-    OpenOptions options =
-        key.base == null
-            ? OpenOptions.DEFAULT
-            : new OpenOptions(
-                key.base.toString(),
-                OpenOptions.DEFAULT.weights(),
-                null,
-                OpenOptions.DEFAULT.task());
-    LOG.log(Level.INFO, "opening {0}", key.folder);
-    return switch (key.use) {
-      case TEXTS ->
-          new Texts(
-              GenerationService.open(
-                  key.folder,
-                  options,
-                  settings.compute(),
-                  new GenerationService.Limits(
-                      settings.concurrency(), settings.cacheBytes(), settings.waiting())));
-      case LABELS -> labels(key, options);
-      case VECTORS -> vectors(key);
-    };
-  }
-
-  private Opened labels(Key key, OpenOptions options) {
-    HeadModel model =
-        HeadModel.open(key.folder, options, settings.compute(), type(key.folder, key.base));
-    return new Labels(
-        model,
-        new RowBatcher<>(
-            "attune-labels",
-            rows -> model.predictEvenly(new Dataset(SOURCE, rows)),
-            MOST_ROWS,
-            settings.waiting(),
-            settings.windowMillis()));
-  }
-
-  private Opened vectors(Key key) {
-    SharedModel<TextEncoder> model =
-        TextEncoder.open(
-            key.folder.toString(),
-            key.base == null ? null : key.base.toString(),
-            null,
-            settings.compute());
-    return new Vectors(
-        model,
-        new RowBatcher<>(
-            "attune-vectors",
-            texts ->
-                model.use(
-                    lane ->
-                        List.of(
-                            model
-                                .model()
-                                .embedEvenly(
-                                    lane,
-                                    texts.stream().map(VectorText::ids).toList(),
-                                    texts.stream().map(VectorText::wanted).toList()))),
-            MOST_ROWS,
-            settings.waiting(),
-            settings.windowMillis()));
-  }
-
   private Beside openBeside(AdapterKey key) {
     Pool<Key, Opened>.Lease base = take(key.base);
     try {
-      GenerationService.Voice voice = ((Texts) base.value()).service.openBeside(key.folder);
+      GenerationService.Voice voice = ((Texts) base.value()).service().openBeside(key.folder);
       if (voice == null) {
         alone.add(key.folder);
         throw new NeedsOwnBase();
@@ -340,12 +179,6 @@ public final class ModelPool implements AutoCloseable {
     }
   }
 
-  private static TaskType type(Path folder, Path base) {
-    return Tasks.of(
-            ModelFolder.open(folder, base == null ? null : base.toString()), TaskOptions.NONE)
-        .type();
-  }
-
   /** A model's task, or why it has none. */
   private TaskType type(ServedModel model) {
     TaskType known = types.get(model.folder());
@@ -353,7 +186,7 @@ public final class ModelPool implements AutoCloseable {
       return known;
     }
     try {
-      TaskType type = type(model.folder(), catalog.baseOf(model));
+      TaskType type = ModelOpener.type(model.folder(), catalog.baseOf(model));
       types.put(model.folder(), type);
       return type;
     } catch (InputException e) {
@@ -391,22 +224,38 @@ public final class ModelPool implements AutoCloseable {
     if (!type.generates()) {
       throw otherKind(model, type, "a language model");
     }
-    return guarded(
-        model,
-        () -> {
-          Path base = catalog.baseOf(model);
-          if (base != null && !alone.contains(model.folder())) {
-            try {
-              Pool<AdapterKey, Beside>.Lease adapter =
-                  adapters.take(new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)));
-              return new TextLease(adapter.value().voice, adapter);
-            } catch (NeedsOwnBase e) {
-              // opened with its base below
-            }
-          }
-          Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
-          return new TextLease(((Texts) lease.value()).service.base(), lease);
-        });
+    TextLease lease = guarded(model, () -> taken(model));
+    if (lease.voice.service().hasEnded()) {
+      LOG.log(
+          Level.WARNING,
+          "{0} has ended, for which the log has the reason further above; it is opened again",
+          model.id());
+      lease.close();
+      discardEnded();
+      return guarded(model, () -> taken(model));
+    }
+    return lease;
+  }
+
+  private TextLease taken(ServedModel model) {
+    Path base = catalog.baseOf(model);
+    if (base != null && !alone.contains(model.folder())) {
+      try {
+        Pool<AdapterKey, Beside>.Lease adapter =
+            adapters.take(new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)));
+        return new TextLease(adapter.value().voice, adapter);
+      } catch (NeedsOwnBase e) {
+        // opened with its base below
+      }
+    }
+    Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
+    return new TextLease(((Texts) lease.value()).service().base(), lease);
+  }
+
+  /** Adapters keep their bases open, and go with them. */
+  private void discardEnded() {
+    adapters.discard(beside -> beside.voice.service().hasEnded());
+    models.discard(opened -> opened instanceof Texts texts && texts.service().hasEnded());
   }
 
   /**
@@ -445,7 +294,8 @@ public final class ModelPool implements AutoCloseable {
   private boolean continuesTexts(ServedModel model) {
     TaskType known = types.get(model.folder());
     try {
-      return (known == null ? type(model.folder(), catalog.baseOf(model)) : known).generates();
+      return (known == null ? ModelOpener.type(model.folder(), catalog.baseOf(model)) : known)
+          .generates();
     } catch (InputException e) {
       return false;
     }
@@ -527,7 +377,7 @@ public final class ModelPool implements AutoCloseable {
   /** All that is open: models and adapters. */
   public List<Open> open() {
     List<Open> open = new ArrayList<>();
-    models.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
+    models.forEach((key, bytes, users) -> open.add(new Open(key.folder(), bytes, users)));
     adapters.forEach((key, bytes, users) -> open.add(new Open(key.folder, bytes, users)));
     return open;
   }
@@ -549,8 +399,8 @@ public final class ModelPool implements AutoCloseable {
     int unfinished = 0;
     for (Opened opened : models.values()) {
       if (opened instanceof Texts texts) {
-        running += texts.service.running();
-        unfinished += texts.service.unfinished();
+        running += texts.service().running();
+        unfinished += texts.service().unfinished();
       }
     }
     return Map.of("running", running, "waiting", Math.max(0, unfinished - running));

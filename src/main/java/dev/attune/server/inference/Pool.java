@@ -4,6 +4,7 @@ import dev.attune.core.Check;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -11,6 +12,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.function.ToLongFunction;
 
 /**
@@ -266,6 +268,27 @@ final class Pool<K, V> implements AutoCloseable {
     } else {
       end(entry);
     }
+  }
+
+  /** Takes out all that are of no use any more: who has one keeps it, nobody else gets it. */
+  void discard(Predicate<V> isUseless) {
+    List<Entry> idle = new ArrayList<>();
+    lock.lock();
+    try {
+      for (Iterator<Entry> all = entries.values().iterator(); all.hasNext(); ) {
+        Entry entry = all.next();
+        if (entry.value != null && isUseless.test(entry.value)) {
+          all.remove();
+          entry.removed = true;
+          if (entry.users == 0) {
+            idle.add(entry);
+          }
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    idle.forEach(this::end);
   }
 
   /** All that are open now; they may be closed meanwhile. */

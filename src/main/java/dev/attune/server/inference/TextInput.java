@@ -6,6 +6,7 @@ import dev.attune.run.GenerationService.Voice;
 import dev.attune.server.http.ApiException;
 import java.util.ArrayList;
 import java.util.List;
+import org.eclipse.jetty.io.EofException;
 
 /**
  * One of the texts that a request gives: as it is, or as tokens.
@@ -82,9 +83,16 @@ record TextInput(String text, int[] tokens) {
     }
   }
 
-  /** What a model is to go on with. */
-  Prompt prompt(Voice voice) {
+  /**
+   * What a model is to go on with.
+   *
+   * @param texts looks at a text before it is tokenised
+   */
+  Prompt prompt(Voice voice, LongTexts texts) throws EofException {
     check("prompt", voice.service().vocabularySize());
+    if (tokens == null) {
+      texts.check(text);
+    }
     Prompt prompt =
         tokens == null ? voice.prompt(text) : new Prompt(voice.text(tokens), tokens.clone());
     if (prompt.ids().length == 0) {

@@ -29,6 +29,12 @@ final class Waiting {
       try {
         return answer.get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
+        try {
+          exchange.checkCaller();
+        } catch (ApiException refusal) {
+          answer.cancel(false);
+          throw refusal;
+        }
         if (exchange.clientIsGone()) {
           answer.cancel(false);
           throw new EofException("the client has gone");

@@ -76,8 +76,12 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
    * @throws ApiException if it cannot be one, naming the field that is to blame
    */
   static JobConfig ofNew(String tenant, JobRequest request, Sources sources) {
-    JobConfig made =
-        of(tenant, request, null, sources.folders().models(), sources, sources.files()::find);
+    JobConfig made;
+    try {
+      made = of(tenant, request, null, sources.folders().models(), sources, sources.files()::find);
+    } catch (InputException e) {
+      throw ApiException.badRequest(null, JobWords.of(e.getMessage()));
+    }
     try {
       TrainRun.check(made.config());
     } catch (InputException e) {

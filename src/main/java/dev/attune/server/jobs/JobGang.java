@@ -6,6 +6,7 @@ import dev.attune.run.TrainGroup;
 import dev.attune.server.http.ApiException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 
@@ -15,12 +16,14 @@ import java.util.Set;
  */
 final class JobGang {
   private final RunConfig first; // null: no other can join
+  private final String base; // what the first begins from, by content
   private final TrainGroup group; // null: likewise
   private final List<JobRun> members = new ArrayList<>();
   private int coming; // jobs that are about to be members
 
-  private JobGang(RunConfig first) {
+  private JobGang(RunConfig first, String base) {
     this.first = first;
+    this.base = base;
     this.group = first == null ? null : new TrainGroup();
   }
 
@@ -31,7 +34,11 @@ final class JobGang {
    */
   static JobGang of(Job job, JobConfig.Sources sources, Set<String> alone) {
     Optional<RunConfig> config = alone.contains(job.id()) ? Optional.empty() : config(job, sources);
-    return new JobGang(config.filter(one -> areTogether(List.of(one))).orElse(null));
+    return new JobGang(config.filter(one -> areTogether(List.of(one))).orElse(null), base(job));
+  }
+
+  private static String base(Job job) {
+    return job.plan() == null ? null : job.plan().base();
   }
 
   /** Empty where it cannot be told, which the run itself will say. */
@@ -53,13 +60,15 @@ final class JobGang {
   }
 
   /**
-   * Whether a job could run with those that are here.
+   * Whether a job could run with those that are here: also as far as the files of its base tell, of
+   * which there is one copy in memory, whatever has become of them on the disk.
    *
    * @param alone as for {@link #of}
    */
   boolean takes(Job job, JobConfig.Sources sources, Set<String> alone) {
     return first != null
         && !alone.contains(job.id())
+        && Objects.equals(base, base(job))
         && config(job, sources).filter(other -> areTogether(List.of(first, other))).isPresent();
   }
 

@@ -14,8 +14,9 @@ import dev.attune.run.TrainEstimate.Need;
  * @param steps of the whole job
  * @param saveSteps from one checkpoint to the next
  * @param need memory
+ * @param base what the base was, by content; null: the job is of a server that did not look
  */
-record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need) {
+record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need, String base) {
   /** Checkpoints of a job, where steps are few. */
   private static final int CHECKPOINTS = 10;
 
@@ -29,13 +30,15 @@ record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need) {
         estimate.batchSize(),
         steps,
         Math.max(1, Math.min(MOST_STEPS_BETWEEN, (steps + CHECKPOINTS - 1) / CHECKPOINTS)),
-        estimate.need());
+        estimate.need(),
+        estimate.baseContent());
   }
 
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("rows", rows).put("batch_size", batchSize).put("steps", steps);
     json.put("save_steps", saveSteps);
+    json.put("base", base);
     ObjectNode memory = json.putObject("memory_bytes");
     memory.put("weights", need.weightBytes());
     memory.put("frozen_weights", need.frozenBytes());
@@ -57,6 +60,7 @@ record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need) {
             memory.path("frozen_weights").asLong(),
             memory.path("optimizer").asLong(),
             memory.path("activations").asLong(),
-            memory.path("data").asLong()));
+            memory.path("data").asLong()),
+        json.path("base").asText(null));
   }
 }

@@ -3,6 +3,7 @@ package dev.attune.server.jobs;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.DataReport;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunListener;
@@ -100,7 +101,7 @@ final class JobRun implements RunListener {
     }
   }
 
-  /** Whether it could not be trained with others after all, and is to be by itself. */
+  /** Whether it could not be trained, or go on, with others, and is to be by itself. */
   boolean isRefusedByGroup() {
     return refusedByGroup;
   }
@@ -111,12 +112,16 @@ final class JobRun implements RunListener {
       work();
     } catch (ApiException e) {
       fail("invalid_job", e.getMessage(), e.param());
+    } catch (InterruptedCallException e) {
+      left("it had not come to a step since it began to run");
+    } catch (OtherBaseException e) {
+      hold(e.getMessage());
     } catch (InputException e) {
       refuse(e);
     } catch (DivergedException e) {
       fail("training_diverged", worded(e.getMessage()), null);
     } catch (DeviceMemoryException e) {
-      fail("insufficient_memory", worded(e.getMessage()), null);
+      lack(e);
     } catch (UncheckedIOException e) {
       LOG.log(Level.ERROR, job.id() + ": " + e.getMessage(), e);
       hold(worded(e.getMessage()));
@@ -137,7 +142,7 @@ final class JobRun implements RunListener {
       TrainRun.Outcome outcome = trained();
       flush();
       if (outcome.training().interrupted()) {
-        left(outcome.training().steps());
+        left("a checkpoint of step " + outcome.training().steps() + " is saved");
         return;
       }
     }
@@ -157,14 +162,37 @@ final class JobRun implements RunListener {
       fail("invalid_job", worded(e.getMessage()), null);
       return;
     }
-    refusedByGroup = true;
     untold.clear();
-    store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence().make();
+    leaveGroup().make();
   }
 
-  /** It has stopped, and a checkpoint is safe. */
-  private void left(long step) {
-    String saved = "a checkpoint of step " + step + " is saved";
+  /** What there is too little memory for with others may fit by itself. */
+  private void lack(DeviceMemoryException e) {
+    if (group == null) {
+      fail("insufficient_memory", worded(e.getMessage()), null);
+      return;
+    }
+    LOG.log(Level.WARNING, job.id() + " is to go on by itself: " + e.getMessage());
+    flush();
+    leaveGroup()
+        .tell(
+            JobEvent.Level.WARN,
+            "There was too little memory to train the job with others; it goes on by itself, from"
+                + " its last checkpoint")
+        .make();
+  }
+
+  private JobStore.Change leaveGroup() {
+    refusedByGroup = true;
+    return store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED).withPrecedence();
+  }
+
+  /**
+   * It has stopped, and goes on where it was begun or the last checkpoint is.
+   *
+   * @param saved what there is to go on from
+   */
+  private void left(String saved) {
     Stop reason = stop;
     if (reason == Stop.STATUS_CHANGED) {
       store.tell(job.id(), List.of(JobEvent.of(JobEvent.Level.INFO, "Stopped; " + saved)));
@@ -266,6 +294,23 @@ final class JobRun implements RunListener {
   @Override
   public void onTrouble(String note) {
     tell(JobEvent.of(JobEvent.Level.WARN, worded(note)));
+  }
+
+  /** While it is prepared, those that it is to be trained with cannot save anything either. */
+  @Override
+  public void onTokenised(int doneRows, int totalRows) {
+    if (stop != null) {
+      throw new InterruptedCallException("stopped while it was prepared");
+    }
+  }
+
+  /** Whatever it was taken for since, a base is trained that the job was validated with. */
+  @Override
+  public void onBase(String content) {
+    String was = job.plan().base();
+    if (was != null && !was.equals(content)) {
+      throw new OtherBaseException(made.model().id(), was, content);
+    }
   }
 
   /** Its findings were told when the files were validated. */

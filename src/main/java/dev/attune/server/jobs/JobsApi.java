@@ -122,7 +122,8 @@ public final class JobsApi {
               + MOST_STREAMS
               + " of all; ask for the list");
     }
-    try (EventStream out = exchange.events()) {
+    try {
+      EventStream out = exchange.events();
       long last = 0;
       long sent = System.nanoTime();
       while (true) {
@@ -141,6 +142,7 @@ public final class JobsApi {
         }
         if (next.isEmpty()) {
           jobs.store().await(seen, LOOK_MILLIS);
+          exchange.checkCaller();
           if (System.nanoTime() - sent > PING_NANOS) {
             out.ping();
             sent = System.nanoTime();

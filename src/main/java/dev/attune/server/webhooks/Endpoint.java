@@ -10,6 +10,7 @@ import java.net.Proxy;
 import java.net.Socket;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
@@ -150,6 +151,22 @@ record Endpoint(URI url, boolean mayBePrivate) {
       }
     }
     return addresses[0];
+  }
+
+  /**
+   * Refuses an address that is none of the public network, as far as that is known now: names are
+   * looked up again for each message.
+   *
+   * @throws InputException if it is private
+   */
+  void checkPublic() {
+    try {
+      address();
+    } catch (UnknownHostException e) {
+      // it may be known once there is a message
+    } catch (IOException e) {
+      throw new InputException("'" + url + "' is no place for webhooks: " + e.getMessage(), e);
+    }
   }
 
   private Socket connected(Socket raw, InetAddress address) throws IOException {

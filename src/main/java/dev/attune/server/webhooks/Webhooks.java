@@ -8,6 +8,7 @@ import dev.attune.server.http.Ids;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.net.URI;
+import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -375,8 +376,15 @@ public final class Webhooks implements AutoCloseable {
       int status = post(webhook, message.id(), message.body());
       return status >= 200 && status < 300 ? null : "it answered " + status;
     } catch (IOException | RuntimeException e) {
-      return e.getMessage() == null ? e.toString() : e.getMessage();
+      return words(e);
     }
+  }
+
+  /** Why a message could not be sent, as whoever wants it may read it. */
+  static String words(Exception e) {
+    return e instanceof UnknownHostException
+        ? "there is no host '" + e.getMessage() + "'"
+        : e.getMessage() == null ? "the connection failed" : e.getMessage();
   }
 
   private static int post(Webhook webhook, String id, String text) throws IOException {

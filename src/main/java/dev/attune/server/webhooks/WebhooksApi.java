@@ -46,7 +46,9 @@ public final class WebhooksApi {
 
   private static Endpoint endpoint(String url) {
     try {
-      return Endpoint.of(url, false);
+      Endpoint endpoint = Endpoint.of(url, false);
+      endpoint.checkPublic();
+      return endpoint;
     } catch (InputException e) {
       throw ApiException.badRequest("url", e.getMessage());
     }
@@ -145,7 +147,7 @@ public final class WebhooksApi {
     try {
       status = Webhooks.test(webhook, type);
     } catch (IOException e) {
-      throw ApiException.badRequest("url", "The message could not be sent: " + e.getMessage());
+      throw ApiException.badRequest("url", "The message could not be sent: " + Webhooks.words(e));
     }
     ObjectNode answer = JsonNodeFactory.instance.objectNode();
     answer.put("object", "webhook_endpoint.test").put("webhook_endpoint_id", webhook.id());

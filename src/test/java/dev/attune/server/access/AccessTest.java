@@ -12,6 +12,7 @@ import dev.attune.server.Client;
 import dev.attune.server.Client.Answer;
 import dev.attune.server.ServerConfig;
 import dev.attune.server.data.DataFolder;
+import dev.attune.server.http.Caller;
 import dev.attune.server.http.Caller.Scope;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -106,6 +107,27 @@ class AccessTest {
     String brief = key("a", Duration.ofSeconds(1), Scope.TRAINING);
     Thread.sleep(1100);
     assertEquals(401, with(brief).get("files").status());
+  }
+
+  @Test
+  void whoWasLetInIsAskedAboutAgain() throws Exception {
+    try (DataFolder data = DataFolder.open(data())) {
+      KeyStore keys = new KeyStore(data.journal());
+      Limits limits = new Limits(1, 1, Integer.MAX_VALUE);
+      Access access = new Access(keys, false, tenant -> limits, System::nanoTime);
+      Caller local = access.admit(null);
+      assertTrue(access.stillAdmits(local));
+      Set<Scope> scopes = Set.of(Scope.INFERENCE);
+      Caller lasting = access.admit("Bearer " + keys.create("a", "a", scopes, null).text());
+      Duration second = Duration.ofSeconds(1);
+      Caller brief = access.admit("Bearer " + keys.create("b", "a", scopes, second).text());
+      assertFalse(access.stillAdmits(local), "the first key closes the server");
+      assertTrue(access.stillAdmits(lasting) && access.stillAdmits(brief));
+      Thread.sleep(1100);
+      assertFalse(access.stillAdmits(brief), "it has expired");
+      assertTrue(keys.revoke(lasting.keyId()));
+      assertFalse(access.stillAdmits(lasting), "it was revoked");
+    }
   }
 
   @Test

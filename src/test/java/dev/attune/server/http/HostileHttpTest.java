@@ -104,6 +104,19 @@ class HostileHttpTest {
     assertRefused(505, raw("GET /v1/files HTTP/3.7\r\nHost: localhost\r\n\r\n"));
   }
 
+  /** Else a client sends its next request to where nobody reads it. */
+  @Test
+  void whoIsHungUpOnIsTold() throws Exception {
+    for (String line : List.of("GET /v1/files/%00 HTTP/1.1", "DELETE /v1/%zz HTTP/1.1", "X")) {
+      try (Socket socket = connect()) {
+        write(socket, line + "\r\nHost: localhost\r\n\r\n");
+        String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertRefused(400, answer);
+        assertTrue(answer.contains("\r\nConnection: close\r\n"), answer);
+      }
+    }
+  }
+
   @Test
   void pathsLeadNowhereElse() throws Exception {
     for (String path :

@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.TextNode;
 import dev.attune.core.InputException;
 import dev.attune.server.tls.PemFiles;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -20,6 +22,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import javax.net.ssl.HttpsURLConnection;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
@@ -39,6 +42,32 @@ class WebServerTest {
     Router router = new Router(routes, authorization -> Caller.LOCAL, "127.0.0.1", metrics);
     return WebServer.start(
         "127.0.0.1", 0, tls, Duration.ofSeconds(30), idleMillis, router, metrics);
+  }
+
+  private static WebServer start(Route route, Gate gate, int idleMillis) {
+    Metrics metrics = new Metrics();
+    Router router = new Router(List.of(route), gate, "127.0.0.1", metrics);
+    return WebServer.start(
+        "127.0.0.1", 0, null, Duration.ofSeconds(30), idleMillis, router, metrics);
+  }
+
+  /** Sends events for ever, one after so many milliseconds. */
+  private static Route endless(long millis, String text, CountDownLatch ended) {
+    return new Route(
+        "GET",
+        "/endless",
+        Caller.Scope.INFERENCE,
+        exchange -> {
+          EventStream events = exchange.events();
+          try {
+            while (true) {
+              events.send(TextNode.valueOf(text));
+              Thread.sleep(millis);
+            }
+          } finally {
+            ended.countDown();
+          }
+        });
   }
 
   private static Route slow(CountDownLatch begun, CountDownLatch go) {
@@ -85,6 +114,58 @@ class WebServerTest {
               Thread.sleep(100); // never idle
             }
           });
+    }
+  }
+
+  /** It reads a little again and again, so that it is never idle. */
+  @Test
+  void aClientThatHardlyReadsAStreamIsLetGo() throws Exception {
+    CountDownLatch ended = new CountDownLatch(1);
+    Route endless = endless(0, "a".repeat(10_000), ended);
+    try (WebServer server = start(endless, authorization -> Caller.LOCAL, 2000);
+        Socket socket = new Socket()) {
+      socket.setReceiveBufferSize(1 << 12);
+      socket.connect(new InetSocketAddress(server.address().getHost(), server.address().getPort()));
+      write(socket, "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      long began = System.nanoTime();
+      while (ended.getCount() > 0 && System.nanoTime() - began < 60_000_000_000L) {
+        if (socket.getInputStream().readNBytes(1 << 12).length == 0) {
+          break;
+        }
+        Thread.sleep(100);
+      }
+      assertTrue(ended.await(10, TimeUnit.SECONDS), "a thread waits for it still");
+    }
+  }
+
+  @Test
+  void aStreamEndsWithAnErrorOnceItsKeyOpensNothing() throws Exception {
+    CountDownLatch ended = new CountDownLatch(1);
+    AtomicBoolean isValid = new AtomicBoolean(true);
+    Gate gate =
+        new Gate() {
+          @Override
+          public Caller admit(String authorization) {
+            return Caller.LOCAL;
+          }
+
+          @Override
+          public boolean stillAdmits(Caller caller) {
+            return isValid.get();
+          }
+        };
+    try (WebServer server = start(endless(100, "a", ended), gate, 10_000);
+        Socket socket = connect(server)) {
+      write(socket, "GET /endless HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+      Thread.sleep(1_000);
+      assertEquals(1, ended.getCount());
+      isValid.set(false);
+      assertTrue(ended.await(2, TimeUnit.SECONDS), "it goes on");
+      String all = read(socket);
+      assertTrue(all.startsWith("HTTP/1.1 200 "), all);
+      assertTrue(all.contains("data: \"a\"\n\n"), all);
+      assertTrue(all.contains("data: {\"error\":{"), all);
+      assertTrue(all.contains("invalid_api_key"), all);
     }
   }
 

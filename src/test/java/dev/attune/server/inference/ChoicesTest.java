@@ -16,10 +16,12 @@ import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
+import dev.attune.server.models.ServedModel;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -34,12 +36,18 @@ class ChoicesTest {
 
   @TempDir private Path scratch;
 
+  private ServedModel decoder() {
+    return new ServedModel("decoder", null, Instant.now(), null, scratch, null);
+  }
+
   /** Though there is always something more to be told. */
   @Test
   void aClientThatHasGoneIsSeenWhileTextsCome() throws Exception {
     CountDownLatch begun = new CountDownLatch(1);
     CountDownLatch gone = new CountDownLatch(1);
     CompletableFuture<Throwable> end = new CompletableFuture<>();
+    Metrics metrics = new Metrics();
+    TextMetrics counted = new TextMetrics(metrics);
     try (GenerationService service =
         GenerationService.open(
             ServedModels.decoder(scratch.resolve("decoder")),
@@ -57,7 +65,12 @@ class ChoicesTest {
                     new GenerationOptions(Sampling.greedy(), List.of(), 1, 8, null, null);
                 try (Choices choices =
                     Choices.begin(
-                        exchange, voice, List.of(voice.prompt("a")), List.of(options), TEXTS)) {
+                        exchange,
+                        voice,
+                        tokens -> counted.text(decoder(), tokens),
+                        List.of(voice.prompt("a")),
+                        List.of(options),
+                        TEXTS)) {
                   begun.countDown();
                   assertTrue(gone.await(60, TimeUnit.SECONDS));
                   while (service.unfinished() > 0) {
@@ -71,7 +84,6 @@ class ChoicesTest {
                   throw e;
                 }
               });
-      Metrics metrics = new Metrics();
       Router router =
           new Router(List.of(route), authorization -> Caller.LOCAL, "127.0.0.1", metrics);
       try (WebServer server =

@@ -413,6 +413,55 @@ class InferenceApiTest {
         refusal(404, "/completions", "{'model': 'nothing', 'prompt': 'a'}").get("code").asText());
   }
 
+  /** Megabytes of it would take seconds, which nothing could end. */
+  @Test
+  void aTextThatNoContextHoldsIsNotTokenised() {
+    String text = "good ".repeat(1 << 20);
+    for (String[] asked :
+        new String[][] {
+          {"/completions", "'tiny', 'prompt': 'TEXT'", "prompt"},
+          {
+            "/chat/completions",
+            "'tiny', 'messages': [{'role': 'user', 'content': 'TEXT'}]",
+            "messages"
+          },
+          {"/embeddings", "'reader', 'input': 'TEXT'", "input"},
+          {"/classifications", "'mood', 'input': 'TEXT'", "input"},
+          {"/classifications", "'mood', 'input': 'TEXT', 'truncate': true", "input"},
+        }) {
+      JsonNode error = refusal(400, asked[0], "{'model': " + asked[1].replace("TEXT", text) + "}");
+      assertEquals("context_length_exceeded", error.get("code").asText());
+      assertEquals(asked[2], error.get("param").asText());
+      assertTrue(error.get("message").asText().contains(" letters"), error::toString);
+    }
+  }
+
+  @Test
+  void tokensAreCountedAndTimed() {
+    post("/completions", "{'model': 'tiny', 'prompt': 'ab', 'max_tokens': 12, 'temperature': 0}");
+    String metrics;
+    try {
+      metrics =
+          CLIENT
+              .send(
+                  HttpRequest.newBuilder(server.address().resolve("/metrics")).build(),
+                  HttpResponse.BodyHandlers.ofString())
+              .body();
+    } catch (IOException | InterruptedException e) {
+      throw new AssertionError(e);
+    }
+    for (String name :
+        List.of(
+            "prompt_tokens_total",
+            "generation_tokens_total",
+            "time_to_first_token_seconds_count",
+            "request_time_per_output_token_seconds_count")) {
+      assertTrue(
+          metrics.matches("(?s).*\nattune_" + name + "\\{model_name=\"tiny\"\\} [1-9]\\d*\n.*"),
+          name + " is not in " + metrics);
+    }
+  }
+
   @Test
   void aStreamComesAsItIsWritten() throws Exception {
     HttpRequest request =

@@ -130,6 +130,29 @@ class ModelPoolTest {
     }
   }
 
+  /** One whose thread is over is as good as closed. */
+  @Test
+  void aModelThatWritesNoMoreIsOpenedAgain() throws Exception {
+    try (ModelPool pool = pool(1 << 24, 2)) {
+      List<String> written = new ArrayList<>();
+      for (String id : List.of("tiny", adapters.get(0))) {
+        try (ModelPool.TextLease lease = pool.texts(model(id))) {
+          written.add(write(lease));
+        }
+      }
+      try (ModelPool.TextLease lease = pool.texts(model("tiny"))) {
+        lease.voice().service().close();
+      }
+      for (int i : new int[] {1, 0}) {
+        try (ModelPool.TextLease lease = pool.texts(model(i == 0 ? "tiny" : adapters.get(0)))) {
+          assertEquals(written.get(i), write(lease));
+        }
+      }
+      assertEquals(1, pool.openModels());
+      assertEquals(1, pool.openAdapters());
+    }
+  }
+
   @Test
   void adaptersShareOneBaseAndTheLongestUnusedMakesRoom() throws Exception {
     try (ModelPool pool = pool(1 << 20, 8)) {
@@ -232,7 +255,7 @@ class ModelPoolTest {
       Metrics metrics = new Metrics();
       Router router =
           new Router(
-              new CompletionsApi(catalog, pool).routes(),
+              new CompletionsApi(catalog, pool, new TextMetrics(new Metrics())).routes(),
               authorization -> Caller.LOCAL,
               "127.0.0.1",
               metrics);

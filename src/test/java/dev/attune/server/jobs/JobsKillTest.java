@@ -6,18 +6,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Cache;
 import dev.attune.run.RunOption;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -33,37 +31,10 @@ class JobsKillTest {
 
   @TempDir Path scratch;
 
-  private record Child(Process process, JobsTrial client) {}
-
-  private Child start(JobsTrial client) throws IOException {
-    Path errors = scratch.resolve("errors.txt");
-    Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin/java").toString(),
-                "-Xmx512m",
-                "-cp",
-                System.getProperty("java.class.path"),
-                ServerChild.class.getName(),
-                scratch.toString())
-            .redirectError(ProcessBuilder.Redirect.appendTo(errors.toFile()))
-            .start();
-    String line =
-        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
-            .readLine();
-    assertTrue(line != null, () -> "the server does not start: " + read(errors));
-    return new Child(process, client.at(URI.create(line)));
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      return e.toString();
-    }
-  }
-
-  private static void kill(Child child) throws InterruptedException {
-    child.process().destroyForcibly().waitFor();
+  private ServedProcess start(JobsTrial client) throws IOException {
+    ServedProcess process = new ServedProcess(scratch, "512m");
+    client.at(process.address());
+    return process;
   }
 
   @Test
@@ -72,7 +43,7 @@ class JobsKillTest {
     Random random = new Random(SEED);
     List<String> ids = new ArrayList<>();
     String chats = JobsTrial.chats(40);
-    Child child = start(trial);
+    ServedProcess child = start(trial);
     try {
       String file = trial.upload("chats.jsonl", chats);
       for (int i = 0; i < JOBS; i++) {
@@ -84,7 +55,7 @@ class JobsKillTest {
         awaitWork(trial, ids); // a loaded machine may not come to train by itself
         // Every second kill is an early one: a fast machine has trained all after the other wait.
         Thread.sleep(random.nextInt(i % 2 == 0 ? 100 : 1500));
-        kill(child);
+        child.close();
         child = start(trial);
       }
       for (String id : ids) {
@@ -105,10 +76,18 @@ class JobsKillTest {
       assertTrue(interrupted > 0, "no kill hit a job that ran");
       JsonNode jobs = trial.get("/fine_tuning/jobs").path("data");
       assertEquals(JOBS, jobs.size(), jobs::toString);
+      assertEquals(List.of(), leftLibraries());
       JsonNode results = trial.get("/files?purpose=fine-tune-results").path("data");
       assertEquals(JOBS, results.size(), results::toString);
     } finally {
-      kill(child);
+      child.close();
+    }
+  }
+
+  /** Copies of a native library that each process has unpacked for itself, and not removed. */
+  private static List<Path> leftLibraries() throws IOException {
+    try (Stream<Path> files = Files.list(Cache.user().natives())) {
+      return files.filter(file -> file.getFileName().toString().startsWith("sqlite-")).toList();
     }
   }
 

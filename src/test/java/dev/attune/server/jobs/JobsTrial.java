@@ -52,6 +52,12 @@ final class JobsTrial implements AutoCloseable {
     makeBases(scratch);
   }
 
+  /** A client of a server elsewhere, whose bases are in the folder. */
+  JobsTrial(Path scratch, URI address) {
+    this.scratch = scratch;
+    this.address = address;
+  }
+
   /** The folders "decoder" and "encoder". */
   static void makeBases(Path scratch) {
     try (CpuBackend backend = new CpuBackend(1)) {

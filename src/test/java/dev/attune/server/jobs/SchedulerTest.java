@@ -26,6 +26,9 @@ import org.junit.jupiter.api.io.TempDir;
 class SchedulerTest {
   private static final int LONG = 400;
 
+  /** They take some seconds to be tokenised. */
+  private static final int ROWS_FOR_LONG = 100_000;
+
   /** Longer than any test waits. */
   private static final int ENDLESS = 1_000_000;
 
@@ -157,6 +160,29 @@ class SchedulerTest {
     server.awaitStatus(running, "succeeded");
     server.awaitStatus(queued, "succeeded");
     assertSameBytes(running);
+  }
+
+  /** Jobs on one base have their turn one after another, also while one tokenises for long. */
+  @Test
+  void aServerThatEndsDoesNotWaitForAJobThatIsPrepared() throws IOException {
+    server.start();
+    String first = server.create(JobsTrial.job(file(), ENDLESS));
+    String large = server.upload("large.jsonl", JobsTrial.chats(ROWS_FOR_LONG));
+    server.awaitStep(first, 5);
+    String second = server.create(JobsTrial.job(large, 1));
+    server.awaitStatus(second, "running");
+    long began = System.nanoTime();
+    server.close();
+    long millis = (System.nanoTime() - began) / 1_000_000;
+    server.start(JobsTrial.config(scratch).trainingMemoryBytes(1)); // nothing begins
+    for (String id : List.of(first, second)) {
+      List<String> events = server.events(id);
+      assertTrue(
+          events.stream().anyMatch(e -> e.startsWith("The server ends")),
+          () -> millis + " ms: " + events);
+    }
+    String told = server.events(second).toString();
+    assertTrue(told.contains("had not come to a step"), () -> millis + " ms: " + told);
   }
 
   /** A kill between the last file of a model and the change that makes the job succeeded. */

@@ -1,0 +1,83 @@
+package dev.attune.server.jobs;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** A {@link ServerChild} in a process of its own, which is killed when this is closed. */
+final class ServedProcess implements AutoCloseable {
+  private final Process process;
+  private final URI address;
+
+  /**
+   * Starts one, and returns when it answers.
+   *
+   * @param scratch the folder that {@link JobsTrial#makeBases} has filled; what the server says is
+   *     added to its {@code errors.txt}
+   * @param heap the most of Java's memory, such as {@code 512m}
+   */
+  ServedProcess(Path scratch, String heap) throws IOException {
+    Path errors = log(scratch);
+    process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin/java").toString(),
+                "-Xmx" + heap,
+                "-cp",
+                System.getProperty("java.class.path"),
+                ServerChild.class.getName(),
+                scratch.toString())
+            .redirectError(ProcessBuilder.Redirect.appendTo(errors.toFile()))
+            .start();
+    String line =
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))
+            .readLine();
+    assertTrue(line != null, () -> "the server does not start: " + read(errors));
+    address = URI.create(line);
+  }
+
+  /** What servers of a folder have said. */
+  static Path log(Path scratch) {
+    return scratch.resolve("errors.txt");
+  }
+
+  static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  URI address() {
+    return address;
+  }
+
+  /**
+   * A line of what Linux says of its memory, in KiB.
+   *
+   * @param name such as {@code VmRSS}
+   */
+  long memory(String name) throws IOException {
+    return Files.readAllLines(Path.of("/proc/" + process.pid() + "/status")).stream()
+        .filter(line -> line.startsWith(name + ":"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** Kills it, as {@code kill -9} does. */
+  @Override
+  public void close() {
+    try {
+      process.destroyForcibly().waitFor();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}
