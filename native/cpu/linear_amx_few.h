@@ -39,7 +39,12 @@ template <class V>
 class FewTileProduct {
  public:
   FewTileProduct(const bf16* inp, int64_t rows, int64_t depth, int64_t columns, const V& weight)
-      : inp_(inp), weight_(weight), rows_(rows), depth_(depth), columns_(columns), steps_(DepthSteps<bf16>(depth).steps) {}
+      : inp_(inp),
+        weight_(weight),
+        rows_(rows),
+        depth_(depth),
+        columns_(columns),
+        steps_(DepthSteps<bf16>(depth).steps) {}
 
   // The activations in tile order, for the panels that follow in this scratch.
   void stage(FewTileScratch& s) const {
