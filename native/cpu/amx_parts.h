@@ -12,6 +12,7 @@
 #ifndef ATTUNE_AMX_PARTS_H
 #define ATTUNE_AMX_PARTS_H
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -89,6 +90,31 @@ static inline __attribute__((always_inline)) void parts_block(const TileRows& a,
     }
     end_sums(to, stride);
   }
+}
+
+// A step of B whose columns are ones: only the first part has any.
+struct OnesTile {
+  alignas(64) bf16 pairs[tmm::kRows * tmm::kDepth];
+  OnesTile() { std::fill_n(pairs, tmm::kRows * tmm::kDepth, to_bf16(1.0f)); }
+};
+
+// The sums over the depth of 32 rows of A, packed: that of row m at to[16 * m].
+template <class T>
+static inline void parts_sums(const char* a, int64_t steps, const OnesTile& ones, float* to) {
+  tmm::zero<0>();
+  tmm::zero<2>();
+  tmm::load<6>(ones.pairs, 64);
+  for (int64_t k = 0; k < steps; ++k) {
+    for (int part = kParts<T> - 1; part >= 0; --part) {
+      const char* tiles = a + k * kPartsBytes<T> + part * kStepBytes;
+      tmm::load<4>(tiles, 64);
+      tmm::product<0, 4, 6>();
+      tmm::load<5>(tiles + tmm::kBytes, 64);
+      tmm::product<2, 5, 6>();
+    }
+  }
+  tmm::store<0>(to, 64);
+  tmm::store<2>(to + 16 * tmm::kRows, 64);
 }
 
 // ---- packing --------------------------------------------------------------------------------------
@@ -190,13 +216,23 @@ static inline void parts_interleaved(char* to, const V* from, int64_t stride, in
 constexpr int kPieceRows = 4;
 constexpr int kSplitPieces = 32 / kPieceRows;
 template <class T>
-constexpr int kColumnPieces = std::is_same_v<T, float> ? kSplitPieces + 2 * kParts<float> : 1;
+constexpr int kColumnPieces = std::is_same_v<T, float> ? kSplitPieces + 2 * kParts<float> :
+#ifdef PIECES
+                                                       2;
+#else
+                                                       1;
+#endif
 
 template <class T>
 static inline __attribute__((always_inline)) void piece_of_columns(char* to, SplitStep<T>& split, const T* from,
                                                                    int64_t stride, int depth, int n, int piece) {
   if constexpr (std::is_same_v<T, bf16>) {
-    tiles_of_columns(to, from, stride, depth, n);
+#ifdef PIECES
+    if (depth >= 32 && n >= 32) {
+      tile_of_columns(to + piece * tmm::kBytes, from + piece * 16, stride);
+    } else if (piece == 0)
+#endif
+      tiles_of_columns(to, from, stride, depth, n);
   } else if (piece < kSplitPieces) {
     const int m = piece * kPieceRows;
     split_rows<kPieceRows>(split.part[0] + m * 32, 32 * 32, from + m * stride, stride, tile_part(depth - m, kPieceRows),

@@ -313,10 +313,7 @@ template <class T>
 void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp, int64_t N,
                      int64_t C, int64_t F, bool accumulate) {
   if constexpr (kLinearOnTiles<T>) {
-    return tile_backward_weight(ctx, dweight, dout, inp, N, C, F, accumulate,
-                                [&](int64_t f, int64_t n, int64_t rows, int columns, bool add) {
-                                  if (dbias != nullptr) column_sums(dbias + f, dout + n * F + f, F, rows, columns, add);
-                                });
+    return tile_backward_weight(ctx, dweight, dbias, dout, inp, N, C, F, accumulate);
   }
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);

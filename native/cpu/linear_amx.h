@@ -33,8 +33,12 @@ constexpr int64_t kDepthSteps = 32;                  // of a block of the depth:
 constexpr int64_t kGroupBytes = int64_t{768} << 10;  // of B in the L2
 constexpr int64_t kTileChunkRows = 1024;             // of a task, the most
 constexpr int64_t kTileLeastRows = 256;              // of a task, where the columns alone make too few tasks
-constexpr int64_t kLeastPanels = 3;                  // of a task: rows of A are loaded for that many
-constexpr int64_t kTasksOfThread = 8;                // cores of one machine differ in speed, up to four times
+#ifndef TPT
+#define TPT 2
+#endif
+constexpr int64_t kRowsInCache = int64_t{1} << 20;  // of A, beside B in the L2
+constexpr int64_t kLeastPanels = 3;                 // of a task: rows of A are loaded for that many
+constexpr int64_t kTasksOfThread = 8;               // cores of one machine differ in speed, up to four times
 
 // The depth in equal blocks of steps. A function of the depth alone.
 template <class T>
@@ -99,9 +103,10 @@ static inline void end_streaming() {
 struct TileTasks {
   int64_t group_columns, groups, chunk_rows, chunks;
 
-  // most_columns: of a group.
-  TileTasks(attune_context* ctx, int64_t most_columns, int64_t N, int64_t columns) {
-    const int64_t wanted = kTasksOfThread * ctx->pool.threads();
+  // most_columns: of a group. row_bytes: of A.
+  TileTasks(attune_context* ctx, int64_t most_columns, int64_t N, int64_t columns, int64_t row_bytes) {
+    const bool is_deep = std::min(N, kTileChunkRows) * row_bytes > kRowsInCache;
+    const int64_t wanted = (is_deep ? TPT : kTasksOfThread) * ctx->pool.threads();
     const int64_t panels = parts_of(columns, kPanel);
     const int64_t least = parts_of(columns, most_columns);
     groups = std::max(least, std::min(wanted, parts_of(panels, kLeastPanels)));
@@ -128,8 +133,8 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
   constexpr bool kSplits = kParts < T >> 1;
   constexpr int64_t kLine = 64 / sizeof(T);  // elements
   const DepthSteps<T> blocks(depth);
-  const TileTasks tasks(ctx, blocks.group_columns(), N, columns);
   const int64_t pitch = depth * static_cast<int64_t>(sizeof(T));
+  const TileTasks tasks(ctx, blocks.group_columns(), N, columns, pitch);
   // Rows a multiple of a page apart meet in few sets of the L1.
   const bool in_place = !kSplits && depth % tmm::kDepth == 0 && pitch % kPageBytes != 0;
   const bool straddles = columns % kLine != 0;  // whether a line's length may lie in two lines
