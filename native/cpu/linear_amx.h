@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <type_traits>
 
 #include "amx.h"
 #include "amx_block.h"
@@ -33,12 +34,22 @@ constexpr int64_t kDepthSteps = 32;                  // of a block of the depth:
 constexpr int64_t kGroupBytes = int64_t{768} << 10;  // of B in the L2
 constexpr int64_t kTileChunkRows = 1024;             // of a task, the most
 constexpr int64_t kTileLeastRows = 256;              // of a task, where the columns alone make too few tasks
-#ifndef TPT
-#define TPT 2
-#endif
-constexpr int64_t kRowsInCache = int64_t{1} << 20;  // of A, beside B in the L2
-constexpr int64_t kLeastPanels = 3;                 // of a task: rows of A are loaded for that many
-constexpr int64_t kTasksOfThread = 8;               // cores of one machine differ in speed, up to four times
+constexpr int64_t kLeastPanels = 3;                  // of a task: rows of A are loaded for that many
+constexpr int64_t kTasksOfThread = 8;                // cores of one machine differ in speed, up to four times
+
+// Of rows of A that do not stay in the L2 beside B, each task reads all from memory: there the tasks are few and wide.
+constexpr int64_t kDeepTasksOfThread = 2;
+constexpr int64_t kRowsInCache = int64_t{1} << 20;
+
+// Steps that 32 rows of A are multiplied for with all panels before the next steps: in bf16 28 KiB, which stay in the
+// L1. Every line that comes from the L2 instead takes 2.5 cycles, and a step of tiles of bf16 is 64 of both operands.
+template <class T>
+constexpr int64_t kTurnSteps = std::is_same_v<T, bf16> ? 14 : kDepthSteps;
+template <class T>
+static int64_t steps_of_turn(int64_t steps) {
+  const int64_t turns = (steps + kTurnSteps<T> - 1) / kTurnSteps<T>;
+  return (steps + turns - 1) / turns;
+}
 
 // The depth in equal blocks of steps. A function of the depth alone.
 template <class T>
@@ -106,7 +117,7 @@ struct TileTasks {
   // most_columns: of a group. row_bytes: of A.
   TileTasks(attune_context* ctx, int64_t most_columns, int64_t N, int64_t columns, int64_t row_bytes) {
     const bool is_deep = std::min(N, kTileChunkRows) * row_bytes > kRowsInCache;
-    const int64_t wanted = (is_deep ? TPT : kTasksOfThread) * ctx->pool.threads();
+    const int64_t wanted = (is_deep ? kDeepTasksOfThread : kTasksOfThread) * ctx->pool.threads();
     const int64_t panels = parts_of(columns, kPanel);
     const int64_t least = parts_of(columns, most_columns);
     groups = std::max(least, std::min(wanted, parts_of(panels, kLeastPanels)));
@@ -160,6 +171,7 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
     for (int64_t first = 0; first < blocks.steps; first += blocks.block) {
       const int64_t steps = std::min(blocks.block, blocks.steps - first);
       const bool last = first + steps == blocks.steps;
+      const int64_t turn = steps_of_turn<T>(steps);
       pack(s, first_column, width, first, steps);
       // Step k of the rows n.. in tile order.
       const auto stage = [&](char* to, int64_t n, int64_t k) __attribute__((always_inline)) {
@@ -185,39 +197,46 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
         int64_t split = 0;
         const T* next = a + below * depth + first * tmm::kDepth;
         staged = splits ? steps : 0;
-        for (int64_t p = 0; p < panels; ++p) {
-          const int64_t c = first_column + p * kPanel;
-          const int there = tile_part(first_column + width - c, kPanel);
-          float* partial = s.partial + ((n - first_row) / kPanel * panels + p) * kBlockCells;
-          float* sums = last ? s.ring[slot] : partial;
-          Evenly finishing(rows, steps * kPartProducts<T>), fetching(last ? count : 0, steps * kPartProducts<T>);
-          int64_t fetched = n;
-          parts_block<T>(
-              operand, count, s.packed + p * steps * kPartsBytes<T>, steps, first > 0 ? partial : nullptr, sums,
-              kPanel, [&]() __attribute__((always_inline)) {
-                finishing.step(finish_row);
-                fetching.step([&]() __attribute__((always_inline)) {
-                  for (const T* array : touched) {
-                    if (array == nullptr) continue;
-                    const T* there_first = array + fetched * columns + c;
-                    for (int64_t j = 0; j < there; j += kLine) __builtin_prefetch(there_first + j, 1);
-                    if (straddles) __builtin_prefetch(there_first + there - 1, 1);
-                  }
-                  ++fetched;
-                });
-                if constexpr (kSplits) {
-                  splitting.step([&]() __attribute__((always_inline)) {
-                    const int elements = tile_part(depth - (first + split) * tmm::kDepth, tmm::kDepth);
-                    split_row(reinterpret_cast<bf16*>(rows_below + split * kPartsBytes<T>), kStepBytes / 2,
-                              next + split * tmm::kDepth, elements);
-                    if (++split == steps) split = 0, next += depth, rows_below += 64;
+        const int64_t kept = blocks.steps > blocks.block ? (n - first_row) / kPanel * panels : 0;
+        for (int64_t k0 = 0; k0 < steps; k0 += turn) {
+          const int64_t here = std::min(turn, steps - k0);
+          const bool ends = last && k0 + here == steps;
+          const TileRows part{operand.first + k0 * operand.step, operand.second + k0 * operand.step, operand.pitch,
+                              operand.step};
+          for (int64_t p = 0; p < panels; ++p) {
+            const int64_t c = first_column + p * kPanel;
+            const int there = tile_part(first_column + width - c, kPanel);
+            float* partial = s.partial + (kept + p) * kBlockCells;
+            float* sums = ends ? s.ring[slot] : partial;
+            Evenly finishing(rows, here * kPartProducts<T>), fetching(ends ? count : 0, here * kPartProducts<T>);
+            int64_t fetched = n;
+            parts_block<T>(
+                part, count, s.packed + (p * steps + k0) * kPartsBytes<T>, here, first + k0 > 0 ? partial : nullptr,
+                sums, kPanel, [&]() __attribute__((always_inline)) {
+                  finishing.step(finish_row);
+                  fetching.step([&]() __attribute__((always_inline)) {
+                    for (const T* array : touched) {
+                      if (array == nullptr) continue;
+                      const T* there_first = array + fetched * columns + c;
+                      for (int64_t j = 0; j < there; j += kLine) __builtin_prefetch(there_first + j, 1);
+                      if (straddles) __builtin_prefetch(there_first + there - 1, 1);
+                    }
+                    ++fetched;
                   });
-                }
-              });
-          rows = 0;
-          if (last) {
-            row = n, column = c, rows = count, columns_there = there, waiting = sums, done = 0;
-            slot ^= 1;
+                  if constexpr (kSplits) {
+                    splitting.step([&]() __attribute__((always_inline)) {
+                      const int elements = tile_part(depth - (first + split) * tmm::kDepth, tmm::kDepth);
+                      split_row(reinterpret_cast<bf16*>(rows_below + split * kPartsBytes<T>), kStepBytes / 2,
+                                next + split * tmm::kDepth, elements);
+                      if (++split == steps) split = 0, next += depth, rows_below += 64;
+                    });
+                  }
+                });
+            rows = 0;
+            if (ends) {
+              row = n, column = c, rows = count, columns_there = there, waiting = sums, done = 0;
+              slot ^= 1;
+            }
           }
         }
       }

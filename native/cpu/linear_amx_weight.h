@@ -1,6 +1,6 @@
 // The gradient of a linear layer's weight on matrix tiles, of activations as in linear_amx.h. It contracts over rows,
-// so both operands are packed: the input once, for all tasks; the gradient of the output 32 columns at a time, beside
-// the products of the 32 before.
+// so both operands are packed: the input before there are products, the gradient of the output a band of 128 columns at
+// a time, beside the products of the band before. The sums of the gradient's columns are products with ones.
 #ifndef ATTUNE_LINEAR_AMX_WEIGHT_H
 #define ATTUNE_LINEAR_AMX_WEIGHT_H
 
@@ -20,16 +20,13 @@ namespace ATTUNE_ISA {
 
 constexpr int64_t kWeightGroupBytes = int64_t{1400} << 10;  // of the input in the L2
 constexpr int64_t kWeightTasksOfThread = 2;                 // each packs its first strips before it multiplies
-// Steps of a strip that all panels pass before the next ones: in bf16 28 KiB, which stay in the L1.
-template <class T>
-constexpr int64_t kTurnSteps = std::is_same_v<T, bf16> ? 14 : kDepthSteps;
 
 // Panels, or strips, that are packed together: 256 bytes of each row, since every row lies in a page of its own.
 template <class T>
 constexpr int64_t kBand = 256 / (kPanel * static_cast<int64_t>(sizeof(T)));
 
-// The bands of columns of rows n.. of a matrix (N, columns), packed step after step, the strips of a step together.
-// next() packs a piece of one strip's step, and asks for what the same piece of the next step will read.
+// A band of columns of a matrix (rows, columns), packed as A: step after step, the strips of a step together. next()
+// packs a piece of a strip's step, and fetches what that piece of the next step will read.
 template <class T>
 class BandPacking {
  public:
@@ -191,7 +188,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
               parts_sums<T>(a, steps, ones, sums);
               for (int m = 0; m < height; ++m) dbias[f + m] = (add ? dbias[f + m] : 0.0f) + sums[16 * m];
             }
-            const int64_t turns = (steps + kTurnSteps<T> - 1) / kTurnSteps<T>, turn = (steps + turns - 1) / turns;
+            const int64_t turn = steps_of_turn<T>(steps);
             for (int64_t k0 = 0; k0 < steps; k0 += turn) {
               const int64_t here = std::min(turn, steps - k0);
               const bool last = k0 + here == steps;
@@ -214,9 +211,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
             }
           }
         }
-
         while (left > 0) finish_row();
-
         end_streaming();
       });
     }

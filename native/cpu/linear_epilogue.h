@@ -132,10 +132,16 @@ struct BackwardInputEpilogue {
       each_vector(width, [&](int j, auto n) {
         vf value = load(from + j);
         if (pre != nullptr) {
-          vf activated, slope;
-          activation.value_and_derivative(load_lanes(pre + at + j, n), &activated, &slope);
+          const vf x = load_lanes(pre + at + j, n);
+          vf slope;
+          if (act_out == nullptr) {
+            slope = activation.derivative(x);
+          } else {
+            vf activated;
+            activation.value_and_derivative(x, &activated, &slope);
+            store_lanes(act_out + at + j, activated, n);
+          }
           if constexpr (kActivation != ATTUNE_ACT_NONE) value = value * slope;
-          if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
         }
         if (accumulate) value = value + load_lanes(dinp + at + j, n);
         store_lanes(dinp + at + j, value, n);
