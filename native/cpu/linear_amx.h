@@ -33,8 +33,11 @@ constexpr int64_t kDepthSteps = 32;                  // of a block of the depth:
 constexpr int64_t kGroupBytes = int64_t{768} << 10;  // of B in the L2
 constexpr int64_t kTileChunkRows = 1024;             // of a task, the most
 constexpr int64_t kTileLeastRows = 256;              // of a task, where the columns alone make too few tasks
-constexpr int64_t kLeastPanels = 3;                  // of a task: rows of A are loaded for that many
-constexpr int64_t kTasksOfThread = 8;                // cores of one machine differ in speed, up to four times
+// Panels of a task, at least: rows of A are loaded for that many, and those of f32 split.
+template <class T>
+constexpr int64_t kLeastPanels = kParts<T> > 1 ? 12 : 3;
+constexpr int64_t kRowsAhead = 2;      // rows that are split are fetched so many before
+constexpr int64_t kTasksOfThread = 8;  // cores of one machine differ in speed, up to four times
 
 // The depth in equal blocks of steps. A function of the depth alone.
 template <class T>
@@ -99,12 +102,12 @@ static inline void end_streaming() {
 struct TileTasks {
   int64_t group_columns, groups, chunk_rows, chunks;
 
-  // most_columns: of a group.
-  TileTasks(attune_context* ctx, int64_t most_columns, int64_t N, int64_t columns) {
+  // Of a group: the most columns, and the least panels.
+  TileTasks(attune_context* ctx, int64_t most_columns, int64_t least_panels, int64_t N, int64_t columns) {
     const int64_t wanted = kTasksOfThread * ctx->pool.threads();
     const int64_t panels = parts_of(columns, kPanel);
     const int64_t least = parts_of(columns, most_columns);
-    groups = std::max(least, std::min(wanted, parts_of(panels, kLeastPanels)));
+    groups = std::max(least, std::min(wanted, parts_of(panels, least_panels)));
     group_columns = parts_of(panels, groups) * kPanel;
     groups = parts_of(columns, group_columns);
     chunks = std::max(parts_of(N, kTileChunkRows), std::min(parts_of(wanted, groups), N / kTileLeastRows));
@@ -128,7 +131,7 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
   constexpr bool kSplits = kParts < T >> 1;
   constexpr int64_t kLine = 64 / sizeof(T);  // elements
   const DepthSteps<T> blocks(depth);
-  const TileTasks tasks(ctx, blocks.group_columns(), N, columns);
+  const TileTasks tasks(ctx, blocks.group_columns(), kLeastPanels<T>, N, columns);
   const int64_t pitch = depth * static_cast<int64_t>(sizeof(T));
   // Rows a multiple of a page apart meet in few sets of the L1.
   const bool in_place = !kSplits && depth % tmm::kDepth == 0 && pitch % kPageBytes != 0;
@@ -202,9 +205,11 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
                 });
                 if constexpr (kSplits) {
                   splitting.step([&]() __attribute__((always_inline)) {
+                    const T* at = next + split * tmm::kDepth;
+                    __builtin_prefetch(at + kRowsAhead * depth);
+                    __builtin_prefetch(at + kRowsAhead * depth + kLine);
                     const int elements = tile_part(depth - (first + split) * tmm::kDepth, tmm::kDepth);
-                    split_row(reinterpret_cast<bf16*>(rows_below + split * kPartsBytes<T>), kStepBytes / 2,
-                              next + split * tmm::kDepth, elements);
+                    split_row(rows_below + split * kPartsBytes<T>, at, elements);
                     if (++split == steps) split = 0, next += depth, rows_below += 64;
                   });
                 }
