@@ -39,20 +39,28 @@ constexpr int64_t kLeastPanels = kParts<T> > 1 ? 12 : 3;
 constexpr int64_t kRowsAhead = 2;      // rows that are split are fetched so many before
 constexpr int64_t kTasksOfThread = 8;  // cores of one machine differ in speed, up to four times
 
+// Where the sums of a block go on from those of the block before: the most steps, and bytes of B. Rows of f32, twice,
+// and their sums are in the L2 too, and take more of it.
+template <class T>
+constexpr int64_t kRowSteps = kParts<T> > 1 ? 12 : kDepthSteps;
+template <class T>
+constexpr int64_t kRowGroupBytes = kParts<T> > 1 ? int64_t{432} << 10 : kGroupBytes;
+
 // The depth in equal blocks of steps. A function of the depth alone.
 template <class T>
 struct DepthSteps {
   int64_t depth, steps, block;
-  explicit DepthSteps(int64_t elements) : depth(elements), steps((elements + tmm::kDepth - 1) / tmm::kDepth) {
-    const int64_t blocks = (steps + kDepthSteps - 1) / kDepthSteps;
+  DepthSteps(int64_t elements, int64_t most_steps)
+      : depth(elements), steps((elements + tmm::kDepth - 1) / tmm::kDepth) {
+    const int64_t blocks = (steps + most_steps - 1) / most_steps;
     block = (steps + blocks - 1) / blocks;
   }
-  int64_t group_columns() const { return kGroupBytes / (block * kPartsBytes<T>)*kPanel; }
+  int64_t columns_of(int64_t bytes) const { return bytes / (block * kPartsBytes<T>)*kPanel; }
 };
 
 // With more blocks than one a block has at least half of the steps, so that a group has no more columns than this.
 template <class T>
-constexpr int64_t kPartialColumns = kGroupBytes / (kDepthSteps / 2 * kPartsBytes<T>)*kPanel;
+constexpr int64_t kPartialColumns = kRowGroupBytes<T> / (kRowSteps<T> / 2 * kPartsBytes<T>)*kPanel;
 
 template <class T>
 struct TileScratch {
@@ -130,8 +138,8 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
                              TilePack<T> pack, std::initializer_list<const T*> touched, const RowEpilogue& epilogue) {
   constexpr bool kSplits = kParts < T >> 1;
   constexpr int64_t kLine = 64 / sizeof(T);  // elements
-  const DepthSteps<T> blocks(depth);
-  const TileTasks tasks(ctx, blocks.group_columns(), kLeastPanels<T>, N, columns);
+  const DepthSteps<T> blocks(depth, kRowSteps<T>);
+  const TileTasks tasks(ctx, blocks.columns_of(kRowGroupBytes<T>), kLeastPanels<T>, N, columns);
   const int64_t pitch = depth * static_cast<int64_t>(sizeof(T));
   // Rows a multiple of a page apart meet in few sets of the L1.
   const bool in_place = !kSplits && depth % tmm::kDepth == 0 && pitch % kPageBytes != 0;

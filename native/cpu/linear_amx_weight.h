@@ -29,7 +29,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, const T* d
                                  int64_t F, bool accumulate, const ColumnSums& column_sums) {
   constexpr int64_t kBytes = kPartsBytes<T>;
   constexpr int kPieces = kColumnPieces<T>;
-  const DepthSteps<T> blocks(N);
+  const DepthSteps<T> blocks(N, kDepthSteps);
   char* const shared = ctx->workspace(0) + kSharedBytes;
   const int64_t span = static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes) * kPanel;
   const bool aligned = C % W == 0 && reinterpret_cast<uintptr_t>(dweight) % sizeof(vf) == 0;
@@ -49,7 +49,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, const T* d
         }
       });
 
-      const int64_t group_columns = std::min(blocks.group_columns(), width);
+      const int64_t group_columns = std::min(blocks.columns_of(kGroupBytes), width);
       const int64_t groups = (width + group_columns - 1) / group_columns;
       // The first strip of a task is packed before there are products to pack it beside.
       const int64_t task_strips =
