@@ -4,7 +4,6 @@
 //   tile_transposed      B of rows of the depth, columns of the product: 32-bit transposes
 //   tiles_interleaved    B of rows that are the depth: two rows make pairs
 //   tiles_of_columns     A of rows that are the depth: pairs of two rows, transposed
-//   tile_of_columns      one of them
 //
 // f32 is rounded to bf16 on the way. What lies past the given rows and elements counts as zero.
 #ifndef ATTUNE_AMX_PACK_H
@@ -137,23 +136,6 @@ static inline __attribute__((always_inline)) void tiles_of_columns(char* to, con
   transpose_pairs(high);
 #pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) store_row(to + tmm::kBytes + 64 * i, high[i]);
-}
-
-// One tile, of 16 columns of 32 rows of bf16.
-static inline __attribute__((always_inline)) void tile_of_columns(char* to, const bf16* from, int64_t stride) {
-  pairs r[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) {
-    typedef uint16_t columns __attribute__((vector_size(32)));
-    columns even, odd;
-    std::memcpy(&even, from + 2 * i * stride, sizeof(even));
-    std::memcpy(&odd, from + (2 * i + 1) * stride, sizeof(odd));
-    r[i] = (pairs)__builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9,
-                                          25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  }
-  transpose_pairs(r);
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) store_row(to + 64 * i, r[i]);
 }
 
 }  // namespace ATTUNE_ISA

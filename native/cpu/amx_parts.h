@@ -1,10 +1,12 @@
-// Operands of products on tiles, in parts of bf16. A bf16 is its own part. An f32 is the sum of three: each rounds what
-// those before it leave, exactly, so that together they have all 24 bits. Of the nine products of parts six are summed;
-// the others are below 2^-25 of a product. The sums are more exact than a chain of f32 multiply-adds: 32 of the depth
-// cost six roundings in place of 32.
+// Operands of products on tiles, in parts of bf16. A bf16 is its own part. An f32 is the sum of three: the first is
+// rounded, each other one is cut off what those before it leave, exactly, so that together they have all 24 bits. Of
+// the nine products of parts six are summed; the others are below 2^-22 of a product and have either sign. The sums are
+// more exact than a chain of f32 multiply-adds: 32 of the depth cost six roundings in place of 32.
 //
 // A step of an operand (amx_block.h) is its parts one after the other, kStepBytes each. The six products of a step come
-// one after the other, so that most of their tiles are loaded once, and are one link of an element's chain.
+// one after the other, so that most of their tiles are loaded once, and are one link of an element's chain. The pairs
+// of a step of f32 are elements i and i + 16 of the depth, not neighbours, in both operands: so no element has to
+// change its lane when rows are split.
 //
 // Values: an infinity, NaN, or what rounds to an infinity in bf16 (from 3.396e38) makes NaN, since its second part is
 // what an infinity leaves of it. Tiles count subnormals as zero: values below 2^-109 lose their last part, below 2^-118
@@ -119,58 +121,55 @@ static inline void parts_sums(const char* a, int64_t steps, const OnesTile& ones
 
 // ---- packing --------------------------------------------------------------------------------------
 
-// 32 rows of the parts of 32 elements.
-template <class T>
-struct SplitStep {
-  alignas(64) bf16 part[kParts<T>][32 * 32];
-};
+typedef float wide __attribute__((vector_size(64)));
 
-// The parts of the first n of 32 elements, `stride` apart; the others count as zero.
+// The first n of 16 elements; the others are zero.
 template <class V>
-static inline __attribute__((always_inline)) void split_row(bf16* to, int64_t stride, const V* from, int n) {
-  const auto keep = [&](int part, pairs bits) __attribute__((always_inline)) {
-    store_row(reinterpret_cast<char*>(to + part * stride), bits);
-  };
-#if defined(__AVX512BF16__)
-  vf low, high;
-  if (n >= 32) {
-    low = load(from), high = load(from + 16);
-  } else {
-    low = load_n(from, tile_part(n, 16)), high = load_n(from + 16, tile_part(n - 16, 16));
-  }
-  const auto widened = [](__m256i half) __attribute__((always_inline)) {
-    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
-  };
-#pragma GCC unroll 3
-  for (int part = 0; part < kParts<float>; ++part) {
-    const auto bits = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
-    keep(part, (pairs)bits);
-    low = low - widened(_mm512_castsi512_si256(bits));
-    high = high - widened(_mm512_extracti64x4_epi64(bits, 1));
-  }
+static inline __attribute__((always_inline)) wide load_wide(const V* from, int n) {
+#if defined(__AVX512F__)
+  return n >= 16 ? load(from) : load_n(from, tile_part(n, 16));
 #else
-  float rest[32] = {};
-  for (int i = 0; i < n && i < 32; ++i) rest[i] = to_float(from[i]);
-  for (int part = 0; part < kParts<float>; ++part) {
-    const pairs bits = pairs_of(rest);
-    bf16 rounded[32];
-    std::memcpy(rounded, &bits, sizeof(rounded));
-    keep(part, bits);
-    for (int i = 0; i < 32; ++i) rest[i] -= to_float(rounded[i]);
-  }
+  wide out{};
+  for (int i = 0; i < n && i < 16; ++i) out[i] = to_float(from[i]);
+  return out;
 #endif
 }
 
-// The same of kCount rows, of which `rows` are given: row m of a part is at to + m * 32.
-template <int kCount, class V>
-static inline __attribute__((always_inline)) void split_rows(bf16* to, int64_t part_stride, const V* from,
-                                                             int64_t stride, int rows, int n) {
-  for (int m = 0; m < rows; ++m) split_row(to + m * 32, part_stride, from + m * stride, n);
-  for (int m = rows; m < kCount; ++m) {
-    for (int part = 0; part < kParts<float>; ++part) {
-      store_row(reinterpret_cast<char*>(to + part * part_stride + m * 32), pairs{});
-    }
+// The upper halves of the words of both, those of `high` above.
+static inline __attribute__((always_inline)) pairs upper_halves(pairs low, pairs high) {
+#if defined(__AVX512BW__)
+  return (pairs)_mm512_mask_blend_epi16(0xAAAAAAAA, (__m512i)(low >> 16), (__m512i)high);
+#else
+  return (low >> 16) | (high & 0xFFFF0000u);
+#endif
+}
+
+// The parts of pairs (low[i], high[i]), which are a row of a tile: those of each part at to + part * kStepBytes. The
+// first is rounded, so that the others have either sign; they are cut off.
+static inline __attribute__((always_inline)) void split_pairs(char* to, wide low, wide high) {
+#pragma GCC unroll 3
+  for (int part = 0; part < kParts<float>; ++part) {
+    const uint32_t half = part == 0 ? 0x8000u : 0u;
+    const pairs low_bits = (pairs)low + half, high_bits = (pairs)high + half;
+    store_row(to + part * kStepBytes, upper_halves(low_bits, high_bits));
+    low = low - (wide)(low_bits & 0xFFFF0000u);
+    high = high - (wide)(high_bits & 0xFFFF0000u);
   }
+}
+
+// A row of A: the first n of 32 elements of the depth.
+template <class V>
+static inline __attribute__((always_inline)) void split_row(char* to, const V* from, int n) {
+  split_pairs(to, load_wide(from, n), load_wide(from + 16, n - 16));
+}
+
+// 16 columns of up to 16 rows, transposed.
+template <class V>
+static inline __attribute__((always_inline)) void transpose_wide(pairs (&out)[16], const V* from, int64_t stride,
+                                                                 int rows, int n) {
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) out[i] = i < rows ? (pairs)load_wide(from + i * stride, n) : pairs{};
+  transpose_pairs(out);
 }
 
 // What amx_pack.h packs, as a step of an operand of type T: A of up to 32 rows.
@@ -182,19 +181,20 @@ static inline __attribute__((always_inline)) void parts_of_rows(char* to, const 
       tile_of_rows(to + half * tmm::kBytes, from + half * 16 * stride, stride, tile_part(rows - 16 * half, 16), n);
     }
   } else {
-    split_rows<32>(reinterpret_cast<bf16*>(to), kStepBytes / 2, from, stride, rows, n);
+    for (int m = 0; m < 32; ++m) split_row(to + 64 * m, from + m * stride, m < rows ? n : 0);
   }
 }
 
-// The first of two tiles of B.
+// One of two tiles of B.
 template <class T, class V>
 static inline void parts_transposed(char* to, const V* from, int64_t stride, int rows, int n) {
   if constexpr (std::is_same_v<T, bf16>) {
     tile_transposed(to, from, stride, rows, n);
   } else {
-    alignas(64) bf16 split[kParts<T>][16 * 32];
-    split_rows<16>(split[0], 16 * 32, from, stride, rows, n);
-    for (int part = 0; part < kParts<T>; ++part) tile_transposed(to + part * kStepBytes, split[part], 32, 16, 32);
+    pairs low[16], high[16];
+    transpose_wide(low, from, stride, rows, n);
+    transpose_wide(high, from + 16, stride, rows, n - 16);
+    for (int i = 0; i < 16; ++i) split_pairs(to + 64 * i, (wide)low[i], (wide)high[i]);
   }
 }
 
@@ -203,43 +203,44 @@ static inline void parts_interleaved(char* to, const V* from, int64_t stride, in
   if constexpr (std::is_same_v<T, bf16>) {
     tiles_interleaved(to, from, stride, depth, n);
   } else {
-    SplitStep<T> split;
-    split_rows<32>(split.part[0], 32 * 32, from, stride, depth, n);
-    for (int part = 0; part < kParts<T>; ++part) {
-      tiles_interleaved(to + part * kStepBytes, split.part[part], 32, 32, 32);
+    for (int i = 0; i < 16; ++i) {
+      for (int half = 0; half < 2; ++half) {
+        const V* at = from + i * stride + 16 * half;
+        const int there = n - 16 * half;
+        split_pairs(to + half * tmm::kBytes + 64 * i, load_wide(at, i < depth ? there : 0),
+                    load_wide(at + 16 * stride, i + 16 < depth ? there : 0));
+      }
     }
   }
 }
 
 // Tiles of columns are packed in pieces, between which there are products: a whole step of f32 would keep the tiles
-// waiting. First rows are split, some at a time, into `split`; then tiles are made of them.
-constexpr int kPieceRows = 4;
-constexpr int kSplitPieces = 32 / kPieceRows;
+// waiting. For 16 columns at a time, two pieces transpose them and the others split what these leave.
 template <class T>
-constexpr int kColumnPieces = std::is_same_v<T, float> ? kSplitPieces + 2 * kParts<float> :
-#ifdef PIECES
-                                                       2;
-#else
-                                                       1;
-#endif
+constexpr int kColumnPieces = std::is_same_v<T, float> ? 8 : 1;
+struct TransposedColumns {
+  alignas(64) float rows[2][16][16];  // of either half of the depth
+};
 
 template <class T>
-static inline __attribute__((always_inline)) void piece_of_columns(char* to, SplitStep<T>& split, const T* from,
+static inline __attribute__((always_inline)) void piece_of_columns(char* to, TransposedColumns& columns, const T* from,
                                                                    int64_t stride, int depth, int n, int piece) {
   if constexpr (std::is_same_v<T, bf16>) {
-#ifdef PIECES
-    if (depth >= 32 && n >= 32) {
-      tile_of_columns(to + piece * tmm::kBytes, from + piece * 16, stride);
-    } else if (piece == 0)
-#endif
-      tiles_of_columns(to, from, stride, depth, n);
-  } else if (piece < kSplitPieces) {
-    const int m = piece * kPieceRows;
-    split_rows<kPieceRows>(split.part[0] + m * 32, 32 * 32, from + m * stride, stride, tile_part(depth - m, kPieceRows),
-                           n);
+    tiles_of_columns(to, from, stride, depth, n);
   } else {
-    const int tile = piece - kSplitPieces;  // [part][half]
-    tile_of_columns(to + tile * tmm::kBytes, split.part[tile / 2] + tile % 2 * 16, 32);
+    const int half = piece / 4, phase = piece % 4;
+    if (phase < 2) {
+      pairs rows[16];
+      transpose_wide(rows, from + 16 * phase * stride + 16 * half, stride, depth - 16 * phase, n - 16 * half);
+#pragma GCC unroll 16
+      for (int m = 0; m < 16; ++m) std::memcpy(columns.rows[phase][m], &rows[m], sizeof(rows[m]));
+    } else {
+      const int first = 8 * (phase - 2);
+      for (int m = first; m < first + 8; ++m) {
+        split_pairs(to + half * tmm::kBytes + 64 * m, load_wide(columns.rows[0][m], 16),
+                    load_wide(columns.rows[1][m], 16));
+      }
+    }
   }
 }
 

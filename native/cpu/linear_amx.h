@@ -34,8 +34,18 @@ constexpr int64_t kDepthSteps = 32;                  // of a block of the depth:
 constexpr int64_t kGroupBytes = int64_t{768} << 10;  // of B in the L2
 constexpr int64_t kTileChunkRows = 1024;             // of a task, the most
 constexpr int64_t kTileLeastRows = 256;              // of a task, where the columns alone make too few tasks
-constexpr int64_t kLeastPanels = 3;                  // of a task: rows of A are loaded for that many
-constexpr int64_t kTasksOfThread = 8;                // cores of one machine differ in speed, up to four times
+// Panels of a task, at least: rows of A are loaded for that many, and those of f32 split.
+template <class T>
+constexpr int64_t kLeastPanels = kParts<T> > 1 ? 12 : 3;
+constexpr int64_t kRowsAhead = 2;      // rows that are split are fetched so many before
+constexpr int64_t kTasksOfThread = 8;  // cores of one machine differ in speed, up to four times
+
+// Where the sums of a block go on from those of the block before: the most steps, and bytes of B. Rows of f32, twice,
+// and their sums are in the L2 too, and take more of it.
+template <class T>
+constexpr int64_t kRowSteps = kParts<T> > 1 ? 12 : kDepthSteps;
+template <class T>
+constexpr int64_t kRowGroupBytes = kParts<T> > 1 ? int64_t{432} << 10 : kGroupBytes;
 
 // Of rows of A that do not stay in the L2 beside B, each task reads all from memory: there the tasks are few and wide.
 constexpr int64_t kDeepTasksOfThread = 2;
@@ -55,16 +65,17 @@ static int64_t steps_of_turn(int64_t steps) {
 template <class T>
 struct DepthSteps {
   int64_t depth, steps, block;
-  explicit DepthSteps(int64_t elements) : depth(elements), steps((elements + tmm::kDepth - 1) / tmm::kDepth) {
-    const int64_t blocks = (steps + kDepthSteps - 1) / kDepthSteps;
+  DepthSteps(int64_t elements, int64_t most_steps)
+      : depth(elements), steps((elements + tmm::kDepth - 1) / tmm::kDepth) {
+    const int64_t blocks = (steps + most_steps - 1) / most_steps;
     block = (steps + blocks - 1) / blocks;
   }
-  int64_t group_columns() const { return kGroupBytes / (block * kPartsBytes<T>)*kPanel; }
+  int64_t columns_of(int64_t bytes) const { return bytes / (block * kPartsBytes<T>)*kPanel; }
 };
 
 // With more blocks than one a block has at least half of the steps, so that a group has no more columns than this.
 template <class T>
-constexpr int64_t kPartialColumns = kGroupBytes / (kDepthSteps / 2 * kPartsBytes<T>)*kPanel;
+constexpr int64_t kPartialColumns = kRowGroupBytes<T> / (kRowSteps<T> / 2 * kPartsBytes<T>)*kPanel;
 
 template <class T>
 struct TileScratch {
@@ -114,13 +125,14 @@ static inline void end_streaming() {
 struct TileTasks {
   int64_t group_columns, groups, chunk_rows, chunks;
 
-  // most_columns: of a group. row_bytes: of A.
-  TileTasks(attune_context* ctx, int64_t most_columns, int64_t N, int64_t columns, int64_t row_bytes) {
+  // Of a group: the most columns, and the least panels. row_bytes: of A.
+  TileTasks(attune_context* ctx, int64_t most_columns, int64_t least_panels, int64_t N, int64_t columns,
+            int64_t row_bytes) {
     const bool is_deep = std::min(N, kTileChunkRows) * row_bytes > kRowsInCache;
     const int64_t wanted = (is_deep ? kDeepTasksOfThread : kTasksOfThread) * ctx->pool.threads();
     const int64_t panels = parts_of(columns, kPanel);
     const int64_t least = parts_of(columns, most_columns);
-    groups = std::max(least, std::min(wanted, parts_of(panels, kLeastPanels)));
+    groups = std::max(least, std::min(wanted, parts_of(panels, least_panels)));
     group_columns = parts_of(panels, groups) * kPanel;
     groups = parts_of(columns, group_columns);
     chunks = std::max(parts_of(N, kTileChunkRows), std::min(parts_of(wanted, groups), N / kTileLeastRows));
@@ -143,9 +155,9 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
                              TilePack<T> pack, std::initializer_list<const T*> touched, const RowEpilogue& epilogue) {
   constexpr bool kSplits = kParts < T >> 1;
   constexpr int64_t kLine = 64 / sizeof(T);  // elements
-  const DepthSteps<T> blocks(depth);
+  const DepthSteps<T> blocks(depth, kRowSteps<T>);
   const int64_t pitch = depth * static_cast<int64_t>(sizeof(T));
-  const TileTasks tasks(ctx, blocks.group_columns(), N, columns, pitch);
+  const TileTasks tasks(ctx, blocks.columns_of(kRowGroupBytes<T>), kLeastPanels<T>, N, columns, pitch);
   // Rows a multiple of a page apart meet in few sets of the L1.
   const bool in_place = !kSplits && depth % tmm::kDepth == 0 && pitch % kPageBytes != 0;
   const bool straddles = columns % kLine != 0;  // whether a line's length may lie in two lines
@@ -225,9 +237,11 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
                   });
                   if constexpr (kSplits) {
                     splitting.step([&]() __attribute__((always_inline)) {
+                      const T* at = next + split * tmm::kDepth;
+                      __builtin_prefetch(at + kRowsAhead * depth);
+                      __builtin_prefetch(at + kRowsAhead * depth + kLine);
                       const int elements = tile_part(depth - (first + split) * tmm::kDepth, tmm::kDepth);
-                      split_row(reinterpret_cast<bf16*>(rows_below + split * kPartsBytes<T>), kStepBytes / 2,
-                                next + split * tmm::kDepth, elements);
+                      split_row(rows_below + split * kPartsBytes<T>, at, elements);
                       if (++split == steps) split = 0, next += depth, rows_below += 64;
                     });
                   }

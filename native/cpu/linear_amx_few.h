@@ -44,7 +44,7 @@ class FewTileProduct {
         rows_(rows),
         depth_(depth),
         columns_(columns),
-        steps_(DepthSteps<bf16>(depth).steps) {}
+        steps_((depth + tmm::kDepth - 1) / tmm::kDepth) {}
 
   // The activations in tile order, for the panels that follow in this scratch.
   void stage(FewTileScratch& s) const {

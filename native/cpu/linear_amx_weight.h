@@ -48,7 +48,7 @@ class BandPacking {
     if (piece_ == 0 && (step_ + 2) * tmm::kDepth <= rows_) {
       for (int64_t i = tmm::kDepth; i < 2 * tmm::kDepth; ++i) __builtin_prefetch(from + i * columns_);
     }
-    piece_of_columns<T>(to_ + (strip_ * steps_ + step_) * kPartsBytes<T>, split_, from, columns_,
+    piece_of_columns<T>(to_ + (strip_ * steps_ + step_) * kPartsBytes<T>, transposed_, from, columns_,
                         tile_part(rows_ - step_ * tmm::kDepth, tmm::kDepth), tile_part(columns_ - column, kPanel),
                         piece_);
     if (++piece_ < kColumnPieces<T>) return;
@@ -62,7 +62,7 @@ class BandPacking {
   const T* from_;
   int64_t columns_, first_, strips_, rows_, steps_, step_ = 0, strip_ = 0;
   int piece_ = 0;
-  SplitStep<T> split_;
+  TransposedColumns transposed_;
 };
 
 template <class T>
@@ -100,7 +100,7 @@ template <class T>
 static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp,
                                  int64_t N, int64_t C, int64_t F, bool accumulate) {
   constexpr int64_t kBytes = kPartsBytes<T>;
-  const DepthSteps<T> blocks(N);
+  const DepthSteps<T> blocks(N, kDepthSteps);
   char* const shared = ctx->workspace(0) + kSharedBytes;
   const int64_t span = static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes) * kPanel;
   const bool aligned = C % W == 0 && reinterpret_cast<uintptr_t>(dweight) % sizeof(vf) == 0;
@@ -112,7 +112,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
     const bool add = accumulate || n0 > 0;
     for (int64_t c0 = 0; c0 < C; c0 += span) {
       const int64_t width = std::min(span, C - c0);
-      const WeightTasks tasks(ctx, kWeightGroupBytes / (blocks.block * kBytes) * kPanel, width, F);
+      const WeightTasks tasks(ctx, blocks.columns_of(kWeightGroupBytes), width, F);
       // Columns begin.. of the input, as B.
       const auto pack_panels = [&](char* to, int64_t begin, int64_t end) {
         for (int64_t k = 0; k < steps; ++k) {

@@ -255,13 +255,19 @@ class Hash {
 // Element (row, k) of the left operand and (k, column) of the right one.
 using Element = std::function<float(int64_t, int64_t)>;
 
-// A part of a value in bf16: it rounds what those before it leave.
+// A part of a value: the first is rounded, ties away from zero, the others are cut off what is left.
+template <class Type>
 float part_of(float value, int part) {
-  for (int i = 0; i < part; ++i) value -= operand(to_bf16(value));
-  return operand(to_bf16(value));
+  if (Type::kType == ATTUNE_BF16) return operand(to_bf16(value));
+  for (int i = 0;; ++i) {
+    const float bits = of_bits((bits_of(value) + (i == 0 ? 0x8000u : 0u)) & 0xFFFF0000u);
+    if (i == part) return flushed(bits);
+    value -= bits;
+  }
 }
 
-// One element of a product as tiles sum it: steps of 32 of the depth begin..end.
+// One element of a product as tiles sum it: steps of 32 of the depth begin..end. Pairs are neighbours, or, in parts,
+// the halves of a step.
 template <class Type>
 float chain(const Element& a, const Element& b, int64_t row, int64_t column, int64_t begin, int64_t end) {
   float sum = 0;
@@ -269,8 +275,8 @@ float chain(const Element& a, const Element& b, int64_t row, int64_t column, int
     for (const auto& parts : Type::kParts) {
       float chains[2] = {0, 0};
       for (int64_t k = first; k < std::min(first + 32, end); ++k) {
-        float& half = chains[(k - first) % 2];
-        half = flushed(std::fma(part_of(a(row, k), parts[0]), part_of(b(k, column), parts[1]), half));
+        float& half = chains[Type::kType == ATTUNE_BF16 ? (k - first) % 2 : (k - first) / 16];
+        half = flushed(std::fma(part_of<Type>(a(row, k), parts[0]), part_of<Type>(b(k, column), parts[1]), half));
       }
       sum = flushed(sum + flushed(chains[0] + chains[1]));
     }

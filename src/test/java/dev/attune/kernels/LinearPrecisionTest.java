@@ -62,8 +62,8 @@ class LinearPrecisionTest {
   }
 
   /**
-   * The error of a product in parts is below that of a chain of f32 sums, half of it where chains
-   * are long, and never more than 2e-7.
+   * Products are as exact as chains of f32 sums; those in parts have little more than half of their
+   * error.
    */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
@@ -146,7 +146,7 @@ class LinearPrecisionTest {
     String what = product + ", depth " + depth + ": " + error + ", chains " + chains;
     assertTrue(error <= chains, what);
     if (hasTiles(target)) {
-      assertTrue(error < 2e-7 && error < 0.75 * chains, what);
+      assertTrue(error < 1e-8 * Math.sqrt(depth) && error < 0.6 * chains, what);
     }
   }
 
@@ -189,7 +189,8 @@ class LinearPrecisionTest {
     }
     double[] exact = LinearRef.pre(Precision.EXACT, inp, weight, null, N, C, F);
     double[] out = forward(inp, weight, N, C, F).run(target.backend()).values().get("out");
-    double[] sizes = LinearRef.pre(Precision.EXACT, magnitudes(inp), magnitudes(weight), null, N, C, F);
+    double[] sizes =
+        LinearRef.pre(Precision.EXACT, magnitudes(inp), magnitudes(weight), null, N, C, F);
     for (int i = 0; i < N * F; i++) {
       String what = "row " + i / F + ", column " + i % F + ": " + out[i] + " for " + exact[i];
       if (Double.isFinite(exact[i]) && (i / F != 9 || !hasTiles(target))) {

@@ -533,7 +533,8 @@ class LinearTest extends KernelContract {
         // In parts of bf16 an infinity makes NaN.
         boolean isInParts = dtype == DType.F32 && target.toString().contains("amx");
         boolean isInfinite = i / F == 3 && !isInParts;
-        assertEquals(i / F == 48 || (i / F == 3 && isInParts), Double.isNaN(out[i]), "element " + i);
+        assertEquals(
+            i / F == 48 || (i / F == 3 && isInParts), Double.isNaN(out[i]), "element " + i);
         assertEquals(isInfinite, Double.isInfinite(out[i]), "element " + i);
       }
     }
