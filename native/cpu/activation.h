@@ -127,6 +127,15 @@ class Activation {
       return act<kActivation>(x);
     }
   }
+  vf derivative(vf x) const {
+    if constexpr (kTable) {
+      return gather(table_->derivative, (vu)x >> 16);
+    } else {
+      vf value, derivative;
+      act_and_derivative<kActivation>(x, &value, &derivative);
+      return derivative;
+    }
+  }
   void value_and_derivative(vf x, vf* value, vf* derivative) const {
     if constexpr (kTable) {
       *value = gather(table_->value, (vu)x >> 16);

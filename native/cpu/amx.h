@@ -25,13 +25,18 @@
 namespace attune {
 namespace ATTUNE_ISA {
 
-// Whether products of tensors of this type are done on tiles.
+// Whether tensors of this type are operands of tiles as they are; and whether the products of a linear layer are done
+// on tiles, be it in parts (amx_parts.h).
 #if defined(ATTUNE_TILES)
 template <class T>
 constexpr bool kOnTiles = std::is_same_v<T, bf16>;
+template <class T>
+constexpr bool kLinearOnTiles = kOnTiles<T> || std::is_same_v<T, float>;
 #else
 template <class T>
 constexpr bool kOnTiles = false;
+template <class T>
+constexpr bool kLinearOnTiles = false;
 #endif
 
 }  // namespace ATTUNE_ISA

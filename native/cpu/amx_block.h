@@ -44,33 +44,39 @@ static inline __attribute__((always_inline)) void tile_steps(TileRows a, const c
   }
 }
 
-// to (32, 32) = from (null: zero) + A B; rows of both are `stride` floats apart.
-template <class Beside>
-static inline __attribute__((always_inline)) void tile_block(const TileRows& a, int rows, const char* b, int64_t steps,
-                                                             const float* from, float* to, int64_t stride,
-                                                             Beside&& beside) {
-  const int64_t pitch = stride * 4;
-  const bool second = rows > tmm::kRows;
+// The sums of a block before its first step (null: zero), and after its last; rows are `stride` floats apart.
+static inline __attribute__((always_inline)) void begin_sums(const float* from, int64_t stride) {
   if (from == nullptr) {
     tmm::zero<0>();
     tmm::zero<1>();
     tmm::zero<2>();
     tmm::zero<3>();
   } else {
-    tmm::load<0>(from, pitch);
-    tmm::load<1>(from + 16, pitch);
-    tmm::load<2>(from + 16 * stride, pitch);
-    tmm::load<3>(from + 16 * stride + 16, pitch);
+    tmm::load<0>(from, stride * 4);
+    tmm::load<1>(from + 16, stride * 4);
+    tmm::load<2>(from + 16 * stride, stride * 4);
+    tmm::load<3>(from + 16 * stride + 16, stride * 4);
   }
-  if (second) {
+}
+static inline __attribute__((always_inline)) void end_sums(float* to, int64_t stride) {
+  tmm::store<0>(to, stride * 4);
+  tmm::store<1>(to + 16, stride * 4);
+  tmm::store<2>(to + 16 * stride, stride * 4);
+  tmm::store<3>(to + 16 * stride + 16, stride * 4);
+}
+
+// to (32, 32) = from (null: zero) + A B; rows of both are `stride` floats apart.
+template <class Beside>
+static inline __attribute__((always_inline)) void tile_block(const TileRows& a, int rows, const char* b, int64_t steps,
+                                                             const float* from, float* to, int64_t stride,
+                                                             Beside&& beside) {
+  begin_sums(from, stride);
+  if (rows > tmm::kRows) {
     tile_steps<true>(a, b, steps, beside);
   } else {
     tile_steps<false>(a, b, steps, beside);
   }
-  tmm::store<0>(to, pitch);
-  tmm::store<1>(to + 16, pitch);
-  tmm::store<2>(to + 16 * stride, pitch);
-  tmm::store<3>(to + 16 * stride + 16, pitch);
+  end_sums(to, stride);
 }
 
 // What is left of something, where tiles are cut off it: at least 0 and at most `most`.

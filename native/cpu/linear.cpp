@@ -9,7 +9,6 @@
 #include <cstring>
 #include <initializer_list>
 
-#include "activation.h"
 #include "amx.h"
 #include "checks.h"
 #include "context.h"
@@ -17,12 +16,15 @@
 #include "gemm.h"
 #include "kernels.h"
 #include "linear_dot.h"
+#include "linear_epilogue.h"
 #include "linear_few.h"
 #include "pack.h"
 #include "quantized_weight.h"
 #include "simd.h"
 #if defined(ATTUNE_TILES)
 #include "linear_amx.h"
+#include "linear_amx_few.h"
+#include "linear_amx_weight.h"
 #endif
 
 namespace attune {
@@ -191,143 +193,31 @@ void row_product(attune_context* ctx, const T* a, int64_t N, int64_t depth, int6
   });
 }
 
-// body(offset, lanes) for each vector of n columns.
-template <class Body>
-inline __attribute__((always_inline)) void each_vector(int n, Body&& body) {
-  if (n == kColumns) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kColumns; j += W) body(j, std::integral_constant<int, W>{});
-    return;
-  }
-  int j = 0;
-  for (; j + W <= n; j += W) body(j, std::integral_constant<int, W>{});
-  if (j < n) body(j, n - j);
-}
-
-template <class T, class Lanes>
-inline vf load_lanes(const T* p, Lanes n) {
-  if constexpr (std::is_same_v<Lanes, int>)
-    return load_n(p, n);
-  else
-    return load(p);
-}
-template <class T, class Lanes>
-inline void store_lanes(T* p, vf value, Lanes n) {
-  if constexpr (std::is_same_v<Lanes, int>)
-    store_n(p, value, n);
-  else
-    store(p, value);
-}
-
-// value as T stores it.
-template <class T>
-inline vf as_stored(vf value) {
-  if constexpr (std::is_same_v<T, bf16>) {
-    vh half = round_to_bf16(value);
-    bf16 bits[W];
-    std::memcpy(bits, &half, sizeof(bits));
-    return load(bits);
-  } else {
-    return value;
-  }
-}
-
-// Whether a bf16 array with rows of so many elements takes whole lines past the caches, as tiles write them.
-template <class T>
-static inline bool streams(const T* array, int64_t columns) {
-  return kOnTiles<T> && columns % 32 == 0 && reinterpret_cast<uintptr_t>(array) % 64 == 0;
-}
-template <class T, class Lanes>
-inline void stream_lanes(T* p, vf value, Lanes n) {
-#if defined(__AVX512BF16__)
-  if constexpr (std::is_same_v<T, bf16> && !std::is_same_v<Lanes, int>) {
-    return _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)round_to_bf16(value));
-  }
-#endif
-  store_lanes(p, value, n);
-}
-
-// What forward makes of sums: out, and where asked for what goes into the activation. As an Epilogue, or as the tiles'
-// own, which they call between two of their steps.
-template <class T, int kActivation>
-struct ForwardEpilogue {
-  T* out;
-  T* pre;
-  const float* bias;
-  int64_t F;
-  bool streams_pre;  // which nothing reads before the backward pass
-  Activation<kActivation, T, kOnTiles<T>> activation{};
-
-  void operator()(int64_t row, int rows, int64_t f, int width, const float* sums) const {
-    for (int m = 0; m < rows; ++m) {
-      const float* from = sums + m * kColumns;
-      T* out_row = out + (row + m) * F + f;
-      T* pre_row = pre == nullptr ? nullptr : pre + (row + m) * F + f;
-      each_vector(width, [&](int j, auto n) {
-        vf value = load(from + j);
-        if (bias != nullptr) value = value + load_lanes(bias + f + j, n);
-        if (pre_row != nullptr) {
-          if (streams_pre) {
-            stream_lanes(pre_row + j, value, n);
-          } else {
-            store_lanes(pre_row + j, value, n);
-          }
-        }
-        if constexpr (kActivation != ATTUNE_ACT_NONE) value = activation.value(as_stored<T>(value));
-        store_lanes(out_row + j, value, n);
-      });
-    }
-  }
-};
-
-// The same for the gradient of the input, times the derivative of the activation that the input is the result of.
-template <class T, int kActivation>
-struct BackwardInputEpilogue {
-  T* dinp;
-  T* act_out;
-  const T* pre;
-  int64_t C;
-  bool accumulate;
-  Activation<kActivation, T, kOnTiles<T>> activation{};
-
-  void operator()(int64_t row, int rows, int64_t c, int width, const float* sums) const {
-    for (int m = 0; m < rows; ++m) {
-      const float* from = sums + m * kColumns;
-      const int64_t at = (row + m) * C + c;
-      each_vector(width, [&](int j, auto n) {
-        vf value = load(from + j);
-        if (pre != nullptr) {
-          vf activated, slope;
-          activation.value_and_derivative(load_lanes(pre + at + j, n), &activated, &slope);
-          if constexpr (kActivation != ATTUNE_ACT_NONE) value = value * slope;
-          if (act_out != nullptr) store_lanes(act_out + at + j, activated, n);
-        }
-        if (accumulate) value = value + load_lanes(dinp + at + j, n);
-        store_lanes(dinp + at + j, value, n);
-      });
-    }
-  }
-};
-
-// weight: const float*, const bf16*, or a weight of quantized_weight.h.
 template <class T, class V>
-void forward(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, int64_t F,
-             std::initializer_list<const T*> touched, Epilogue epilogue) {
+int64_t forward_block(int64_t C) {
   using Product = typename ProductOf<T>::Type;
-  int64_t block = block_depth(C, Product::kDepth, kBlockSteps<Product>);
+  const int64_t block = block_depth(C, Product::kDepth, kBlockSteps<Product>);
   // Words of codes do not straddle blocks of the depth, nor do chunks of them straddle scales.
-  if constexpr (kCoded<V>) block = round_up(block, 2 * QuantizedLayout::kBlock);
-  if (N <= kFewRows) {
+  return kCoded<V> ? round_up(block, 2 * QuantizedLayout::kBlock) : block;
+}
+
+// Of up to kFewRows. weight: const float*, const bf16*, or a weight of quantized_weight.h.
+template <class T, class V>
+void forward_few(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, int64_t F, Epilogue epilogue) {
+  using Product = typename ProductOf<T>::Type;
 #if defined(__AVX512F__)
-    if constexpr (kCoded<V>) {
-      few_product<Product>(ctx, inp, N, C, F, block, CodedWeight<Product, V>{weight, kRoundWeight<T>}, epilogue);
-    } else
-#endif
-    {
-      dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
-    }
-    return;
+  if constexpr (kCoded<V>) {
+    const CodedWeight<Product, V> coded{weight, kRoundWeight<T>};
+    return few_product<Product>(ctx, inp, N, C, F, forward_block<T, V>(C), coded, epilogue);
   }
+#endif
+  dot_product<Product, kRoundWeight<T>>(ctx, inp, N, C, F, weight, epilogue);
+}
+
+template <class T, class V>
+void forward_many(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, int64_t F,
+                  std::initializer_list<const T*> touched, Epilogue epilogue) {
+  using Product = typename ProductOf<T>::Type;
   const auto pack = [&](uint32_t* panels, int64_t panel_cells, float* unpacked, int64_t f, int64_t columns, int64_t k,
                         int64_t depth) {
     for (int64_t j = 0; j < columns; j += kColumns) {
@@ -342,7 +232,25 @@ void forward(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, 
       }
     }
   };
-  row_product<T>(ctx, inp, N, C, F, block, pack, touched, epilogue);
+  row_product<T>(ctx, inp, N, C, F, forward_block<T, V>(C), pack, touched, epilogue);
+}
+
+template <class T, class V, class RowEpilogue>
+void forward(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, int64_t F,
+             std::initializer_list<const T*> touched, const RowEpilogue& epilogue) {
+#if defined(ATTUNE_TILES)
+  if constexpr (kOnTiles<T>) {
+    if (N <= kFewTileRows && C <= kFewTileDepth) return tile_few_product(ctx, inp, N, C, F, weight, epilogue);
+  }
+#endif
+  if constexpr (!kOnTiles<T>) {
+    if (N <= kFewRows) return forward_few(ctx, inp, weight, N, C, F, epilogue);
+  }
+  if constexpr (kLinearOnTiles<T>) {
+    tile_forward(ctx, inp, weight, N, C, F, touched, epilogue);
+  } else {
+    forward_many(ctx, inp, weight, N, C, F, touched, epilogue);
+  }
 }
 
 template <class T, class V>
@@ -404,11 +312,8 @@ void column_sums(float* dbias, const T* dout, int64_t stride, int64_t depth, int
 template <class T>
 void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp, int64_t N,
                      int64_t C, int64_t F, bool accumulate) {
-  if constexpr (kOnTiles<T>) {
-    return tile_backward_weight(ctx, dweight, dout, inp, N, C, F, accumulate,
-                                [&](int64_t f, int64_t n, int64_t rows, int columns, bool add) {
-                                  if (dbias != nullptr) column_sums(dbias + f, dout + n * F + f, F, rows, columns, add);
-                                });
+  if constexpr (kLinearOnTiles<T>) {
+    return tile_backward_weight(ctx, dweight, dbias, dout, inp, N, C, F, accumulate);
   }
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);
@@ -486,18 +391,13 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
   bool known = false;
   with_type(dtype, [&](auto t) {
     using T = decltype(t);
-    const bool streams_pre = pre != nullptr && streams(static_cast<T*>(pre), F);
+    const bool streams_pre = pre != nullptr && streams(static_cast<T*>(pre), N, F);
     const std::initializer_list<const T*> touched = {static_cast<T*>(out),
                                                      streams_pre ? nullptr : static_cast<T*>(pre)};
     known = with_activation(activation, [&](auto kind) {
       const ForwardEpilogue<T, kind.value> epilogue{static_cast<T*>(out), static_cast<T*>(pre), bias, F, streams_pre};
-      with_weight(weight, F, C, weight_dtype, [&](auto w) {
-        if constexpr (kOnTiles<T>) {
-          tile_forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue);
-        } else {
-          forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue);
-        }
-      });
+      with_weight(weight, F, C, weight_dtype,
+                  [&](auto w) { forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue); });
     });
   });
   return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
@@ -516,7 +416,7 @@ attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, c
       const BackwardInputEpilogue<T, kind.value> epilogue{static_cast<T*>(dinp), static_cast<T*>(act_out),
                                                           static_cast<const T*>(pre), C, accumulate != 0};
       with_weight(weight, F, C, weight_dtype, [&](auto w) {
-        if constexpr (kOnTiles<T>) {
+        if constexpr (kLinearOnTiles<T>) {
           tile_backward_input(ctx, static_cast<const T*>(dout), w, N, C, F, touched, epilogue);
         } else {
           backward_input(ctx, static_cast<const T*>(dout), w, N, C, F, touched, epilogue);

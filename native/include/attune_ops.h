@@ -111,7 +111,7 @@ ATTUNE_API int32_t attune_context_isa(const attune_context* ctx);
 ATTUNE_API int32_t attune_context_threads(const attune_context* ctx);
 // Multiply-adds of operands of this type on registers alone, by the level's best instruction for it: `steps` rounds by
 // every thread. Returns the floating-point operations done, which over the time of the call are the level's peak here;
-// 0 where another thread is using the context.
+// 0 where another thread is using the context. One of f32 on matrix tiles is six of bf16, of its parts.
 ATTUNE_API double attune_context_peak(attune_context* ctx, int64_t steps, int32_t dtype);
 
 // Reserves zeroed, 64-byte aligned memory; pages cost nothing until touched. huge_pages asks for
@@ -136,6 +136,8 @@ attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64
 // stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same);
 // within each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever
 // the other rows hold.
+// In f32 the level amx multiplies many rows, and gradients, in three parts of bf16 that are exact together: an
+// infinity, or a number from 3.39e38, gives NaN, and what a part leaves below 2^-126 is lost.
 attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                                 const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,
                                 int32_t weight_dtype);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -186,22 +187,52 @@ const auto linear_bwd_weight = attune::linked<decltype(attune_linear_bwd_weight)
 // several tasks in each direction.
 struct Shape {
   int64_t N, C, F;
-  uint64_t hash;  // of all results
+  uint64_t bf16_hash, f32_hash;  // of all results; 0: not run, where few rows of f32 are no work for tiles
 };
 const Shape kShapes[] = {
 #include "hashes.inc"
 };
 
-// Fractions of small integers: exact in bf16, and the same numbers everywhere.
-std::vector<uint16_t> bf16_values(int64_t count, uint32_t seed) {
+// A type of activations. Values to test with are fractions of integers: the same numbers everywhere.
+struct Bf16 {
+  using Stored = uint16_t;
+  static constexpr int32_t kType = ATTUNE_BF16;
+  static constexpr int kRange = 255;
+  static constexpr float kUnit = 1 / 64.0f;  // all are exact in bf16
+  // The products of parts of an element, in their order.
+  static constexpr int kParts[][2] = {{0, 0}};
+  static uint64_t hash(const Shape& shape) { return shape.bf16_hash; }
+  static Stored stored(float value);
+  static float value(Stored stored) { return of_bits(uint32_t{stored} << 16); }
+};
+struct F32 {
+  using Stored = float;
+  static constexpr int32_t kType = ATTUNE_F32;
+  static constexpr int kRange = 16777215;  // all 24 bits of the fraction
+  static constexpr float kUnit = 1 / 4194304.0f;
+  static constexpr int kParts[][2] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
+  static uint64_t hash(const Shape& shape) { return shape.f32_hash; }
+  static Stored stored(float value) { return value; }
+  static float value(Stored stored) { return stored; }
+};
+
+uint16_t to_bf16(float value) {
+  const uint32_t bits = bits_of(value);
+  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+uint16_t Bf16::stored(float value) { return to_bf16(value); }
+
+template <class Type>
+std::vector<typename Type::Stored> values(int64_t count, uint32_t seed) {
   std::minstd_rand random(seed);
-  std::vector<uint16_t> out(static_cast<size_t>(count));
+  std::vector<typename Type::Stored> out(static_cast<size_t>(count));
   for (auto& value : out) {
-    value = static_cast<uint16_t>(bits_of(static_cast<float>(static_cast<int>(random() % 255) - 127) / 64.0f) >> 16);
+    const int integer = static_cast<int>(random() % Type::kRange) - Type::kRange / 2;
+    value = Type::stored(static_cast<float>(integer) * Type::kUnit);
   }
   return out;
 }
-std::vector<float> f32_values(int64_t count, uint32_t seed) {
+std::vector<float> weight_values(int64_t count, uint32_t seed) {
   std::minstd_rand random(seed);
   std::vector<float> out(static_cast<size_t>(count));
   for (auto& value : out) value = static_cast<float>(static_cast<int>(random() % 65535) - 32767) / 262144.0f;
@@ -222,47 +253,60 @@ class Hash {
 };
 
 // Element (row, k) of the left operand and (k, column) of the right one.
-using Element = std::function<uint16_t(int64_t, int64_t)>;
+using Element = std::function<float(int64_t, int64_t)>;
 
-// One element of a product as tiles sum it: steps of 32 of the depth begin..end.
+// A part of a value: the first is rounded, ties away from zero, the others are cut off what is left.
+template <class Type>
+float part_of(float value, int part) {
+  if (Type::kType == ATTUNE_BF16) return operand(to_bf16(value));
+  for (int i = 0;; ++i) {
+    const float bits = of_bits((bits_of(value) + (i == 0 ? 0x8000u : 0u)) & 0xFFFF0000u);
+    if (i == part) return flushed(bits);
+    value -= bits;
+  }
+}
+
+// One element of a product as tiles sum it: steps of 32 of the depth begin..end. Pairs are neighbours, or, in parts,
+// the halves of a step.
+template <class Type>
 float chain(const Element& a, const Element& b, int64_t row, int64_t column, int64_t begin, int64_t end) {
   float sum = 0;
   for (int64_t first = begin; first < end; first += 32) {
-    float part[2] = {0, 0};
-    for (int64_t k = first; k < std::min(first + 32, end); ++k) {
-      float& half = part[(k - first) % 2];
-      half = flushed(std::fma(operand(a(row, k)), operand(b(k, column)), half));
+    for (const auto& parts : Type::kParts) {
+      float chains[2] = {0, 0};
+      for (int64_t k = first; k < std::min(first + 32, end); ++k) {
+        float& half = chains[Type::kType == ATTUNE_BF16 ? (k - first) % 2 : (k - first) / 16];
+        half = flushed(std::fma(part_of<Type>(a(row, k), parts[0]), part_of<Type>(b(k, column), parts[1]), half));
+      }
+      sum = flushed(sum + flushed(chains[0] + chains[1]));
     }
-    sum = flushed(sum + flushed(part[0] + part[1]));
   }
   return sum;
 }
 
-uint16_t to_bf16(float value) {
-  const uint32_t bits = bits_of(value);
-  return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
-float of_bf16(uint16_t bits) { return of_bits(uint32_t{bits} << 16); }
-
 // The products of a layer and what they are made of. No transcendental function among the activations: their last bits
 // differ between the levels that the emulation is compiled for.
+template <class Type>
 struct Layer {
+  using Stored = typename Type::Stored;
+
   int64_t N, C, F;
-  std::vector<uint16_t> inp, dout, input_pre, narrow;
+  std::vector<Stored> inp, dout, input_pre;
+  std::vector<uint16_t> narrow;
   std::vector<float> weight, bias;
-  std::vector<uint16_t> out, pre, plain_out, dinp, act, dinp_twice;
+  std::vector<Stored> out, pre, plain_out, dinp, act, dinp_twice;
   std::vector<float> dweight, dbias, dweight_twice, dbias_twice;
 
   explicit Layer(const Shape& shape)
       : N(shape.N),
         C(shape.C),
         F(shape.F),
-        inp(bf16_values(N * C, 1)),
-        dout(bf16_values(N * F, 2)),
-        input_pre(bf16_values(N * C, 3)),
-        narrow(bf16_values(F * C, 6)),
-        weight(f32_values(F * C, 4)),
-        bias(f32_values(F, 5)),
+        inp(values<Type>(N * C, 1)),
+        dout(values<Type>(N * F, 2)),
+        input_pre(values<Type>(N * C, 3)),
+        narrow(values<Bf16>(F * C, 6)),
+        weight(weight_values(F * C, 4)),
+        bias(weight_values(F, 5)),
         out(static_cast<size_t>(N * F)),
         pre(out),
         plain_out(out),
@@ -272,20 +316,20 @@ struct Layer {
         dbias(static_cast<size_t>(F)) {}
 
   void run(attune_context* ctx) {
+    constexpr int32_t type = Type::kType;
     const auto done = [](attune_status status) { expect(status == ATTUNE_OK, attune_last_error()); };
-    done(linear_fwd(ctx, out.data(), pre.data(), inp.data(), weight.data(), bias.data(), N, C, F, ATTUNE_ACT_RELU,
-                    ATTUNE_BF16, ATTUNE_F32));
-    done(linear_fwd(ctx, plain_out.data(), nullptr, inp.data(), narrow.data(), nullptr, N, C, F, ATTUNE_ACT_NONE,
-                    ATTUNE_BF16, ATTUNE_BF16));
+    done(linear_fwd(ctx, out.data(), pre.data(), inp.data(), weight.data(), bias.data(), N, C, F, ATTUNE_ACT_RELU, type,
+                    ATTUNE_F32));
+    done(linear_fwd(ctx, plain_out.data(), nullptr, inp.data(), narrow.data(), nullptr, N, C, F, ATTUNE_ACT_NONE, type,
+                    ATTUNE_BF16));
     done(linear_bwd_input(ctx, dinp.data(), act.data(), dout.data(), weight.data(), input_pre.data(), N, C, F,
-                          ATTUNE_ACT_RELU, 0, ATTUNE_BF16, ATTUNE_F32));
+                          ATTUNE_ACT_RELU, 0, type, ATTUNE_F32));
     dinp_twice = dinp;
     done(linear_bwd_input(ctx, dinp_twice.data(), nullptr, dout.data(), narrow.data(), nullptr, N, C, F,
-                          ATTUNE_ACT_NONE, 1, ATTUNE_BF16, ATTUNE_BF16));
-    done(linear_bwd_weight(ctx, dweight.data(), dbias.data(), dout.data(), inp.data(), N, C, F, 0, ATTUNE_BF16));
+                          ATTUNE_ACT_NONE, 1, type, ATTUNE_BF16));
+    done(linear_bwd_weight(ctx, dweight.data(), dbias.data(), dout.data(), inp.data(), N, C, F, 0, type));
     dweight_twice = dweight, dbias_twice = dbias;
-    done(linear_bwd_weight(ctx, dweight_twice.data(), dbias_twice.data(), dout.data(), inp.data(), N, C, F, 1,
-                           ATTUNE_BF16));
+    done(linear_bwd_weight(ctx, dweight_twice.data(), dbias_twice.data(), dout.data(), inp.data(), N, C, F, 1, type));
   }
 
   uint64_t hash() const {
@@ -300,36 +344,39 @@ struct Layer {
     const auto at = [](const auto& values, int64_t row, int64_t width, int64_t column) {
       return values[static_cast<size_t>(row * width + column)];
     };
-    const Element inputs = [&](int64_t n, int64_t c) { return at(inp, n, C, c); };
-    const Element gradients = [&](int64_t n, int64_t f) { return at(dout, n, F, f); };
+    const auto is = [](Stored stored, float expected) { return bits_of(Type::value(stored)) == bits_of(expected); };
+    const auto rounded = [](float value) { return Type::value(Type::stored(value)); };
+    const Element inputs = [&](int64_t n, int64_t c) { return Type::value(at(inp, n, C, c)); };
+    const Element gradients = [&](int64_t n, int64_t f) { return Type::value(at(dout, n, F, f)); };
     int64_t wrong = 0;
     for (int64_t n = 0; n < N; ++n) {
       for (int64_t f = 0; f < F; ++f) {
-        const auto wide = [&](int64_t c, int64_t column) { return to_bf16(at(weight, column, C, c)); };
-        const uint16_t expected = to_bf16(chain(inputs, wide, n, f, 0, C) + bias[static_cast<size_t>(f)]);
-        wrong += at(pre, n, F, f) != expected;
-        wrong += at(out, n, F, f) != ((expected & 0x8000u) != 0 ? 0 : expected);
-        const auto rounded = [&](int64_t c, int64_t column) { return at(narrow, column, C, c); };
-        wrong += at(plain_out, n, F, f) != to_bf16(chain(inputs, rounded, n, f, 0, C));
+        const auto wide = [&](int64_t c, int64_t column) { return at(weight, column, C, c); };
+        const float expected = rounded(chain<Type>(inputs, wide, n, f, 0, C) + bias[static_cast<size_t>(f)]);
+        wrong += !is(at(pre, n, F, f), expected);
+        wrong += !is(at(out, n, F, f), expected > 0 ? expected : 0.0f);
+        const auto narrowed = [&](int64_t c, int64_t column) { return Bf16::value(at(narrow, column, C, c)); };
+        wrong += !is(at(plain_out, n, F, f), rounded(chain<Type>(inputs, narrowed, n, f, 0, C)));
       }
       for (int64_t c = 0; c < C; ++c) {
-        const float before = of_bf16(at(input_pre, n, C, c));
-        const auto wide = [&](int64_t f, int64_t column) { return to_bf16(at(weight, f, C, column)); };
-        const float gradient = chain(gradients, wide, n, c, 0, F);
-        wrong += at(act, n, C, c) != (before > 0 ? at(input_pre, n, C, c) : 0);
-        wrong += at(dinp, n, C, c) != to_bf16(gradient * (before > 0 ? 1.0f : 0.0f));
-        const auto rounded = [&](int64_t f, int64_t column) { return at(narrow, f, C, column); };
-        wrong += at(dinp_twice, n, C, c) != to_bf16(chain(gradients, rounded, n, c, 0, F) + of_bf16(at(dinp, n, C, c)));
+        const float before = Type::value(at(input_pre, n, C, c));
+        const auto wide = [&](int64_t f, int64_t column) { return at(weight, f, C, column); };
+        const float gradient = chain<Type>(gradients, wide, n, c, 0, F);
+        wrong += !is(at(act, n, C, c), before > 0 ? before : 0.0f);
+        wrong += !is(at(dinp, n, C, c), rounded(gradient * (before > 0 ? 1.0f : 0.0f)));
+        const auto narrowed = [&](int64_t f, int64_t column) { return Bf16::value(at(narrow, f, C, column)); };
+        const float once = Type::value(at(dinp, n, C, c));
+        wrong += !is(at(dinp_twice, n, C, c), rounded(chain<Type>(gradients, narrowed, n, c, 0, F) + once));
       }
     }
     // Equal blocks of rows, at most 32 steps each.
     const int64_t steps = (N + 31) / 32, blocks = (steps + 31) / 32, block = 32 * ((steps + blocks - 1) / blocks);
-    const Element transposed = [&](int64_t f, int64_t n) { return at(dout, n, F, f); };
+    const Element transposed = [&](int64_t f, int64_t n) { return Type::value(at(dout, n, F, f)); };
     for (int64_t f = 0; f < F; ++f) {
       for (int64_t c = 0; c < C; ++c) {
         float once = 0, twice = at(dweight, f, C, c);
         for (int64_t n = 0; n < N; n += block) {
-          const float sum = chain(transposed, inputs, f, c, n, std::min(n + block, N));
+          const float sum = chain<Type>(transposed, inputs, f, c, n, std::min(n + block, N));
           once = n == 0 ? sum : once + sum;
           twice += sum;
         }
@@ -341,25 +388,35 @@ struct Layer {
   }
 };
 
+template <class Type>
 void check_products(const std::string& tiles, int32_t isa) {
   for (const Shape& shape : kShapes) {
+    const uint64_t expected = Type::hash(shape);
+    if (expected == 0) continue;
     for (int threads : {1, 3}) {
       attune_context* ctx = attune_context_open(threads, isa);
-      Layer layer(shape);
+      Layer<Type> layer(shape);
       layer.run(ctx);
       attune_context_close(ctx);
       char text[200];
-      std::snprintf(text, sizeof(text), "%s tiles, %d threads, {%lld, %lld, %lld}: hash 0x%016llx", tiles.c_str(),
-                    threads, static_cast<long long>(shape.N), static_cast<long long>(shape.C),
-                    static_cast<long long>(shape.F), static_cast<unsigned long long>(layer.hash()));
-      expect(layer.hash() == shape.hash, text);
+      std::snprintf(text, sizeof(text), "%s tiles, %s, %d threads, {%lld, %lld, %lld}: hash 0x%016llx", tiles.c_str(),
+                    Type::kType == ATTUNE_BF16 ? "bf16" : "f32", threads, static_cast<long long>(shape.N),
+                    static_cast<long long>(shape.C), static_cast<long long>(shape.F),
+                    static_cast<unsigned long long>(layer.hash()));
+      expect(layer.hash() == expected, text);
       constexpr int64_t kMost = 6000000;  // multiply-adds that are worth to be done one by one
-      if (threads == 1 && shape.N * shape.C * shape.F < kMost) {
+      constexpr int64_t kProducts = std::size(Type::kParts);
+      if (threads == 1 && shape.N * shape.C * shape.F * kProducts < kMost) {
         const int64_t wrong = layer.wrong();
         expect(wrong == 0, text + (": " + std::to_string(wrong)) + " elements are not the sums of their chains");
       }
     }
   }
+}
+
+void check_products(const std::string& tiles, int32_t isa) {
+  check_products<Bf16>(tiles, isa);
+  check_products<F32>(tiles, isa);
 }
 
 bool runs(int32_t isa) {

@@ -530,8 +530,12 @@ class LinearTest extends KernelContract {
       callForward(k, N, C, F, Activation.NONE, dtype, DType.F32);
       double[] out = k.run(target.backend()).values().get("out");
       for (int i = 0; i < N * F; i++) {
-        assertEquals(i / F == 48, Double.isNaN(out[i]), "element " + i);
-        assertEquals(i / F == 3, Double.isInfinite(out[i]), "element " + i);
+        // In parts of bf16 an infinity makes NaN.
+        boolean isInParts = dtype == DType.F32 && target.toString().contains("amx");
+        boolean isInfinite = i / F == 3 && !isInParts;
+        assertEquals(
+            i / F == 48 || (i / F == 3 && isInParts), Double.isNaN(out[i]), "element " + i);
+        assertEquals(isInfinite, Double.isInfinite(out[i]), "element " + i);
       }
     }
   }

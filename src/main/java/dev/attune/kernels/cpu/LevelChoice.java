@@ -87,7 +87,8 @@ public final class LevelChoice {
    * the youngest part of the processors, and a hypervisor is between.
    */
   private LevelChoice checked() {
-    if (figures.level(DType.BF16) != Isa.AMX || LevelTiming.agrees(Isa.AMX, Isa.V4)) {
+    boolean isChosen = figures.level(DType.BF16) == Isa.AMX || figures.level(DType.F32) == Isa.AMX;
+    if (!isChosen || LevelTiming.agrees(Isa.AMX, Isa.V4)) {
       return this;
     }
     LOG.log(

@@ -27,12 +27,12 @@ final class Processors {
           // Emerald Rapids: products 800 x 384 x 1152. A bf16 dot product takes two cycles there,
           // so bf16 is faster with
           // multiply-adds in f32. Tiles: the mean of a prototype's three products with a busy
-          // sibling thread, the slower of its two modes.
+          // sibling thread, the slower of its two modes; f32 in three parts there.
           "GenuineIntel 6/207",
           new LevelFigures()
               .with(Isa.V4, 141, 142)
               .with(Isa.V4_BF16, 141, 84)
-              .with(Isa.AMX, 141, 395));
+              .with(Isa.AMX, 135, 395));
 
   private Processors() {}
 

@@ -1,0 +1,230 @@
+// Forward of a linear layer for few rows of bf16 on matrix tiles: the weight is A, which needs no packing, and the
+// activations are B. Elements are the chains of linear_amx.h.
+#ifndef ATTUNE_LINEAR_AMX_FEW_H
+#define ATTUNE_LINEAR_AMX_FEW_H
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "amx.h"
+#include "amx_block.h"
+#include "amx_pack.h"
+#include "context.h"
+#include "function_ref.h"
+#include "linear_amx.h"
+#include "linear_dot.h"
+#include "quantized_weight.h"
+#include "simd.h"
+
+namespace attune {
+namespace ATTUNE_ISA {
+
+constexpr int64_t kFewTileRows = 64;      // four tiles of B
+constexpr int64_t kFewTileDepth = 32768;  // of activations in tile order: 4 MiB for 64 rows
+constexpr int64_t kFewPanel = 64;         // columns of out that the epilogue takes at a time
+constexpr int64_t kFewSteps = 8;          // of a weight that is copied: 32 KiB
+
+struct FewTileScratch {
+  char inp[kFewTileRows * kFewTileDepth * 2];
+  char weight[kFewPanel / 16][kFewSteps * tmm::kBytes];
+  float sums[kFewTileRows * kFewPanel];
+  bf16 unpacked[tmm::kRows * kFewSteps * tmm::kDepth];
+};
+static_assert(sizeof(FewTileScratch) <= kWorkspaceBytes, "scratch of few rows on tiles");
+
+// inp (rows, depth) times rows of the weight (columns, depth). Sums are those of the product transposed: kA tiles of
+// the weight times kB of activations.
+template <class V>
+class FewTileProduct {
+ public:
+  FewTileProduct(const bf16* inp, int64_t rows, int64_t depth, int64_t columns, const V& weight)
+      : inp_(inp),
+        weight_(weight),
+        rows_(rows),
+        depth_(depth),
+        columns_(columns),
+        steps_((depth + tmm::kDepth - 1) / tmm::kDepth) {}
+
+  // The activations in tile order, for the panels that follow in this scratch.
+  void stage(FewTileScratch& s) const {
+    for (int64_t m = 0; m < rows_; m += 16) {
+      for (int64_t k = 0; k < steps_; ++k) {
+        tile_transposed(s.inp + (m / 16 * steps_ + k) * tmm::kBytes, inp_ + m * depth_ + k * tmm::kDepth, depth_,
+                        tile_part(rows_ - m, 16), tile_part(depth_ - k * tmm::kDepth, tmm::kDepth));
+      }
+    }
+  }
+
+  // The sums of columns f.. of out, kFewPanel of them.
+  void panel(FewTileScratch& s, int64_t f) const {
+    const int64_t bytes = kFewPanel * row_bytes(), next = std::min(f + kFewPanel, columns_);
+    const int64_t fetches = steps_ * (rows_ <= 16 ? 1 : rows_ <= 32 ? 2 : 4), lines = (bytes + 63) / 64;
+    const int64_t at_once = (lines + fetches - 1) / fetches;
+    const int interval = static_cast<int>(std::max<int64_t>(1, fetches / lines));
+    DotAhead ahead{row(next), row(std::min(next + kFewPanel, columns_)), static_cast<int>(at_once), interval, interval};
+    switch ((rows_ + 15) / 16) {
+      case 1: return tiles<4, 1>(s, f, ahead);
+      case 2: return tiles<2, 2>(s, f, ahead);
+      case 3: return tiles<1, 3>(s, f, ahead);
+      default: return tiles<1, 4>(s, f, ahead);
+    }
+  }
+
+ private:
+  int64_t row_bytes() const {
+    if constexpr (kCoded<V>) {
+      return weight_.row_bytes();
+    } else {
+      return depth_ * static_cast<int64_t>(sizeof(*weight_));
+    }
+  }
+  const char* row(int64_t f) const {
+    if constexpr (kCoded<V>) {
+      return weight_.words(f * depth_);
+    } else {
+      return reinterpret_cast<const char*>(weight_ + f * depth_);
+    }
+  }
+
+  template <int kA, int kB>
+  void tiles(FewTileScratch& s, int64_t f, DotAhead& ahead) const {
+    const int64_t width = std::min(kFewPanel, columns_ - f);
+    for (int64_t j = 0; j < width; j += 16 * kA) {
+      multiply<kA, kB>(s, f + j, ahead);
+      keep<0, kA, kB>(s, j);
+    }
+  }
+
+  // Whether rows of the weight serve as tiles where they lie.
+  bool in_place() const {
+    return std::is_same_v<V, const bf16*> && depth_ % tmm::kDepth == 0 && row_bytes() % kPageBytes != 0;
+  }
+
+  template <int kA, int kB>
+  void multiply(FewTileScratch& s, int64_t f, DotAhead& ahead) const {
+    tmm::zero<0>();
+    tmm::zero<1>();
+    tmm::zero<2>();
+    tmm::zero<3>();
+    const bool whole = columns_ - f >= 16 * kA && in_place();
+    const int64_t most = whole ? steps_ : kFewSteps;
+    for (int64_t k = 0; k < steps_; k += most) {
+      const int64_t steps = std::min(most, steps_ - k);
+      const char* a[kA];
+      for (int i = 0; i < kA; ++i) {
+        a[i] = whole ? row(f + 16 * i) + k * 64 : s.weight[i];
+        if (!whole) copy(s, s.weight[i], f + 16 * i, k, steps);
+      }
+      const char* b = s.inp + k * tmm::kBytes;
+      for (int64_t step = 0; step < steps; ++step, b += tmm::kBytes) {
+        multiply_step<kA, kB>(a, whole ? row_bytes() : 64, b);
+        for (int i = 0; i < kA; ++i) a[i] += whole ? 64 : tmm::kBytes;
+        ahead.fetch();
+      }
+    }
+  }
+
+  // Sums i * kB + j of tile i of the weight, in register 4 or 5, and tile j of activations, in 6 or 7.
+  template <int kA, int kB>
+  inline __attribute__((always_inline)) void multiply_step(const char* const (&a)[kA], int64_t pitch,
+                                                           const char* b) const {
+    const int64_t next = steps_ * tmm::kBytes;
+    tmm::load<6>(b, 64);
+    tmm::load_passing<4>(a[0], pitch);
+    tmm::product<0, 4, 6>();
+    if constexpr (kB > 1) {
+      tmm::load<7>(b + next, 64);
+      tmm::product<1, 4, 7>();
+    }
+    if constexpr (kB > 2) {
+      tmm::load<6>(b + 2 * next, 64);
+      tmm::product<2, 4, 6>();
+    }
+    if constexpr (kB > 3) {
+      tmm::load<7>(b + 3 * next, 64);
+      tmm::product<3, 4, 7>();
+    }
+    if constexpr (kA > 1) {
+      tmm::load_passing<5>(a[1], pitch);
+      tmm::product<kB, 5, 6>();
+      if constexpr (kB > 1) tmm::product<kB + 1, 5, 7>();
+    }
+    if constexpr (kA > 2) {
+      tmm::load_passing<4>(a[2], pitch);
+      tmm::product<2, 4, 6>();
+      tmm::load_passing<5>(a[3], pitch);
+      tmm::product<3, 5, 6>();
+    }
+  }
+
+  // Steps k.. of 16 rows of the weight as tiles; rows past the last are zero.
+  void copy(FewTileScratch& s, char* to, int64_t f, int64_t k, int64_t steps) const {
+    const int rows = tile_part(columns_ - f, 16);
+    const int64_t begin = k * tmm::kDepth;
+    const auto copy_from = [&](const auto* from, int64_t stride) {
+      for (int64_t i = 0; i < steps; ++i) {
+        tile_of_rows(to + i * tmm::kBytes, from + i * tmm::kDepth, stride, rows,
+                     tile_part(depth_ - begin - i * tmm::kDepth, tmm::kDepth));
+      }
+    };
+    if constexpr (kCoded<V>) {
+      constexpr int64_t kStride = kFewSteps * tmm::kDepth;
+      for (int i = 0; i < rows; ++i) {
+        dequantize_range(s.unpacked + i * kStride, weight_, (f + i) * depth_ + begin,
+                         std::min(steps * tmm::kDepth, depth_ - begin));
+      }
+      copy_from(s.unpacked, kStride);
+    } else {
+      copy_from(weight_ + f * depth_ + begin, depth_);
+    }
+  }
+
+  // The sums in registers T.. into rows of out.
+  template <int T, int kA, int kB>
+  static void keep(FewTileScratch& s, int64_t j) {
+    pairs sums[16];
+    tmm::store<T>(sums, 64);
+    transpose_pairs(sums);
+    float* to = s.sums + T % kB * 16 * kFewPanel + j + T / kB * 16;
+    for (int m = 0; m < 16; ++m) store_row(reinterpret_cast<char*>(to + m * kFewPanel), sums[m]);
+    if constexpr (T + 1 < kA * kB) keep<T + 1, kA, kB>(s, j);
+  }
+
+  const bf16* const inp_;
+  const V weight_;
+  const int64_t rows_, depth_, columns_, steps_;
+};
+
+// out = epilogue(inp (N, depth) * weight (columns, depth)^T), 64 columns of a row at a time.
+template <class V>
+static void tile_few_product(attune_context* ctx, const bf16* inp, int64_t N, int64_t depth, int64_t columns,
+                             const V& weight, Epilogue epilogue) {
+  const FewTileProduct<V> product(inp, N, depth, columns, weight);
+  const DotTasks tasks{(columns + kFewPanel - 1) / kFewPanel, ctx->pool.threads()};
+  constexpr int32_t kMaxThreads = 4096;  // of a context
+  bool is_staged[kMaxThreads];
+  std::fill_n(is_staged, ctx->pool.threads(), false);
+  parallel(ctx, tasks.count(), [&](int64_t task, int32_t worker) {
+    auto& s = *reinterpret_cast<FewTileScratch*>(ctx->workspace(worker));
+    const tmm::Session session;
+    if (!is_staged[worker]) product.stage(s);
+    is_staged[worker] = true;
+    tasks.each([&](int64_t number, int64_t first, int64_t end) {
+      if (number < task) return true;
+      for (int64_t f = first * kFewPanel; f < std::min(end * kFewPanel, columns); f += kFewPanel) {
+        product.panel(s, f);
+        for (int64_t m = 0; m < N; ++m) {
+          epilogue(m, 1, f, tile_part(columns - f, kFewPanel), s.sums + m * kFewPanel);
+        }
+      }
+      return false;
+    });
+    end_streaming();
+  });
+}
+
+}  // namespace ATTUNE_ISA
+}  // namespace attune
+
+#endif
