@@ -339,7 +339,7 @@ struct Layer {
     return hash.value();
   }
 
-  // How many elements are not the chains of sums that they should be. (Sums of dbias are no products.)
+  // How many elements are not the chains of sums that they should be.
   int64_t wrong() const {
     const auto at = [](const auto& values, int64_t row, int64_t width, int64_t column) {
       return values[static_cast<size_t>(row * width + column)];
@@ -372,17 +372,21 @@ struct Layer {
     // Equal blocks of rows, at most 32 steps each.
     const int64_t steps = (N + 31) / 32, blocks = (steps + 31) / 32, block = 32 * ((steps + blocks - 1) / blocks);
     const Element transposed = [&](int64_t f, int64_t n) { return Type::value(at(dout, n, F, f)); };
+    const auto is_sum = [&](int64_t f, int64_t c, const Element& factors, float first, float second) {
+      float once = 0, twice = first;
+      for (int64_t n = 0; n < N; n += block) {
+        const float sum = chain<Type>(transposed, factors, f, c, n, std::min(n + block, N));
+        once = n == 0 ? sum : once + sum;
+        twice += sum;
+      }
+      return bits_of(first) == bits_of(once) && bits_of(second) == bits_of(twice);
+    };
+    const Element ones = [](int64_t, int64_t) { return 1.0f; };
     for (int64_t f = 0; f < F; ++f) {
       for (int64_t c = 0; c < C; ++c) {
-        float once = 0, twice = at(dweight, f, C, c);
-        for (int64_t n = 0; n < N; n += block) {
-          const float sum = chain<Type>(transposed, inputs, f, c, n, std::min(n + block, N));
-          once = n == 0 ? sum : once + sum;
-          twice += sum;
-        }
-        wrong += bits_of(at(dweight, f, C, c)) != bits_of(once);
-        wrong += bits_of(at(dweight_twice, f, C, c)) != bits_of(twice);
+        wrong += !is_sum(f, c, inputs, at(dweight, f, C, c), at(dweight_twice, f, C, c));
       }
+      wrong += !is_sum(f, 0, ones, at(dbias, 0, F, f), at(dbias_twice, 0, F, f));
     }
     return wrong;
   }

@@ -164,6 +164,7 @@ public final class SessionsApi {
             || exchange.clientIsGone()) {
           return;
         }
+        exchange.checkCaller();
       }
     } finally {
       waits.release(tenant);

@@ -113,7 +113,7 @@ class AccessTest {
   void whoWasLetInIsAskedAboutAgain() throws Exception {
     try (DataFolder data = DataFolder.open(data())) {
       KeyStore keys = new KeyStore(data.journal());
-      Limits limits = new Limits(1, 1, Integer.MAX_VALUE);
+      Limits limits = new Limits(1, 1, Integer.MAX_VALUE, 1);
       Access access = new Access(keys, false, tenant -> limits, System::nanoTime);
       Caller local = access.admit(null);
       assertTrue(access.stillAdmits(local));
