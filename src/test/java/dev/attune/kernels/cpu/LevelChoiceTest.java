@@ -67,7 +67,7 @@ class LevelChoiceTest {
   @Test
   void whatWasKeptAndIsDamagedIsMeasuredAgain() throws IOException {
     measured();
-    Path file = folder.resolve("cpu-levels-Maker-1-2-v1.txt");
+    Path file = folder.resolve("cpu-levels-Maker-1-2-v" + LevelTiming.VERSION + ".txt");
     String kept = Files.readString(file, StandardCharsets.ISO_8859_1);
     Files.writeString(file, kept.replace("00", "01"), StandardCharsets.ISO_8859_1);
     assertTrue(measured().toString().startsWith("measured here now: "));
