@@ -20,10 +20,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  * tiles multiply them in three parts of bf16 (native/cpu/amx_parts.h).
  */
 class LinearPrecisionTest {
-  private static boolean hasTiles(Target target) {
-    return target.toString().contains("amx");
-  }
-
   private static KernelCase forward(double[] inp, double[] weight, int N, int C, int F) {
     KernelCase k = KernelCase.forward(DType.F32, "linearForward N=%d C=%d F=%d", N, C, F);
     k.input("inp", DType.F32, inp);
@@ -145,7 +141,7 @@ class LinearPrecisionTest {
       Target target, String product, int depth, double error, double chains) {
     String what = product + ", depth " + depth + ": " + error + ", chains " + chains;
     assertTrue(error <= chains, what);
-    if (hasTiles(target)) {
+    if (target.multipliesInParts()) {
       assertTrue(error < 1e-8 * Math.sqrt(depth) && error < 0.6 * chains, what);
     }
   }
@@ -193,7 +189,7 @@ class LinearPrecisionTest {
         LinearRef.pre(Precision.EXACT, magnitudes(inp), magnitudes(weight), null, N, C, F);
     for (int i = 0; i < N * F; i++) {
       String what = "row " + i / F + ", column " + i % F + ": " + out[i] + " for " + exact[i];
-      if (Double.isFinite(exact[i]) && (i / F != 9 || !hasTiles(target))) {
+      if (Double.isFinite(exact[i]) && (i / F != 9 || !target.multipliesInParts())) {
         // Parts below the least normal number are lost.
         assertEquals(exact[i], out[i], sizes[i] * 0x1p-18 + C * 0x1p-123, what);
       } else {

@@ -17,6 +17,8 @@ import org.junit.jupiter.api.Assumptions;
 
 /** The backends of this machine, each opened once for the whole run; sources of parameters. */
 public final class Backends {
+  private static final String EMULATED = "cuda emulated";
+
   /** Threads of the backends that {@link #all} gives. */
   private static final int THREADS = 2;
 
@@ -67,6 +69,14 @@ public final class Backends {
       return !(backend() instanceof TorchBackend);
     }
 
+    /**
+     * Whether its products of f32 are sums of parts in bf16: on matrix tiles, also where the CPU's
+     * best level multiplies for an emulated device.
+     */
+    public boolean multipliesInParts() {
+      return label.contains("amx") || (label.equals(EMULATED) && Isa.AMX.isAvailable());
+    }
+
     @Override
     public String toString() {
       return label;
@@ -109,7 +119,7 @@ public final class Backends {
     return Stream.of(
         ON_DEVICE
             ? new Target("cuda", Backends::device)
-            : new Target("cuda emulated", Backends::emulated));
+            : new Target(EMULATED, Backends::emulated));
   }
 
   private static synchronized Backend device() {
@@ -120,7 +130,7 @@ public final class Backends {
 
   private static synchronized Backend emulated() {
     Assumptions.assumeTrue(ONLY.isEmpty(), "this run tests one level of the CPU alone");
-    return OPEN.computeIfAbsent("cuda emulated", key -> Emulation.open());
+    return OPEN.computeIfAbsent(EMULATED, key -> Emulation.open());
   }
 
   private static synchronized Backend torch() {

@@ -294,8 +294,8 @@ class TrainingLoopTest {
   void aCheckpointInTheBackgroundIsToldOfOnceItIsSafe() {
     assertEquals(
         List.of(
-            "step 1", "step 2", "step 3", "step 4", "told 4", "begin 4", "step 5", "step 6", "safe 4",
-            "step 7", "step 8", "told 8", "save 8", "safe 8"),
+            "step 1", "step 2", "step 3", "step 4", "told 4", "begin 4", "step 5", "step 6",
+            "safe 4", "step 7", "step 8", "told 8", "save 8", "safe 8"),
         savedSlowly(8));
   }
 
@@ -303,8 +303,8 @@ class TrainingLoopTest {
   void aStopWaitsForTheCheckpointInTheBackground() {
     assertEquals(
         List.of(
-            "step 1", "step 2", "step 3", "step 4", "told 4", "begin 4", "step 5", "safe 4", "told 5",
-            "save 5", "safe 5"),
+            "step 1", "step 2", "step 3", "step 4", "told 4", "begin 4", "step 5", "safe 4",
+            "told 5", "save 5", "safe 5"),
         savedSlowly(5));
   }
 
