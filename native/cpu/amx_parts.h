@@ -9,8 +9,8 @@
 // change its lane when rows are split.
 //
 // Values: an infinity, NaN, or what rounds to an infinity in bf16 (from 3.396e38) makes NaN, since its second part is
-// what an infinity leaves of it. Tiles count subnormals as zero: values below 2^-109 lose their last part, below 2^-118
-// two, and subnormal ones are zero.
+// what an infinity leaves of it. Tiles count subnormals as zero: from 2^-103 down values lose some of their last part,
+// from 2^-109 all of it, from 2^-118 two, and subnormal ones are zero.
 #ifndef ATTUNE_AMX_PARTS_H
 #define ATTUNE_AMX_PARTS_H
 

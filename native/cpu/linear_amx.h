@@ -30,11 +30,11 @@ namespace attune {
 namespace ATTUNE_ISA {
 
 constexpr int64_t kBlockCells = kPanel * kPanel;     // sums of a block
-constexpr int64_t kDepthSteps = 32;                  // of a block of the depth: A of 64 KiB
+constexpr int64_t kDepthSteps = 32;                  // of a block of the depth, the most: A of 64 KiB in bf16
 constexpr int64_t kGroupBytes = int64_t{768} << 10;  // of B in the L2
 constexpr int64_t kTileChunkRows = 1024;             // of a task, the most
 constexpr int64_t kTileLeastRows = 256;              // of a task, where the columns alone make too few tasks
-// Panels of a task, at least: rows of A are loaded for that many, and those of f32 split.
+// Panels of a task, at least, where a group may have so many: rows of A are loaded for them, and those of f32 split.
 template <class T>
 constexpr int64_t kLeastPanels = kParts<T> > 1 ? 12 : 3;
 constexpr int64_t kRowsAhead = 2;      // rows that are split are fetched so many before
@@ -80,8 +80,8 @@ constexpr int64_t kPartialColumns = kRowGroupBytes<T> / (kRowSteps<T> / 2 * kPar
 template <class T>
 struct TileScratch {
   char packed[kGroupBytes];
-  char rows[2][kDepthSteps * kPartsBytes<T>];  // those that are multiplied, and the next ones
-  float ring[2][kBlockCells];                  // the block that is summed, and the one before
+  char rows[2][kRowSteps<T> * kPartsBytes<T>];  // those that are multiplied, and the next ones
+  float ring[2][kBlockCells];                   // the block that is summed, and the one before
   T unpacked[tmm::kRows * kDepthSteps * tmm::kDepth];
   float partial[kTileChunkRows * kPartialColumns<T>];
 };
@@ -133,10 +133,13 @@ struct TileTasks {
     const int64_t panels = parts_of(columns, kPanel);
     const int64_t least = parts_of(columns, most_columns);
     groups = std::max(least, std::min(wanted, parts_of(panels, least_panels)));
+    groups = parts_of(panels, parts_of(panels, groups));
+    chunks = std::max(parts_of(N, kTileChunkRows), std::min(parts_of(wanted, groups), N / kTileLeastRows));
+    // Narrow tasks rather than threads that have none.
+    groups = std::max(groups, std::min<int64_t>(panels, parts_of(ctx->pool.threads(), chunks)));
     group_columns = parts_of(panels, groups) * kPanel;
     groups = parts_of(columns, group_columns);
-    chunks = std::max(parts_of(N, kTileChunkRows), std::min(parts_of(wanted, groups), N / kTileLeastRows));
-    chunk_rows = parts_of(parts_of(N, std::max<int64_t>(chunks, 1)), kPanel) * kPanel;
+    chunk_rows = parts_of(parts_of(N, chunks), kPanel) * kPanel;
     chunks = parts_of(N, chunk_rows);
   }
   static int64_t parts_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
@@ -199,7 +202,7 @@ static void tile_row_product(attune_context* ctx, const T* a, int64_t N, int64_t
         if (!in_place || count < kPanel) {
           char* rows_here = s.rows[n / kPanel % 2];
           for (; staged < steps; ++staged) stage(rows_here, n, staged);
-          operand = packed_rows(rows_here);
+          operand = {rows_here, rows_here + tmm::kBytes, 64, kPartsBytes<T>};
         }
         // Rows of f32 are split one after the other, as the memory serves them best.
         const int64_t below = n + kPanel;

@@ -1,6 +1,6 @@
 // The gradient of a linear layer's weight on matrix tiles, of activations as in linear_amx.h. It contracts over rows,
-// so both operands are packed: the input before there are products, the gradient of the output a band of 128 columns at
-// a time, beside the products of the band before. The sums of the gradient's columns are products with ones.
+// so both operands are packed: the input before there are products, the gradient of the output a band of columns
+// at a time, beside the products of the band before. The sums of the gradient's columns are products with ones.
 #ifndef ATTUNE_LINEAR_AMX_WEIGHT_H
 #define ATTUNE_LINEAR_AMX_WEIGHT_H
 
@@ -26,7 +26,7 @@ template <class T>
 constexpr int64_t kBand = 256 / (kPanel * static_cast<int64_t>(sizeof(T)));
 
 // A band of columns of a matrix (rows, columns), packed as A: step after step, the strips of a step together. next()
-// packs a piece of a strip's step, and fetches what that piece of the next step will read.
+// packs a piece of a strip's step, and fetches the first line of each row that the next step will read.
 template <class T>
 class BandPacking {
  public:
@@ -87,10 +87,12 @@ struct WeightTasks {
     const int64_t threads = ctx->pool.threads(), panels = TileTasks::parts_of(columns, kPanel);
     const int64_t least = TileTasks::parts_of(columns, most_columns);
     const int64_t alone = std::min(panels, TileTasks::parts_of(least, threads) * threads);
-    packs_alone = alone * F + columns < least * F + 3 * columns;
-    group_columns = packs_alone ? TileTasks::parts_of(panels, alone) * kPanel : most_columns;
-    groups = TileTasks::parts_of(columns, group_columns);
     const int64_t all = TileTasks::parts_of(F, kPanel);
+    // Only where that is work for as many threads as the other way.
+    packs_alone = alone >= std::min(threads, least * TileTasks::parts_of(all, 2)) &&
+                  alone * F + columns < least * F + 3 * columns;
+    group_columns = TileTasks::parts_of(panels, packs_alone ? alone : least) * kPanel;
+    groups = TileTasks::parts_of(columns, group_columns);
     strips = packs_alone ? all : std::max<int64_t>(2, groups * all / (kWeightTasksOfThread * threads));
   }
 };
@@ -102,7 +104,10 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
   constexpr int64_t kBytes = kPartsBytes<T>;
   const DepthSteps<T> blocks(N, kDepthSteps);
   char* const shared = ctx->workspace(0) + kSharedBytes;
-  const int64_t span = static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes) * kPanel;
+  // Equal spans of columns, whose input has room in what is shared.
+  const int64_t all_panels = TileTasks::parts_of(C, kPanel);
+  const int64_t spans = TileTasks::parts_of(all_panels, static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes));
+  const int64_t span = TileTasks::parts_of(all_panels, spans) * kPanel;
   const bool aligned = C % W == 0 && reinterpret_cast<uintptr_t>(dweight) % sizeof(vf) == 0;
   const int64_t strips = (F + kPanel - 1) / kPanel;
 

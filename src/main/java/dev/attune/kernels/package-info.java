@@ -44,12 +44,12 @@
  * differs in every packed batch; and their epilogues save and differentiate activations.
  *
  * <p>Decision: the level amx multiplies bf16 on matrix tiles, where a prototype reached ten times
- * the rate of f32 multiply-adds, and f32 too, as three parts of bf16 with six products: three times
- * their rate, and a smaller error. Few rows of f32 are bound by memory and are multiplied as they
- * are. It does everything else by the formulas of the level avx512: beside tiles the dot products
- * of avx512_bf16 are the slower ones. Its kernels are tested on emulated tiles, which have the bits
- * of the hardware, at the level amx_emulated: the product's library does not have it, {@code
- * native/CMakeLists.txt} builds a second one that does.
+ * the rate of f32 multiply-adds, and f32 too, as three parts of bf16 with six products: one and a
+ * half to two times their rate (measured on two threads), and a smaller error. Few rows of f32 are
+ * bound by memory and are multiplied as they are. It does everything else by the formulas of the
+ * level avx512: beside tiles the dot products of avx512_bf16 are the slower ones. Its kernels are
+ * tested on emulated tiles, which have the bits of the hardware, at the level amx_emulated: the
+ * product's library does not have it, {@code native/CMakeLists.txt} builds a second one that does.
  *
  * <p>Decision: products of integers ({@link dev.attune.kernels.calls.LinearInt8Call}) are of
  * inference on the CPU, in dot products of bytes where a level has bf16, else in pairs of 16 bits.

@@ -158,7 +158,7 @@ class LinearPrecisionTest {
       Double.POSITIVE_INFINITY,
       Double.NEGATIVE_INFINITY,
       Float.MAX_VALUE, // rounds to an infinity in bf16
-      0x1.fe0p127, // the largest that does not
+      0x1.fefffep127, // the largest that does not
       0x1p-100,
       0x1.abcdefp-108,
       0x1p-126, // below are subnormals

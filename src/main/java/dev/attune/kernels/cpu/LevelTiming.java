@@ -70,8 +70,8 @@ final class LevelTiming {
   }
 
   /**
-   * Whether a level gives the numbers of another in bf16, but for rounding: what is asked of a
-   * level before it is chosen on a processor that nobody has seen it on.
+   * Whether a level gives the numbers of another, but for rounding: what is asked of a level before
+   * it is chosen on a processor that nobody has seen it on.
    */
   static boolean agrees(Isa level, Isa with) {
     try (Bench one = new Bench(level);
@@ -136,7 +136,7 @@ final class LevelTiming {
     private final CpuBackend backend;
     private final List<Buffer> buffers = new ArrayList<>();
     private final List<Call> f32Calls;
-    private final List<Region> bf16Regions = new ArrayList<>();
+    private final List<Region> regions = new ArrayList<>();
     private final List<Call> bf16Calls;
     private final double[] f32;
     private final double[] bf16;
@@ -157,23 +157,21 @@ final class LevelTiming {
       return buffer;
     }
 
-    /** A tensor of the layer in some type of activations. */
-    private Buffer tensor(long elements, DType dtype, DType activations) {
+    /** A tensor of the layer. */
+    private Buffer tensor(long elements, DType dtype) {
       Buffer buffer = allocate(elements, dtype.sizeBytes());
-      if (activations == DType.BF16) {
-        bf16Regions.add(new Region(buffer, (int) elements, dtype));
-      }
+      regions.add(new Region(buffer, (int) elements, dtype));
       return buffer;
     }
 
     private List<Call> calls(DType dtype) {
-      Buffer narrow = tensor((long) ROWS * WIDTH, dtype, dtype);
-      Buffer qkv = tensor(3L * ROWS * WIDTH, dtype, dtype);
-      Buffer dqkv = tensor(3L * ROWS * WIDTH, dtype, dtype);
-      Buffer wide = tensor((long) ROWS * WIDE, dtype, dtype);
-      Buffer weight = tensor((long) WIDTH * WIDE, DType.F32, dtype);
-      Buffer dweight = tensor((long) WIDTH * WIDE, DType.F32, dtype);
-      Buffer lse = tensor((long) HEADS * ROWS, DType.F32, dtype);
+      Buffer narrow = tensor((long) ROWS * WIDTH, dtype);
+      Buffer qkv = tensor(3L * ROWS * WIDTH, dtype);
+      Buffer dqkv = tensor(3L * ROWS * WIDTH, dtype);
+      Buffer wide = tensor((long) ROWS * WIDE, dtype);
+      Buffer weight = tensor((long) WIDTH * WIDE, DType.F32);
+      Buffer dweight = tensor((long) WIDTH * WIDE, DType.F32);
+      Buffer lse = tensor((long) HEADS * ROWS, DType.F32);
       Buffer offsets = allocate(2, Integer.BYTES);
       offsets.write(
           0,
@@ -188,14 +186,15 @@ final class LevelTiming {
       return calls;
     }
 
-    /** What the bf16 calls leave of numbers that are always the same. */
+    /** What the calls leave of numbers that are always the same. */
     List<float[]> numbers() {
       int[] state = {1};
-      for (Region region : bf16Regions) {
+      for (Region region : regions) {
         region.fill(state);
       }
+      f32Calls.forEach(backend::run);
       bf16Calls.forEach(backend::run);
-      return bf16Regions.stream().map(Region::read).toList();
+      return regions.stream().map(Region::read).toList();
     }
 
     void run(boolean counts) {
