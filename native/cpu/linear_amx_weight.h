@@ -104,9 +104,11 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
   constexpr int64_t kBytes = kPartsBytes<T>;
   const DepthSteps<T> blocks(N, kDepthSteps);
   char* const shared = ctx->workspace(0) + kSharedBytes;
-  // Equal spans of columns, whose input has room in what is shared.
+  const int64_t most_columns = blocks.columns_of(kWeightGroupBytes);
+  // Equal spans of columns, whose input has room in what is shared; all where nothing is.
   const int64_t all_panels = TileTasks::parts_of(C, kPanel);
-  const int64_t spans = TileTasks::parts_of(all_panels, static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes));
+  const int64_t room = static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes);
+  const int64_t spans = WeightTasks(ctx, most_columns, C, F).packs_alone ? 1 : TileTasks::parts_of(all_panels, room);
   const int64_t span = TileTasks::parts_of(all_panels, spans) * kPanel;
   const bool aligned = C % W == 0 && reinterpret_cast<uintptr_t>(dweight) % sizeof(vf) == 0;
   const int64_t strips = (F + kPanel - 1) / kPanel;
@@ -117,7 +119,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
     const bool add = accumulate || n0 > 0;
     for (int64_t c0 = 0; c0 < C; c0 += span) {
       const int64_t width = std::min(span, C - c0);
-      const WeightTasks tasks(ctx, blocks.columns_of(kWeightGroupBytes), width, F);
+      const WeightTasks tasks(ctx, most_columns, width, F);
       // Columns begin.. of the input, as B.
       const auto pack_panels = [&](char* to, int64_t begin, int64_t end) {
         for (int64_t k = 0; k < steps; ++k) {
