@@ -287,11 +287,6 @@ public final class AdapterTraining implements AutoCloseable {
     return trainer.steps();
   }
 
-  /** See {@link TokenTrainer#dropGradients}. */
-  public void dropGradients() {
-    trainer.dropGradients();
-  }
-
   /**
    * Continues a prompt several times by the weights as they are. A token that ends a text is its
    * last one.
@@ -348,6 +343,14 @@ public final class AdapterTraining implements AutoCloseable {
         trainer.pending() == 0,
         "the gradients of %d calls wait for an update, which a state does not hold: update first",
         trainer.pending());
+    saveWithoutGradients(folder, note);
+  }
+
+  /**
+   * The same while gradients may wait for an update: they go on waiting here, and are not in the
+   * state.
+   */
+  public void saveWithoutGradients(Path folder, Consumer<String> note) {
     ObjectNode state = JsonNodeFactory.instance.objectNode();
     state.put(STEPS, trainer.steps()).put(MICRO_STEPS, trainer.microSteps());
     state.set(MADE_WITH, madeWith());

@@ -155,11 +155,6 @@ public final class TokenTrainer implements AutoCloseable {
     }
   }
 
-  /** Forgets the gradients that wait for an update. */
-  public void dropGradients() {
-    drop(true);
-  }
-
   /**
    * Computes the largest passes that examples of so many tokens at the most lead to, and an update:
    * to see what they take. What was trained is worth nothing after it.

@@ -26,7 +26,7 @@ final class Call {
     }
   }
 
-  private final Work work; // null: it was done in another time
+  private Work work; // null: it was done; with it goes all that the call was asked with
   private final long bytes;
   private CallRow row;
   private Status status;
@@ -57,7 +57,7 @@ final class Call {
     return row;
   }
 
-  Work work() {
+  synchronized Work work() {
     return work;
   }
 
@@ -81,6 +81,7 @@ final class Call {
       status = how;
       result = what;
       error = why;
+      work = null;
       endedNanos = System.nanoTime();
       notifyAll();
     }

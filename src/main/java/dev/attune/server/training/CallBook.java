@@ -156,9 +156,11 @@ final class CallBook {
     return asked.sequence() == null || asked.sequence() == standing.sequence() + 1;
   }
 
-  /** Whether calls that came before wait for this one. */
+  /** Whether calls that came before wait for this one, or for others that it precedes. */
   boolean isAwaited(Submission asked) {
-    return isNext(asked) && asked.sequence() != null && held.containsKey(asked.sequence() + 1);
+    return isNext(asked)
+        && asked.sequence() != null
+        && (ready.isEmpty() || held.containsKey(asked.sequence() + 1));
   }
 
   /** Takes a call, durably: it is done in its turn. */
@@ -255,11 +257,17 @@ final class CallBook {
     return ready.size() + held.size();
   }
 
+  /** The calls that could be done now, which wait no more; those that others precede still do. */
+  List<Call> takeReady() {
+    List<Call> all = new ArrayList<>(ready);
+    ready.clear();
+    return all;
+  }
+
   /** All calls that wait, which do so no more. */
   List<Call> takeAll() {
-    List<Call> all = new ArrayList<>(ready);
+    List<Call> all = takeReady();
     all.addAll(held.values());
-    ready.clear();
     held.clear();
     return all;
   }

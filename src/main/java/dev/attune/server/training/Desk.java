@@ -8,7 +8,6 @@ import dev.attune.server.training.CallBook.Submission;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 
@@ -87,15 +86,21 @@ final class Desk {
     }
     if (thread == null) {
       means.memory().take(session.needBytes());
-      start();
+      try {
+        start();
+      } catch (Error e) { // the system has no more threads
+        means.memory().give(session.needBytes());
+        throw e;
+      }
     }
   }
 
   private void start() {
+    Thread started = new Thread(this::work, "attune-" + session.id());
+    started.setDaemon(true);
+    started.start();
     end = null;
-    thread = new Thread(this::work, "attune-" + session.id());
-    thread.setDaemon(true);
-    thread.start();
+    thread = started;
   }
 
   /**
@@ -175,9 +180,9 @@ final class Desk {
             .orElseThrow(
                 () -> ApiException.notFound(null, "The session has no state '" + name + "'"));
     boolean isNeeded = state.id().equals(means.workshop().latest(session).orElseThrow().id());
-    if (isNeeded && thread == null) {
+    if (isNeeded && (training == null || end != null)) {
       throw ApiException.conflict(
-          "The session is closed, and goes on from the state '" + name + "'; save another first");
+          "The session is not open, and goes on from the state '" + name + "'; save another first");
     }
     means.workshop().remove(state);
   }
@@ -196,13 +201,13 @@ final class Desk {
   void delete() {
     synchronized (this) {
       touch();
+      means.store().delete(session.id()); // first: if it fails, the session is as it was
       isOver = true;
       end = End.DELETED;
       giveUp("The session was deleted");
       notifyAll();
       if (thread != null) {
-        means.store().delete(session.id()); // the thread removes the rest
-        return;
+        return; // the thread removes the rest
       }
     }
     means.workshop().remove(session);
@@ -343,9 +348,8 @@ final class Desk {
       return true;
     }
     try {
-      int dropped = opened.pending();
-      opened.dropGradients();
-      means.workshop().save(session, opened, null, turn, dropped);
+      // The gradients stay: if the model does, they are there for the next update.
+      means.workshop().save(session, opened, null, turn, opened.pending());
       return true;
     } catch (ApiException | IOException | UncheckedIOException e) {
       LOG.log(Level.ERROR, session.id() + " cannot be saved: " + e.getMessage(), e);
@@ -359,6 +363,7 @@ final class Desk {
    * @param wasOpen whether what was trained since the last state is lost with it
    */
   private synchronized void fail(Throwable failure, boolean wasOpen) {
+    training = null;
     if (wasOpen) {
       LOG.log(Level.ERROR, session.id() + ": " + failure.getMessage(), failure);
       giveUp("The server could not go on with the session's model; its log has the cause");
@@ -367,8 +372,7 @@ final class Desk {
       return;
     }
     CallError error = error(session.id(), failure);
-    List<Call> waiting = book.takeAll();
-    for (Call call : waiting) {
+    for (Call call : book.takeReady()) {
       means.waiting().give(call.bytes());
       call.end(Call.Status.FAILED, null, error);
     }
@@ -385,18 +389,33 @@ final class Desk {
     } catch (RuntimeException | Error e) {
       LOG.log(Level.ERROR, session.id() + " cannot be closed: " + e.getMessage(), e);
     }
-    if (isDeleted()) {
-      means.workshop().remove(session);
+    try {
+      if (isDeleted()) {
+        means.workshop().remove(session);
+      }
+    } catch (RuntimeException | Error e) { // the next start removes it
+      LOG.log(Level.ERROR, session.id() + " cannot be removed: " + e.getMessage(), e);
     }
-    synchronized (this) {
-      running = null;
-      pending = 0;
+    closed();
+  }
+
+  private synchronized void closed() {
+    running = null;
+    pending = 0;
+    boolean isOpening = false;
+    try {
       if (!isOver && !book.isRestored()) {
         book.closed();
       }
       if (!isOver && !book.isIdle()) {
         start(); // somebody has come
-      } else {
+        isOpening = true;
+      }
+    } catch (RuntimeException | Error e) {
+      LOG.log(Level.ERROR, session.id() + ": " + e.getMessage(), e);
+      fail(e, false);
+    } finally {
+      if (!isOpening) {
         thread = null;
         means.memory().give(session.needBytes());
       }

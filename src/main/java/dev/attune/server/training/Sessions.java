@@ -163,17 +163,17 @@ public final class Sessions implements AutoCloseable {
             need.length(),
             need.bytes());
     means.memory().take(need.bytes());
-    Desk desk;
     try {
       store.create(session, limits.apply(tenant).sessions());
-      desk = new Desk(session, means);
+      Desk desk = new Desk(session, means);
+      desk.begin();
+      desks.put(session.id(), desk); // now: nobody else is to open it
+      return desk;
     } catch (RuntimeException | Error e) {
       means.memory().give(need.bytes());
+      store.delete(session.id());
       throw e;
     }
-    desks.put(session.id(), desk);
-    desk.begin();
-    return desk;
   }
 
   /**

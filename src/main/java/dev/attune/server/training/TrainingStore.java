@@ -184,12 +184,13 @@ final class TrainingStore {
                 : read.list(sql, TrainingStore::session, tenant, limit, page.after()));
   }
 
-  /** Whether any session trains on from a model. */
+  /** Whether any session trains on from a model, or from a version of it. */
   boolean uses(String tenant, String model) {
     return journal.read(
         read ->
             read.first(
-                    "SELECT 1 FROM training_sessions WHERE tenant = ? AND model = ?",
+                    "SELECT 1 FROM training_sessions WHERE tenant = ?1 AND"
+                        + " (model = ?2 OR substr(model, 1, length(?2) + 2) = ?2 || '@v')",
                     row -> row.getInt(1),
                     tenant,
                     model)
@@ -314,11 +315,12 @@ final class TrainingStore {
    *
    * @param most that a client may have named
    * @return those that it replaces
-   * @throws ApiException if there are as many as there may be
+   * @throws ApiException if there are as many as there may be, or the session has gone
    */
   List<SavedState> add(SavedState state, int most) {
     return journal.change(
         change -> {
+          checkIsThere(change, state.session());
           List<SavedState> replaced =
               change.list(
                   "SELECT * FROM training_states WHERE session = ? AND (name IS NULL OR name = ?)",
@@ -340,6 +342,12 @@ final class TrainingStore {
               state.dropped());
           return replaced;
         });
+  }
+
+  private static void checkIsThere(Journal.Session change, String session) {
+    change
+        .first("SELECT 1 FROM training_sessions WHERE id = ?", row -> row.getInt(1), session)
+        .orElseThrow(() -> ApiException.conflict("The session was deleted"));
   }
 
   private static void checkCount(Journal.Session change, SavedState state, int most) {

@@ -49,6 +49,7 @@ final class Workshop {
   private final ModelCatalog models;
   private final Path states;
   private final Path modelFolder;
+  private final Object folders = new Object(); // held from the choice of a state until it is read
 
   /**
    * @param states below which sessions have their folders
@@ -109,7 +110,7 @@ final class Workshop {
   String worded(TrainingSession session, String message) {
     try {
       return worded(models.find(session.tenant(), session.request().model()), message);
-    } catch (ApiException e) { // the model has gone
+    } catch (RuntimeException e) { // the model has gone, or cannot be looked up
       return SessionRequest.worded(message);
     }
   }
@@ -141,7 +142,9 @@ final class Workshop {
             config(model, session.request()),
             note -> LOG.log(Level.INFO, session.id() + ": " + note));
     try {
-      latest(session).ifPresent(state -> load(training, state));
+      synchronized (folders) {
+        latest(session).ifPresent(state -> load(training, state));
+      }
       return training;
     } catch (RuntimeException | Error e) {
       training.close();
@@ -170,12 +173,14 @@ final class Workshop {
    * @throws ApiException if there is none of that name
    */
   SavedState load(AdapterTraining training, String from, String name) {
-    SavedState state =
-        named(from, name)
-            .orElseThrow(
-                () -> ApiException.notFound("name", "The session has no state '" + name + "'"));
-    load(training, state);
-    return state;
+    synchronized (folders) {
+      SavedState state =
+          named(from, name)
+              .orElseThrow(
+                  () -> ApiException.notFound("name", "The session has no state '" + name + "'"));
+      load(training, state);
+      return state;
+    }
   }
 
   Optional<SavedState> named(String session, String name) {
@@ -206,7 +211,8 @@ final class Workshop {
     boolean isKept = false;
     try {
       FileOps.SYSTEM.createFolder(folder.getParent());
-      training.saveState(folder, note -> LOG.log(Level.WARNING, session.id() + ": " + note));
+      training.saveWithoutGradients(
+          folder, note -> LOG.log(Level.WARNING, session.id() + ": " + note));
       FileOps.SYSTEM.syncFolder(folder.getParent());
       List<SavedState> replaced = store.add(state, STATES);
       isKept = true;
@@ -233,9 +239,12 @@ final class Workshop {
     remove(folder(state));
   }
 
-  private static void remove(Path folder) {
+  /** Waits while a state is read: half of one would be half a model. */
+  private void remove(Path folder) {
     try {
-      FileOps.SYSTEM.deleteTree(folder);
+      synchronized (folders) {
+        FileOps.SYSTEM.deleteTree(folder);
+      }
     } catch (IOException e) { // the next start removes it
       LOG.log(Level.WARNING, folder + " cannot be removed: " + e.getMessage());
     }
@@ -323,7 +332,7 @@ final class Workshop {
   /** Removes them. */
   void removeLeftovers() {
     try {
-      leftovers().forEach(Workshop::remove);
+      leftovers().forEach(this::remove);
     } catch (IOException | RuntimeException e) { // room on the disk is no reason not to serve
       LOG.log(Level.WARNING, "what sessions have left cannot be removed: " + e.getMessage(), e);
     }

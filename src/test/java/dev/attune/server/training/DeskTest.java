@@ -1,7 +1,9 @@
 package dev.attune.server.training;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,6 +18,7 @@ import dev.attune.server.http.Fields;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.training.CallBook.Submission;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
@@ -25,13 +28,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A session whose device fails. */
+/** A session whose device, disk or journal fails. */
 @Timeout(60)
 class DeskTest {
   private static final long MEMORY = 1L << 30;
 
   @TempDir Path scratch;
+  private final Semaphore turns = new Semaphore(1, true);
   private DataFolder data;
+  private TrainingStore store;
   private TrainingMemory memory;
   private Workshop workshop;
   private Works works;
@@ -44,13 +49,11 @@ class DeskTest {
     ModelCatalog models =
         new ModelCatalog(
             data.journal(), Map.of("decoder", scratch.resolve("decoder")), data.models());
-    TrainingStore store = new TrainingStore(data.journal());
+    store = new TrainingStore(data.journal());
     workshop = new Workshop(data.journal(), store, models, data.training(), data.models());
     works = new Works(workshop);
     memory = new TrainingMemory(MEMORY);
-    ObjectNode body = JsonNodeFactory.instance.objectNode().put("model", "decoder");
-    body.putObject("lora").put("rank", 4);
-    SessionRequest request = SessionRequest.of(Fields.of(body));
+    SessionRequest request = request("decoder");
     AdapterTraining.Need need = workshop.need("local", request);
     TrainingSession session =
         new TrainingSession(
@@ -64,8 +67,14 @@ class DeskTest {
                 workshop,
                 memory,
                 new WaitingBytes(MEMORY),
-                new Semaphore(1, true),
+                turns,
                 new CallMetrics(new Metrics())));
+  }
+
+  private static SessionRequest request(String model) {
+    ObjectNode body = JsonNodeFactory.instance.objectNode().put("model", model);
+    body.putObject("lora").put("rank", 4);
+    return SessionRequest.of(Fields.of(body));
   }
 
   @AfterEach
@@ -78,11 +87,16 @@ class DeskTest {
 
   private Call submit(String kind, String json) throws Exception {
     Fields body = Fields.of((ObjectNode) TrainingTrial.JSON.readTree(json.replace('\'', '"')));
-    return submit(kind, works.read(kind, body, desk.session()));
+    return submit(kind, null, works.read(kind, body, desk.session()));
   }
 
-  private Call submit(String kind, Works.Asked asked) {
-    return desk.submit(new Submission(kind, null, null, "", asked));
+  private Call submit(String kind, Long sequence, Works.Asked asked) {
+    return desk.submit(new Submission(kind, sequence, null, "", asked));
+  }
+
+  private Call numbered(long sequence) {
+    Work.Result none = new Work.Result(0, JsonNodeFactory.instance::objectNode);
+    return submit("forward", sequence, new Works.Asked((training, turn) -> none, 1));
   }
 
   private static JsonNode ended(Call call) throws InterruptedException {
@@ -98,10 +112,12 @@ class DeskTest {
     submit("forward_backward", TrainingTrial.gradient(1));
     Call done = submit("optim_step", TrainingTrial.STEP);
     ended(done);
+    assertNull(done.work());
     Semaphore go = new Semaphore(0);
     Call failing =
         submit(
             "forward",
+            null,
             new Works.Asked(
                 (training, turn) -> {
                   go.acquireUninterruptibly();
@@ -135,13 +151,57 @@ class DeskTest {
       desk.closeIfIdle(0);
     }
     assertEquals("closed", desk.status());
+    turns.acquire();
+    Call held = numbered(2);
+    assertEquals("opening", desk.status());
+    assertThrows(ApiException.class, () -> desk.removeState("one"));
     Path folder = scratch.resolve("decoder");
     assertTrue(folder.toFile().renameTo(scratch.resolve("away").toFile()));
+    turns.release();
     JsonNode call = ended(submit("sample", "{'prompt': [1], 'max_tokens': 1}"));
     assertEquals("failed", call.path("status").asText());
     assertTrue(scratch.resolve("away").toFile().renameTo(folder.toFile()));
     JsonNode again = ended(submit("sample", "{'prompt': [1], 'max_tokens': 1}"));
     assertEquals("succeeded", again.path("status").asText(), again::toString);
     assertEquals(1, desk.toJson(1).path("steps").asInt());
+    numbered(1);
+    assertEquals("succeeded", ended(held).path("status").asText());
+    desk.removeState("one");
+  }
+
+  @Test
+  void gradientsStayWithAModelThatCannotBeSaved() throws Exception {
+    ended(submit("forward_backward", TrainingTrial.gradient(0)));
+    Path inTheWay = data.training().resolve("tsess-a");
+    Files.createDirectories(data.training());
+    Files.createFile(inTheWay);
+    for (int i = 0; i < 20; i++) {
+      desk.closeIfIdle(0);
+      Thread.sleep(10);
+    }
+    Files.delete(inTheWay);
+    assertEquals("open", desk.status());
+    assertEquals(1, ended(submit("optim_step", TrainingTrial.STEP)).at("/result/steps").asInt());
+  }
+
+  @Test
+  void aVersionKeepsItsModelAndADeletedSessionNoStates() {
+    store.create(new TrainingSession("tsess-b", "local", 1, request("ft:x@v2"), 1, 2, 1), 2);
+    assertTrue(store.uses("local", "ft:x@v2"));
+    assertTrue(store.uses("local", "ft:x"));
+    assertFalse(store.uses("local", "ft:"));
+    store.delete("tsess-b");
+    assertFalse(store.uses("local", "ft:x"));
+    SavedState late = new SavedState("state-b", "tsess-b", null, 1, 0, 0, 0);
+    assertThrows(ApiException.class, () -> store.add(late, 1));
+  }
+
+  @Test
+  void aFailureIsWordedWithoutAJournal() {
+    DataFolder gone = DataFolder.open(scratch.resolve("gone"));
+    ModelCatalog models = new ModelCatalog(gone.journal(), Map.of(), gone.models());
+    Workshop without = new Workshop(gone.journal(), store, models, gone.training(), gone.models());
+    gone.close();
+    assertEquals("it failed", without.worded(desk.session(), "it failed"));
   }
 }

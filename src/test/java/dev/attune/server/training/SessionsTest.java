@@ -250,7 +250,7 @@ class SessionsTest {
   void aFullQueueSaysSo() throws Exception {
     String session = trial.begin("");
     List<JsonNode> calls = new ArrayList<>();
-    for (int i = 2; i <= 65; i++) {
+    for (int i = 3; i <= 66; i++) {
       calls.add(
           trial.post(
               session + "/sample", "{'prompt': 'a', 'max_tokens': 1, 'sequence': " + i + "}"));
@@ -260,8 +260,9 @@ class SessionsTest {
     assertEquals(429, full.status(), full::text);
     assertEquals("1", full.header("Retry-After"));
     assertTrue(full.message().contains("64 calls"), full::text);
-    // The one that they wait for has its place nevertheless.
+    // Those that they wait for have their places nevertheless.
     trial.post(session + "/sample", "{'prompt': 'a', 'max_tokens': 1, 'sequence': 1}");
+    trial.post(session + "/sample", "{'prompt': 'a', 'max_tokens': 1, 'sequence': 2}");
     for (JsonNode call : calls) {
       TrainingTrial.succeeded(trial.ended(session, call));
     }
