@@ -16,6 +16,7 @@ import dev.attune.server.http.EventStream;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
 import dev.attune.server.http.Ids;
+import dev.attune.server.http.LongTexts;
 import dev.attune.server.http.Route;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;

@@ -12,6 +12,7 @@ import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
 import dev.attune.server.http.Ids;
+import dev.attune.server.http.LongTexts;
 import dev.attune.server.http.Route;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;

@@ -8,6 +8,7 @@ import dev.attune.generate.Prompt;
 import dev.attune.run.GenerationService.Voice;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
+import dev.attune.server.http.LongTexts;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -12,6 +12,7 @@ import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
+import dev.attune.server.http.LongTexts;
 import dev.attune.server.http.Route;
 import dev.attune.server.inference.ModelOpener.VectorText;
 import dev.attune.server.models.ModelCatalog;

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.generate.Prompt;
 import dev.attune.run.GenerationService.Voice;
 import dev.attune.server.http.ApiException;
+import dev.attune.server.http.LongTexts;
 import java.util.ArrayList;
 import java.util.List;
 import org.eclipse.jetty.io.EofException;

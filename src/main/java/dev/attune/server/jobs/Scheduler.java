@@ -42,6 +42,7 @@ final class Scheduler implements AutoCloseable {
   private final JobValidation validation;
   private final Map<String, JobRun> atWork = new LinkedHashMap<>(); // guarded by itself
   private final List<JobGang> gangs = new ArrayList<>(); // guarded by atWork
+  private long claimedBytes; // guarded by atWork: of a job that is about to be a member
   private final Set<String> alone = ConcurrentHashMap.newKeySet(); // cannot be with others
   private final List<Thread> threads = new ArrayList<>();
   private volatile boolean closed;
@@ -178,6 +179,7 @@ final class Scheduler implements AutoCloseable {
    * next may join, so that a set comes to its end. False: nothing is to be started now.
    */
   private boolean startNext() {
+    claim(0); // where the last one has failed on its way
     List<Job> waiting =
         store.all(Set.of(JobStatus.QUEUED)).stream().filter(job -> !isAtWork(job)).toList();
     if (waiting.isEmpty()) {
@@ -230,17 +232,30 @@ final class Scheduler implements AutoCloseable {
     return fits(job, JobGang.moreBytes(job));
   }
 
-  /** Memory of the jobs that run. */
+  /** Memory of the jobs that run, and of one that is about to. */
   long takenBytes() {
     synchronized (atWork) {
-      return gangs.stream().mapToLong(JobGang::needBytes).sum();
+      return claimedBytes + gangs.stream().mapToLong(JobGang::needBytes).sum();
     }
   }
 
-  /** No other job takes the place of one that does not fit now: it would wait for ever. */
+  private void claim(long bytes) {
+    synchronized (atWork) {
+      claimedBytes = bytes;
+    }
+  }
+
+  /**
+   * Whether there is memory for a job, which is claimed then until the job is a member of a gang.
+   * No other job takes the place of one that does not fit now: it would wait for ever.
+   */
   private boolean fits(Job job, long bytes) {
-    long taken = means.othersBytes().getAsLong() + takenBytes();
+    claim(bytes); // before others are looked at: they look at this
+    long taken = means.othersBytes().getAsLong() + takenBytes() - bytes;
     boolean fits = bytes <= means.memoryBytes() - taken;
+    if (!fits) {
+      claim(0);
+    }
     if (!fits && !job.id().equals(toldToWait)) {
       toldToWait = job.id();
       store.tell(
@@ -293,6 +308,7 @@ final class Scheduler implements AutoCloseable {
   private void begin(Job waiting, JobGang gang) {
     synchronized (atWork) {
       if (!gangs.contains(gang)) {
+        claimedBytes = 0;
         return;
       }
       gang.expect();
@@ -304,6 +320,7 @@ final class Scheduler implements AutoCloseable {
       if (run == null) { // also where the journal could not be told: the slot is another's
         synchronized (atWork) {
           gang.arrived(null);
+          claimedBytes = 0;
         }
         leave(null, gang);
       }
@@ -330,6 +347,7 @@ final class Scheduler implements AutoCloseable {
     synchronized (atWork) {
       atWork.put(job.id(), run);
       gang.arrived(run);
+      claimedBytes = 0; // from now on the gang counts them
     }
     return run;
   }

@@ -149,9 +149,9 @@ final class Desk {
   }
 
   /**
-   * The model, once it is open: to encode and decode alone.
+   * The model, once it is open: to encode and decode alone; null: it is still being opened.
    *
-   * @throws ApiException if it is not open by then
+   * @throws ApiException if it cannot be opened now
    */
   synchronized AdapterTraining opened(long millis) throws InterruptedException {
     touch();
@@ -160,7 +160,7 @@ final class Desk {
     while (training == null && thread != null && System.nanoTime() < until) {
       wait(LOOK_MILLIS);
     }
-    if (training == null) {
+    if (thread == null) {
       throw ApiException.busy("The session's model is not open now; ask again");
     }
     return training;

@@ -3,10 +3,12 @@ package dev.attune.server.training;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.AdapterTraining;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller.Scope;
 import dev.attune.server.http.Exchange;
 import dev.attune.server.http.Fields;
+import dev.attune.server.http.LongTexts;
 import dev.attune.server.http.Page;
 import dev.attune.server.http.Route;
 import dev.attune.server.http.Shares;
@@ -200,8 +202,16 @@ public final class SessionsApi {
     Fields body = exchange.body();
     String text = body.requiredText("text");
     body.refuseOthers();
+    int most = desk.session().length();
+    LongTexts.checkLetters("text", most, text);
     ObjectNode json = object();
-    Works.ids(json.putArray("tokens"), desk.opened(OPEN_MILLIS).encode(text));
+    withModel(
+        exchange,
+        desk,
+        model -> {
+          LongTexts.of(exchange, "text", most, piece -> model.encode(piece).length).check(text);
+          Works.ids(json.putArray("tokens"), model.encode(text));
+        });
     exchange.answer(json);
   }
 
@@ -214,6 +224,41 @@ public final class SessionsApi {
       throw ApiException.badRequest("tokens", "'tokens' is missing");
     }
     body.refuseOthers();
-    exchange.answer(object().put("text", desk.opened(OPEN_MILLIS).decode(tokens)));
+    ObjectNode json = object();
+    withModel(exchange, desk, model -> json.put("text", model.decode(tokens)));
+    exchange.answer(json);
+  }
+
+  /** What is done with an open model. */
+  @FunctionalInterface
+  private interface Use {
+    void of(AdapterTraining model) throws IOException;
+  }
+
+  /** Does something as soon as the model is open, as one of those that hold a thread meanwhile. */
+  private void withModel(Exchange exchange, Desk desk, Use use)
+      throws IOException, InterruptedException {
+    String tenant = exchange.caller().tenant();
+    if (!waits.tryAcquire(tenant)) {
+      throw ApiException.busy("As many requests wait as may; ask again");
+    }
+    try {
+      use.of(opened(exchange, desk));
+    } finally {
+      waits.release(tenant);
+    }
+  }
+
+  private static AdapterTraining opened(Exchange exchange, Desk desk) throws InterruptedException {
+    long until = System.nanoTime() + OPEN_MILLIS * 1_000_000;
+    AdapterTraining model = desk.opened(LOOK_MILLIS);
+    while (model == null) {
+      if (System.nanoTime() > until || exchange.serverEnds() || exchange.clientIsGone()) {
+        throw ApiException.busy("The session's model is not open now; ask again");
+      }
+      exchange.checkCaller();
+      model = desk.opened(LOOK_MILLIS);
+    }
+    return model;
   }
 }

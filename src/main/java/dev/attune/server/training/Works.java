@@ -8,10 +8,12 @@ import dev.attune.core.InputException;
 import dev.attune.generate.Completion;
 import dev.attune.generate.Finish;
 import dev.attune.generate.Sampling;
+import dev.attune.generate.TokenLogprobs;
 import dev.attune.optim.AdamW;
 import dev.attune.run.AdapterTraining;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
+import dev.attune.server.http.LongTexts;
 import dev.attune.task.TokenObjective;
 import dev.attune.train.TokenTrainer;
 import java.security.SecureRandom;
@@ -31,7 +33,7 @@ final class Works {
 
   private static final int MOST_SAMPLES = 128;
   private static final int USUAL_TOKENS = 16; // OpenAI's
-  private static final int BYTES_OF_SAMPLED = 12;
+  private static final int BYTES_OF_SAMPLED = Integer.BYTES + Double.BYTES;
   private static final int BYTES_OF_SMALL = 256;
   private static final SecureRandom RANDOM = new SecureRandom();
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
@@ -164,19 +166,26 @@ final class Works {
     Sampling sampling = sampling(body);
     AdapterTraining.Sample how = new AdapterTraining.Sample(sampling, maxTokens, stops);
     String text = isText ? given.textValue() : null;
-    if (!isText) {
+    if (isText) {
+      LongTexts.checkLetters("prompt", session.length(), text);
+    } else {
       checkLength(ids, maxTokens, session);
     }
     return new Asked(
         (training, turn) -> {
+          if (isText) {
+            new LongTexts("prompt", session.length(), t -> training.encode(t).length, () -> {})
+                .check(text);
+          }
           int[] prompt = isText ? training.encode(text) : ids;
           if (prompt.length == 0) {
             throw ApiException.badRequest("prompt", "'prompt' has no tokens");
           }
           checkLength(prompt, maxTokens, session);
           List<Completion> done = training.sample(prompt, how, count);
-          List<String> texts = done.stream().map(one -> training.decode(one.tokens())).toList();
-          return sampled(prompt, sampling.seed(), done, texts);
+          List<Sampled> kept =
+              done.stream().map(one -> Sampled.of(one, training.decode(one.tokens()))).toList();
+          return sampled(prompt, sampling.seed(), kept);
         },
         BYTES_OF_SMALL + (isText ? 2L * text.length() : (long) Integer.BYTES * ids.length));
   }
@@ -213,26 +222,37 @@ final class Works {
     }
   }
 
-  private static Work.Result sampled(
-      int[] prompt, long seed, List<Completion> done, List<String> texts) {
-    long values = prompt.length;
-    for (Completion one : done) {
-      values += one.tokens().length;
+  /** What is kept of a completion, whose objects for each token take several times as much. */
+  private record Sampled(int[] tokens, double[] logprobs, String text, String finish) {
+    static Sampled of(Completion one, String text) {
+      double[] logprobs = one.logprobs().stream().mapToDouble(TokenLogprobs::logprob).toArray();
+      return new Sampled(
+          one.tokens(), logprobs, text, one.finish() == Finish.END ? "stop" : "length");
     }
+
+    long bytes() {
+      return BYTES_OF_SMALL + (long) BYTES_OF_SAMPLED * tokens.length + 2L * text.length();
+    }
+  }
+
+  private static Work.Result sampled(int[] prompt, long seed, List<Sampled> kept) {
     return new Work.Result(
-        BYTES_OF_SMALL + values * BYTES_OF_SAMPLED,
+        BYTES_OF_SMALL
+            + (long) Integer.BYTES * prompt.length
+            + kept.stream().mapToLong(Sampled::bytes).sum(),
         () -> {
           ObjectNode json = object().put("seed", seed);
           ids(json.putArray("prompt"), prompt);
           ArrayNode samples = json.putArray("samples");
-          for (int i = 0; i < done.size(); i++) {
-            Completion one = done.get(i);
+          for (Sampled one : kept) {
             ObjectNode sample = samples.addObject();
             ids(sample.putArray("tokens"), one.tokens());
             ArrayNode logprobs = sample.putArray("logprobs");
-            one.logprobs().forEach(token -> logprobs.add(token.logprob()));
-            sample.put("text", texts.get(i));
-            sample.put("finish_reason", one.finish() == Finish.END ? "stop" : "length");
+            for (double logprob : one.logprobs()) {
+              logprobs.add(logprob);
+            }
+            sample.put("text", one.text());
+            sample.put("finish_reason", one.finish());
           }
           return json;
         });

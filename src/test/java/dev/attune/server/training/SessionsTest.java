@@ -344,6 +344,9 @@ class SessionsTest {
             new String[] {"sample", "{'prompt': 'a', 'n': 0}", "n"},
             new String[] {"sample", "{'prompt': [1], 'max_tokens': 32}", "prompt"},
             new String[] {"sample", "{'prompt': 'a', 'stop': 'x'}", "stop"},
+            new String[] {"sample", "{'prompt': '" + "a".repeat(80_000) + "'}", "prompt"},
+            new String[] {"encode", "{'text': '" + "a".repeat(80_000) + "'}", "text"},
+            new String[] {"encode", "{'text': '" + "a".repeat(70_000) + "'}", "text"},
             new String[] {"save_state", "{}", "name"},
             new String[] {"save_state", "{'name': '../a'}", "name"},
             new String[] {"save_adapter", "{'suffix': 'a/b'}", "suffix"});

@@ -1,7 +1,5 @@
-package dev.attune.server.inference;
+package dev.attune.server.http;
 
-import dev.attune.server.http.ApiException;
-import dev.attune.server.http.Exchange;
 import java.util.function.ToIntFunction;
 import org.eclipse.jetty.io.EofException;
 
@@ -10,7 +8,7 @@ import org.eclipse.jetty.io.EofException;
  * once it has begun: one that no context holds is refused by its length, or after its first pieces;
  * and it is asked between whether anybody still waits.
  */
-final class LongTexts {
+public final class LongTexts {
   /** Texts up to this are tokenised at once: it takes some hundredths of a second. */
   static final int PIECE_LETTERS = 1 << 16;
 
@@ -25,7 +23,7 @@ final class LongTexts {
 
   /** Asks whether anybody still waits. */
   @FunctionalInterface
-  interface Look {
+  public interface Look {
     /**
      * @throws EofException if the client has gone
      */
@@ -43,7 +41,7 @@ final class LongTexts {
    * @param context tokens that the model reads at most
    * @param tokens how many a piece of text has
    */
-  LongTexts(String param, int context, ToIntFunction<String> tokens, Look look) {
+  public LongTexts(String param, int context, ToIntFunction<String> tokens, Look look) {
     this.param = param;
     this.context = context;
     this.tokens = tokens;
@@ -51,7 +49,8 @@ final class LongTexts {
   }
 
   /** Of a request, whose client and key are looked at. */
-  static LongTexts of(Exchange exchange, String param, int context, ToIntFunction<String> tokens) {
+  public static LongTexts of(
+      Exchange exchange, String param, int context, ToIntFunction<String> tokens) {
     return new LongTexts(
         param,
         context,
@@ -65,26 +64,38 @@ final class LongTexts {
   }
 
   /**
+   * Refuses a text of more letters than fit, where nothing else can be known yet.
+   *
+   * @param context tokens that the model reads at most
+   * @throws ApiException with the numbers
+   */
+  public static void checkLetters(String param, int context, String text) {
+    if (text.length() > most(context)) {
+      throw tooLong(
+          param,
+          context,
+          "a text of '"
+              + param
+              + "' has "
+              + text.length()
+              + " letters, which no "
+              + context
+              + " tokens have");
+    }
+  }
+
+  /**
    * Refuses a text that cannot fit.
    *
    * @throws ApiException with what is known of its length
    */
-  void check(String text) throws EofException {
+  public void check(String text) throws EofException {
     int length = text.length();
     if (length <= PIECE_LETTERS) {
       read(length);
       return;
     }
-    if (length > most()) {
-      throw tooLong(
-          "a text of '"
-              + param
-              + "' has "
-              + length
-              + " letters, which no "
-              + context
-              + " tokens have");
-    }
+    checkLetters(param, context, text);
     long sum = 0;
     int cuts = 0;
     for (int from = 0; from < length; cuts++) {
@@ -96,6 +107,8 @@ final class LongTexts {
       sum += tokens.applyAsInt(text.substring(from, to));
       if (sum > context + (long) TOKENS_OF_CUT * (cuts + 1)) {
         throw tooLong(
+            param,
+            context,
             to == length
                 ? "a text of '" + param + "' has about " + sum
                 : "the first "
@@ -116,21 +129,23 @@ final class LongTexts {
    * The same of a text of which the model reads what it can: it is refused where it takes long to
    * find out how much that is.
    */
-  void checkCut(String text) throws EofException {
-    if (text.length() > Math.max(MOST_TO_CUT, most())) {
+  public void checkCut(String text) throws EofException {
+    if (text.length() > Math.max(MOST_TO_CUT, most(context))) {
       throw tooLong(
+          param,
+          context,
           "a text of '"
               + param
               + "' has "
               + text.length()
               + " letters; of one with more than "
-              + Math.max(MOST_TO_CUT, most())
+              + Math.max(MOST_TO_CUT, most(context))
               + " nothing is cut");
     }
     read(text.length());
   }
 
-  private long most() {
+  private static long most(int context) {
     return (long) LETTERS_OF_TOKEN * context + PIECE_LETTERS;
   }
 
@@ -142,7 +157,7 @@ final class LongTexts {
     }
   }
 
-  private ApiException tooLong(String what) {
+  private static ApiException tooLong(String param, int context, String what) {
     return ApiException.contextLength(
         param,
         "This model reads " + context + " tokens at most; " + what + ". Give a shorter text");
