@@ -2,6 +2,7 @@ package dev.attune.storage;
 
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
+import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.NativeLoader;
 import java.io.IOException;
@@ -153,7 +154,7 @@ public record Sqlite(String what, int version, List<String> layout, boolean isDu
     FileTime limit = FileTime.from(Instant.now().minus(ABANDONED));
     for (Path file : left) {
       if (Files.exists(file) && Files.getLastModifiedTime(file).compareTo(limit) < 0) {
-        Files.deleteIfExists(file);
+        FileOps.SYSTEM.delete(file);
       }
     }
   }
