@@ -2,7 +2,6 @@ package dev.attune.storage;
 
 import dev.attune.core.Cache;
 import dev.attune.core.FileOps;
-import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.NativeLoader;
 import java.io.IOException;
