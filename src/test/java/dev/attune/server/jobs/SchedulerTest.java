@@ -169,7 +169,7 @@ class SchedulerTest {
     String first = server.create(JobsTrial.job(file(), ENDLESS));
     String large = server.upload("large.jsonl", JobsTrial.chats(ROWS_FOR_LONG));
     server.awaitStep(first, 5);
-    String second = server.create(JobsTrial.job(large, 1));
+    String second = server.create(JobsTrial.job(large, ENDLESS));
     server.awaitStatus(second, "running");
     long began = System.nanoTime();
     server.close();
@@ -182,7 +182,10 @@ class SchedulerTest {
           () -> millis + " ms: " + events);
     }
     String told = server.events(second).toString();
-    assertTrue(told.contains("had not come to a step"), () -> millis + " ms: " + told);
+    // A fast machine has prepared it before the server comes to end its jobs.
+    assertTrue(
+        told.contains("had not come to a step") || told.contains("a checkpoint of step"),
+        () -> millis + " ms: " + told);
   }
 
   /** A kill between the last file of a model and the change that makes the job succeeded. */
