@@ -43,7 +43,7 @@ public enum Isa {
     return label;
   }
 
-  /** Whether products of bf16 are done on matrix tiles. */
+  /** Whether products, of bf16 and of f32 in parts, are done on matrix tiles. */
   boolean hasTiles() {
     return this == AMX || this == AMX_EMULATED;
   }

@@ -27,7 +27,7 @@ class SchedulerTest {
   private static final int LONG = 400;
 
   /** They take some seconds to be tokenised. */
-  private static final int ROWS_FOR_LONG = 100_000;
+  private static final int ROWS_FOR_LONG = 250_000;
 
   /** Longer than any test waits. */
   private static final int ENDLESS = 1_000_000;
@@ -182,10 +182,7 @@ class SchedulerTest {
           () -> millis + " ms: " + events);
     }
     String told = server.events(second).toString();
-    // A fast machine has prepared it before the server comes to end its jobs.
-    assertTrue(
-        told.contains("had not come to a step") || told.contains("a checkpoint of step"),
-        () -> millis + " ms: " + told);
+    assertTrue(told.contains("had not come to a step"), () -> millis + " ms: " + told);
   }
 
   /** A kill between the last file of a model and the change that makes the job succeeded. */
