@@ -246,9 +246,10 @@ int main(int argc, char** argv) {
                                       shape.activated_input ? ATTUNE_ACT_GELU : ATTUNE_ACT_NONE, 0, dtype, ATTUNE_F32);
                                 }});
         } else {
-          contenders.push_back(
-              {"attune", flops,
-               [&] { linear_bwd_weight(ctx, dweight.f32(), dbias.f32(), out.data, inp.data, N, C, F, 0, dtype); }});
+          contenders.push_back({"attune", flops, [&] {
+                                  linear_bwd_weight(ctx, dweight.f32(), dbias.f32(), nullptr, out.data, inp.data, N, C,
+                                                    F, 0, dtype);
+                                }});
         }
 #if defined(ATTUNE_BENCH_ONEDNN)
         using tag = dnnl::memory::format_tag;

@@ -312,9 +312,6 @@ void column_sums(float* dbias, const T* dout, int64_t stride, int64_t depth, int
 template <class T>
 void backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp, int64_t N,
                      int64_t C, int64_t F, bool accumulate) {
-  if constexpr (kLinearOnTiles<T>) {
-    return tile_backward_weight(ctx, dweight, dbias, dout, inp, N, C, F, accumulate);
-  }
   using Product = typename ProductOf<T>::Type;
   const int64_t block = block_depth(N, Product::kDepth, kWeightSteps);
   const int64_t groups = ceil_div(C, kGroupColumns);
@@ -427,24 +424,28 @@ attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, c
   return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
 }
 
-attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, const void* dout, const void* inp,
-                                int64_t N, int64_t C, int64_t F, int32_t accumulate, int32_t dtype) {
-  if (N == 0) {
-    if (accumulate != 0) return ATTUNE_OK;
+attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, double* squares, const void* dout,
+                                const void* inp, int64_t N, int64_t C, int64_t F, int32_t accumulate, int32_t dtype) {
+  if (N == 0 && accumulate == 0) {
     parallel_range(ctx, F, 64, [&](int64_t begin, int64_t end, int32_t) {
       std::memset(dweight + begin * C, 0, static_cast<size_t>((end - begin) * C) * sizeof(float));
       if (dbias != nullptr) std::memset(dbias + begin, 0, static_cast<size_t>(end - begin) * sizeof(float));
     });
-    return ATTUNE_OK;
   }
-  if (dtype == ATTUNE_F32) {
-    backward_weight(ctx, dweight, dbias, static_cast<const float*>(dout), static_cast<const float*>(inp), N, C, F,
-                    accumulate != 0);
-  } else {
-    backward_weight(ctx, dweight, dbias, static_cast<const bf16*>(dout), static_cast<const bf16*>(inp), N, C, F,
-                    accumulate != 0);
+  bool summed = false;
+  if (N > 0) {
+    with_type(dtype, [&](auto t) {
+      using T = decltype(t);
+      const T *d = static_cast<const T*>(dout), *i = static_cast<const T*>(inp);
+      if constexpr (kLinearOnTiles<T>) {
+        tile_backward_weight(ctx, dweight, dbias, squares, d, i, N, C, F, accumulate != 0);
+        summed = true;
+      } else {
+        backward_weight(ctx, dweight, dbias, d, i, N, C, F, accumulate != 0);
+      }
+    });
   }
-  return ATTUNE_OK;
+  return squares == nullptr || summed ? ATTUNE_OK : sum_of_squares(ctx, squares, dweight, F * C);
 }
 
 }  // namespace ATTUNE_ISA

@@ -1,11 +1,14 @@
 // The gradient of a linear layer's weight on matrix tiles, of activations as in linear_amx.h. It contracts over rows,
 // so both operands are packed: the input before there are products, the gradient of the output a band of columns
-// at a time, beside the products of the band before. The sums of the gradient's columns are products with ones.
+// at a time, beside the products of the band before. The sums of the gradient's columns are products with ones, and its
+// squares are summed as it is written, so that nobody has to fetch it from memory for its norm.
 #ifndef ATTUNE_LINEAR_AMX_WEIGHT_H
 #define ATTUNE_LINEAR_AMX_WEIGHT_H
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
+#include <vector>
 
 #include "amx.h"
 #include "amx_block.h"
@@ -14,6 +17,7 @@
 #include "lanes.h"
 #include "linear_amx.h"
 #include "simd.h"
+#include "squares.h"
 
 namespace attune {
 namespace ATTUNE_ISA {
@@ -97,10 +101,11 @@ struct WeightTasks {
   }
 };
 
-// dweight (F, C) (+)= dout (N, F)^T inp (N, C), dbias (F; null: not asked for) (+)= the sums of dout's columns.
+// dweight (F, C) (+)= dout (N, F)^T inp (N, C), dbias (F) (+)= the sums of dout's columns, squares (1) = the sum of
+// those of dweight; dbias and squares are null where they are not asked for.
 template <class T>
-static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbias, const T* dout, const T* inp,
-                                 int64_t N, int64_t C, int64_t F, bool accumulate) {
+static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbias, double* squares, const T* dout,
+                                 const T* inp, int64_t N, int64_t C, int64_t F, bool accumulate) {
   constexpr int64_t kBytes = kPartsBytes<T>;
   const DepthSteps<T> blocks(N, kDepthSteps);
   char* const shared = ctx->workspace(0) + kSharedBytes;
@@ -112,11 +117,13 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
   const int64_t span = TileTasks::parts_of(all_panels, spans) * kPanel;
   const bool aligned = C % W == 0 && reinterpret_cast<uintptr_t>(dweight) % sizeof(vf) == 0;
   const int64_t strips = (F + kPanel - 1) / kPanel;
+  std::vector<double> block_squares(squares == nullptr ? 0 : static_cast<size_t>(strips * all_panels));
 
   for (int64_t n0 = 0; n0 < N; n0 += blocks.block * tmm::kDepth) {
     const int64_t rows = std::min(blocks.block * tmm::kDepth, N - n0);
     const int64_t steps = (rows + tmm::kDepth - 1) / tmm::kDepth;
     const bool add = accumulate || n0 > 0;
+    const bool sums_squares = squares != nullptr && n0 + rows == N;
     for (int64_t c0 = 0; c0 < C; c0 += span) {
       const int64_t width = std::min(span, C - c0);
       const WeightTasks tasks(ctx, most_columns, width, F);
@@ -159,6 +166,8 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
         int64_t left = 0;
         int columns_there = 0, slot = 0;
         const float* waiting = nullptr;
+        Squares sum_of_block;
+        double* block_sum = nullptr;
         const auto finish_row = [&]() __attribute__((always_inline)) {
           for_vectors(0, columns_there, [&](int64_t j, auto lanes) ATTUNE_INLINE_BODY {
             const vf sums = load(waiting + j, lanes);
@@ -170,9 +179,10 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
               store(to + j, sums, lanes);
             }
           });
+          if (sums_squares) sum_of_block.add(add ? to : waiting, columns_there);
           to += C;
           waiting += kPanel;
-          --left;
+          if (--left == 0 && sums_squares) *block_sum = sum_of_block.total(), sum_of_block = {};
         };
 
         // While strips are multiplied, those of the next band are packed into the other half.
@@ -212,6 +222,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
                 if (last) {
                   to = dweight + f * C + c0 + g + p * kPanel;
                   left = height, columns_there = tile_part(columns - p * kPanel, kPanel), waiting = sums;
+                  if (sums_squares) block_sum = &block_squares[strip * all_panels + (c0 + g) / kPanel + p];
                   slot ^= 1;
                 }
               }
@@ -223,6 +234,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
       });
     }
   }
+  if (squares != nullptr) *squares = std::accumulate(block_squares.begin(), block_squares.end(), 0.0);
 }
 
 }  // namespace ATTUNE_ISA

@@ -1,5 +1,6 @@
 // Optimizers over the flat store. Each element is read and written once per step: the speed is that
 // of the memory. Rows that lag take many steps in one pass instead.
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -184,6 +185,19 @@ struct LaggingTable {
   M* v;
   Lag* lag;
   int64_t C;
+
+  // Fetches a row that is next, with its moments where it has any: rows lie anywhere in memory.
+  void fetch(int64_t row, bool moved) const {
+    fetch(weight, row);
+    if (!moved) return;
+    fetch(m, row);
+    fetch(v, row);
+  }
+  template <class Array>
+  void fetch(const Array* array, int64_t row) const {
+    constexpr int64_t kLine = 64 / sizeof(Array);
+    for (int64_t i = 0; i < C; i += kLine) __builtin_prefetch(array + row * C + i);
+  }
 
   // Makes the updates that a row has missed; `moved`: it has had a gradient, so that it has moments.
   void settle(int64_t row, bool moved, Missed* missed) const {
@@ -384,6 +398,10 @@ attune_status adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void*
       Missed missed;
       for (int64_t i = begin; i < end; ++i) {
         if (i < M) {
+          if (i + 1 < std::min(end, M)) {
+            table.fetch(rows[i + 1], true);
+            table.fetch(grad, rows[i + 1]);
+          }
           adam.update(grad, 1, rows[i] * C, (rows[i] + 1) * C);
           lag->rows()[rows[i]] = static_cast<uint32_t>(lag->updates);
         } else {
@@ -412,6 +430,7 @@ attune_status adamw_settle_rows(attune_context* ctx, float* weight, void* m, voi
       Missed missed;
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = rows == nullptr ? i : rows[i];
+        if (rows != nullptr && i + 1 < end) table.fetch(rows[i + 1], row_state[rows[i + 1]] == 1);
         if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
       }
     });

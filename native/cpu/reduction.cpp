@@ -3,42 +3,22 @@
 #include "context.h"
 #include "kernels.h"
 #include "simd.h"
+#include "squares.h"
 
 namespace attune {
 namespace ATTUNE_ISA {
 
 namespace {
 
-typedef float half_vf __attribute__((vector_size(W * 2)));
-typedef double half_vd __attribute__((vector_size(W * 4)));
-constexpr int kHalf = W / 2;
-
-static inline half_vd widened(const float* inp) {
-#if defined(__AVX512F__)
-  // Of the vector that it has loaded GCC 12 converts the halves one by one.
-  return (half_vd)_mm512_maskz_cvtps_pd(0xFF, _mm256_loadu_ps(inp));
-#else
-  half_vf x;
-  std::memcpy(&x, inp, sizeof(x));
-  return __builtin_convertvector(x, half_vd);
-#endif
-}
-
 static double squares(const float* inp, int64_t count) {
-  constexpr int kSums = 4;          // independent, to hide the latency of the additions
   constexpr int64_t kAhead = 1024;  // the hardware's own fetching stops at the end of a page
-  half_vd total[kSums] = {};
+  Squares sum;
   int64_t i = 0;
-  for (; i + kSums * kHalf <= count; i += kSums * kHalf) {
-    for (int s = 0; s < kSums; ++s) {
-      if (s * kHalf % 16 == 0) __builtin_prefetch(inp + i + s * kHalf + kAhead);
-      half_vd wide = widened(inp + i + s * kHalf);
-      total[s] += wide * wide;
-    }
+  for (; i + Squares::kStep <= count; i += Squares::kStep) {
+    for (int64_t j = 0; j < Squares::kStep; j += 16) __builtin_prefetch(inp + i + j + kAhead);
+    sum.add(inp + i, Squares::kStep);
   }
-  half_vd all = (total[0] + total[1]) + (total[2] + total[3]);
-  double out = 0;
-  for (int lane = 0; lane < kHalf; ++lane) out += all[lane];
+  double out = sum.total();
   for (; i < count; ++i) out += static_cast<double>(inp[i]) * static_cast<double>(inp[i]);
   return out;
 }

@@ -296,6 +296,7 @@ struct Layer {
   std::vector<float> weight, bias;
   std::vector<Stored> out, pre, plain_out, dinp, act, dinp_twice;
   std::vector<float> dweight, dbias, dweight_twice, dbias_twice;
+  double squares = 0, squares_twice = 0;
 
   explicit Layer(const Shape& shape)
       : N(shape.N),
@@ -327,9 +328,10 @@ struct Layer {
     dinp_twice = dinp;
     done(linear_bwd_input(ctx, dinp_twice.data(), nullptr, dout.data(), narrow.data(), nullptr, N, C, F,
                           ATTUNE_ACT_NONE, 1, type, ATTUNE_BF16));
-    done(linear_bwd_weight(ctx, dweight.data(), dbias.data(), dout.data(), inp.data(), N, C, F, 0, type));
+    done(linear_bwd_weight(ctx, dweight.data(), dbias.data(), &squares, dout.data(), inp.data(), N, C, F, 0, type));
     dweight_twice = dweight, dbias_twice = dbias;
-    done(linear_bwd_weight(ctx, dweight_twice.data(), dbias_twice.data(), dout.data(), inp.data(), N, C, F, 1, type));
+    done(linear_bwd_weight(ctx, dweight_twice.data(), dbias_twice.data(), &squares_twice, dout.data(), inp.data(), N, C,
+                           F, 1, type));
   }
 
   uint64_t hash() const {
@@ -337,6 +339,16 @@ struct Layer {
     for (const auto* values : {&out, &pre, &plain_out, &dinp, &act, &dinp_twice}) hash.add(*values);
     for (const auto* values : {&dweight, &dbias, &dweight_twice, &dbias_twice}) hash.add(*values);
     return hash.value();
+  }
+
+  // Whether the squares are those of the gradients as they were stored.
+  bool squares_fit() const {
+    const auto fit = [](double sum, const std::vector<float>& stored) {
+      double expected = 0;
+      for (float value : stored) expected += static_cast<double>(value) * static_cast<double>(value);
+      return std::fabs(sum - expected) <= 1e-12 * expected;
+    };
+    return fit(squares, dweight) && fit(squares_twice, dweight_twice);
   }
 
   // How many elements are not the chains of sums that they should be.
@@ -408,6 +420,7 @@ void check_products(const std::string& tiles, int32_t isa) {
                     static_cast<long long>(shape.C), static_cast<long long>(shape.F),
                     static_cast<unsigned long long>(layer.hash()));
       expect(layer.hash() == expected, text);
+      expect(layer.squares_fit(), text + std::string(": the squares are not those of the gradients"));
       constexpr int64_t kMost = 6000000;  // multiply-adds that are worth to be done one by one
       constexpr int64_t kProducts = std::size(Type::kParts);
       if (threads == 1 && shape.N * shape.C * shape.F * kProducts < kMost) {

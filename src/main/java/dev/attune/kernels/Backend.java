@@ -100,6 +100,14 @@ public interface Backend extends Allocator, AutoCloseable {
   }
 
   /**
+   * Whether a product that makes a weight's gradient sums its squares for less than it costs to
+   * read the gradient again.
+   */
+  default boolean sumsSquares() {
+    return false;
+  }
+
+  /**
    * Whether rows of a table that have no gradient may be updated later than in their step, many
    * steps at a time: where that saves passes over memory, and work is done when its call returns.
    */

@@ -142,6 +142,7 @@ final class Product {
         new LinearCall.BackwardWeight(
             weight.gradient(),
             bias == null ? 0 : bias.gradient(),
+            weight.gradientSquares(),
             dout,
             inp,
             N,

@@ -125,21 +125,18 @@ public final class AdamW implements Optimizer {
   private Buffer moments() {
     int width = config.moments.sizeBytes();
     long bytes = parameters.size() * width;
-    Buffer buffer =
-        Buffer.allocate(
-            parameters.backend(),
-            bytes,
-            true,
-            "the moments of AdamW",
-            (config.moments == DType.F32 ? Term.OPTIMIZER.of("adamw-bf16") + ", " : "")
-                + Term.OPTIMIZER.of("sgd")
-                + ", or "
-                + Term.LORA_R
-                + ", which has them of adapters alone,");
-    if (parameters.rowSparseEnd() > 0) {
-      parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * width, false);
-    }
-    return buffer;
+    // In huge pages, though many rows of the word embedding never get moments: a page for every row
+    // that is new costs a step up to a tenth of its time.
+    return Buffer.allocate(
+        parameters.backend(),
+        bytes,
+        true,
+        "the moments of AdamW",
+        (config.moments == DType.F32 ? Term.OPTIMIZER.of("adamw-bf16") + ", " : "")
+            + Term.OPTIMIZER.of("sgd")
+            + ", or "
+            + Term.LORA_R
+            + ", which has them of adapters alone,");
   }
 
   @Override

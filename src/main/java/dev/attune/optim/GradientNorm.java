@@ -4,21 +4,18 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.memory.Buffer;
+import dev.attune.store.GradientSquares;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
 
 /** The global L2 norm of all gradients, measured and clipped as PyTorch's clip_grad_norm_ does. */
 public final class GradientNorm implements AutoCloseable {
-  private static final int SUMS = 2; // of the flat store, of the rows of the word embedding
-
   private final Parameters parameters;
-  private final Buffer result; // the sums, then the norm
+  private final Buffer result; // the norm
 
   public GradientNorm(Parameters parameters) {
     this.parameters = parameters;
-    this.result =
-        Buffer.allocate(
-            parameters.backend(), (SUMS + 1) * Double.BYTES, false, "the gradient's norm");
+    this.result = Buffer.allocate(parameters.backend(), Double.BYTES, false, "the gradient's norm");
   }
 
   /**
@@ -30,17 +27,14 @@ public final class GradientNorm implements AutoCloseable {
    */
   public void clip(int sparseRows, double maxNorm) {
     Backend backend = parameters.backend();
-    long sparseEnd = parameters.rowSparseEnd();
-    long gradients = parameters.gradients().address();
-    backend.run(
-        new SumOfSquaresCall.Flat(
-            result.address(), gradients + sparseEnd * Float.BYTES, parameters.size() - sparseEnd));
+    GradientSquares squares = parameters.squares();
+    int count = squares.complete();
     RowSparse sparse = parameters.rowSparse();
     if (sparse != null) {
       backend.run(
           new SumOfSquaresCall.Rows(
-              result.address() + Double.BYTES,
-              gradients,
+              squares.address() + (long) count++ * Double.BYTES,
+              parameters.gradients().address(),
               sparse.rowsAddress(),
               sparseRows,
               sparse.table().cols()));
@@ -48,12 +42,12 @@ public final class GradientNorm implements AutoCloseable {
     // A bound beyond the range of f32 is still one, and not 0, which means that there is none.
     double least = maxNorm > 0 ? Float.MIN_VALUE : 0;
     float bound = (float) Math.max(least, Math.min(maxNorm, Float.MAX_VALUE));
-    backend.run(new StepCall.Clip(address(), result.address(), sparse == null ? 1 : SUMS, bound));
+    backend.run(new StepCall.Clip(address(), squares.address(), count, bound));
   }
 
   /** Address of the norm, f64: of the gradients divided by the targets, before clipping. */
   public long address() {
-    return result.address() + SUMS * Double.BYTES;
+    return result.address();
   }
 
   @Override

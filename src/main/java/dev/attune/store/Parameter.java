@@ -218,6 +218,19 @@ public final class Parameter {
     return true;
   }
 
+  /**
+   * Where the op that has claimed the gradient and writes all of it leaves the sum of its squares,
+   * f64; 0 where nobody wants it.
+   */
+  public long gradientSquares() {
+    Parameters store = place().store;
+    long first = place.first().first() + offset;
+    if (isPartOfTensor() || first < store.rowSparseEnd() || !store.backend().sumsSquares()) {
+      return 0;
+    }
+    return store.squares().leave(first, first + count());
+  }
+
   /** The gradient for an op that can only add: zeroed if nothing was written in this step. */
   public long addableGradient() {
     if (!accumulate()) {

@@ -44,6 +44,7 @@ public final class Parameters implements AutoCloseable {
   private long version;
   private Buffer gradients;
   private boolean[] written;
+  private GradientSquares squares;
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
 
@@ -92,8 +93,6 @@ public final class Parameters implements AutoCloseable {
       parameter.place(this, layout.ranges().get(i));
       if (parameter.declaration().rowSparse()) {
         rowSparseTable = parameter;
-        // Only some rows are ever touched; with huge pages every row would be.
-        backend.advise(parameter.address(), parameter.count() * Float.BYTES, false);
       }
     }
     try {
@@ -322,6 +321,7 @@ public final class Parameters implements AutoCloseable {
             "the gradients",
             Term.LORA_R + ", which has them of adapters alone,");
     written = new boolean[segments.size()];
+    squares = new GradientSquares(backend, gradients, rowSparseEnd, size(), segments.size());
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
       rowSparse = new RowSparse(backend, rowSparseTable);
@@ -338,6 +338,7 @@ public final class Parameters implements AutoCloseable {
    */
   public void zeroUnwritten() {
     for (Stretch rows : layout.resting()) {
+      squares.forget(rows.begin(), rows.end());
       backend.run(
           new FillZeroCall(
               gradientAddress(rows.begin()), (rows.end() - rows.begin()) * Float.BYTES));
@@ -362,6 +363,7 @@ public final class Parameters implements AutoCloseable {
   /** After the optimizer: the gradients that ops have written are not wanted any more. */
   public void forgetWritten() {
     Arrays.fill(written, false);
+    squares.forget(0, size());
   }
 
   /** Which gradients this step has written so far: for work that is launched without its ops. */
@@ -440,11 +442,18 @@ public final class Parameters implements AutoCloseable {
     return gradients().address() + first * Float.BYTES;
   }
 
+  /** The sums of squares of the gradients from {@link #rowSparseEnd} on. */
+  public GradientSquares squares() {
+    return squares;
+  }
+
   /** See {@link Parameter#accumulate}: segments of one claim end in the same state. */
   boolean claim(int begin, int end) {
     if (segments.get(begin).first() < rowSparseEnd) {
       return true; // zero between steps
     }
+    Segment last = segments.get(end - 1);
+    squares.forget(segments.get(begin).first(), last.first() + last.count());
     boolean any = false;
     boolean every = true;
     for (int i = begin; i < end; i++) {
@@ -470,6 +479,7 @@ public final class Parameters implements AutoCloseable {
     shadow.close();
     if (gradients != null) {
       gradients.close();
+      squares.close();
     }
     if (rowSparse != null) {
       rowSparse.close();

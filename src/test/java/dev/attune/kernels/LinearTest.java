@@ -8,6 +8,7 @@ import dev.attune.ref.ActivationRef;
 import dev.attune.ref.LinearRef;
 import dev.attune.ref.Precision;
 import dev.attune.ref.QuantizeRef;
+import dev.attune.ref.ReductionRef;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.Gradients;
 import dev.attune.testkit.KernelCase;
@@ -203,12 +204,14 @@ class LinearTest extends KernelContract {
     double[] inp = k.normal("inp", dtype, N * C);
     double[] oldWeight = k.gradient("dweight", Storage.F32, F * C, accumulate);
     double[] oldBias = bias ? k.gradient("dbias", Storage.F32, F, accumulate) : null;
+    k.overwritten("squares", Storage.F64, 1);
     return k.calls(
             (backend, at) ->
                 backend.run(
                     new LinearCall.BackwardWeight(
                         at.of("dweight"),
                         at.of("dbias"),
+                        at.of("squares"),
                         at.of("dout"),
                         at.of("inp"),
                         N,
@@ -217,10 +220,16 @@ class LinearTest extends KernelContract {
                         accumulate,
                         dtype)))
         .gives(
-            p ->
-                Map.of(
-                    "dweight", LinearRef.backwardWeight(p, dout, inp, oldWeight, N, C, F),
-                    "dbias", LinearRef.backwardBias(p, dout, oldBias, N, F)));
+            p -> {
+              double[] dweight = LinearRef.backwardWeight(p, dout, inp, oldWeight, N, C, F);
+              return Map.of(
+                  "dweight",
+                  dweight,
+                  "dbias",
+                  LinearRef.backwardBias(p, dout, oldBias, N, F),
+                  "squares",
+                  new double[] {ReductionRef.sumOfSquares(p, dweight)});
+            });
   }
 
   /** All three kernels of one shape; options vary with the running number. */
@@ -246,7 +255,7 @@ class LinearTest extends KernelContract {
 
   @Override
   protected List<Set<String>> optionalOutputs() {
-    return List.of(Set.of("pre"), Set.of("dbias"), Set.of("actOut"));
+    return List.of(Set.of("pre"), Set.of("dbias"), Set.of("squares"), Set.of("actOut"));
   }
 
   @Override

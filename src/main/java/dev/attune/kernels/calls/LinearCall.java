@@ -69,10 +69,12 @@ public final class LinearCall {
    * {@code dweight (F,C) (+)= dout^T * inp}.
    *
    * @param dbias (F) or 0: {@code (+)=} the column sums of dout
+   * @param squares (1) f64 or 0: the sum of the squares of dweight as it is then
    */
   public record BackwardWeight(
       long dweight,
       long dbias,
+      long squares,
       long dout,
       long inp,
       long N,
@@ -81,9 +83,23 @@ public final class LinearCall {
       boolean accumulate,
       DType dtype)
       implements Call {
+    /** Without the squares. */
+    public BackwardWeight(
+        long dweight,
+        long dbias,
+        long dout,
+        long inp,
+        long N,
+        long C,
+        long F,
+        boolean accumulate,
+        DType dtype) {
+      this(dweight, dbias, 0, dout, inp, N, C, F, accumulate, dtype);
+    }
+
     @Override
     public void fill(Frame frame) {
-      frame.alwaysWrites(dweight).mayWrite(dbias).reads(dout).reads(inp);
+      frame.alwaysWrites(dweight).mayWrite(dbias).mayWrite(squares).reads(dout).reads(inp);
       frame.count(N).columns(C, Math.max(N, F)).columns(F, N);
       frame.flag(accumulate).dtype(dtype);
     }

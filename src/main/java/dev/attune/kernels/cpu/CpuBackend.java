@@ -129,6 +129,11 @@ public final class CpuBackend extends NativeBackend {
     return isa.hasTiles();
   }
 
+  @Override
+  public boolean sumsSquares() {
+    return isa.hasTiles();
+  }
+
   /** The instruction-set level in use. */
   public Isa isa() {
     return isa;

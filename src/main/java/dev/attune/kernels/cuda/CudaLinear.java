@@ -11,6 +11,7 @@ import dev.attune.kernels.calls.CopyCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.calls.QuantizeCall;
+import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.memory.Buffer;
 
 /**
@@ -37,7 +38,13 @@ final class CudaLinear implements AutoCloseable {
     } else if (call instanceof LinearCall.BackwardInput backward) {
       backwardInput(backward);
     } else {
-      backwardWeight((LinearCall.BackwardWeight) call);
+      LinearCall.BackwardWeight backward = (LinearCall.BackwardWeight) call;
+      backwardWeight(backward);
+      if (backward.squares() != 0) {
+        backend.run(
+            new SumOfSquaresCall.Flat(
+                backward.squares(), backward.dweight(), backward.F() * backward.C()));
+      }
     }
   }
 

@@ -194,7 +194,16 @@ public final class TorchBackend implements Backend {
       case COPY -> TorchMemory.copy((CopyCall) call);
       case LINEAR_FWD -> TorchLinear.forward(pool, (LinearCall.Forward) call);
       case LINEAR_BWD_INPUT -> TorchLinear.backwardInput(pool, (LinearCall.BackwardInput) call);
-      case LINEAR_BWD_WEIGHT -> TorchLinear.backwardWeight(pool, (LinearCall.BackwardWeight) call);
+      case LINEAR_BWD_WEIGHT -> {
+        LinearCall.BackwardWeight backward = (LinearCall.BackwardWeight) call;
+        TorchLinear.backwardWeight(pool, backward);
+        if (backward.squares() != 0) {
+          TorchOptimizers.sumOfSquares(
+              pool,
+              new SumOfSquaresCall.Flat(
+                  backward.squares(), backward.dweight(), backward.F() * backward.C()));
+        }
+      }
       case LINEAR_INT8_PACK -> TorchLinearInt8.pack((LinearInt8Call.Pack) call);
       case LINEAR_INT8_FWD -> TorchLinearInt8.forward((LinearInt8Call.Forward) call);
       case ATTENTION_FWD -> TorchAttention.forward(pool, step, (AttentionCall.Forward) call);
