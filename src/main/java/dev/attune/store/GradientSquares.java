@@ -49,15 +49,18 @@ public final class GradientSquares implements AutoCloseable {
 
   private Buffer sums() {
     if (sums == null) {
-      // As many products as tensors at most, and as many stretches between them and around;
-      // and the rows of the word embedding.
+      // Of as many products as there are tensors, and of as many stretches between them and around;
+      // and of the rows of the word embedding.
       long most = 2L * tensors + 2;
       sums = Buffer.allocate(backend, most * Double.BYTES, true, "the sums of gradients");
     }
     return sums;
   }
 
-  /** Where the op that is about to write all of elements first..end-1 leaves their sum. */
+  /**
+   * Where the op that is about to write all of elements first..end-1 leaves their sum; 0 where
+   * there is no room for one more.
+   */
   long leave(long first, long end) {
     for (int i = 0; i < left.size(); i++) {
       if (left.get(i).first == first && left.get(i).end == end) {
@@ -66,6 +69,9 @@ public final class GradientSquares implements AutoCloseable {
       }
     }
     forget(first, end);
+    if (left.size() == tensors) {
+      return 0;
+    }
     Left one = new Left(first, end);
     one.isValid = true;
     left.add(one);
