@@ -63,6 +63,19 @@ fail() {
   exit 2
 }
 
+# fetch_djl FOLDER: DJL with its PyTorch engine (about 120 MB), which is no dependency of the project.
+fetch_djl() {
+  local artifact
+  [[ -f $1/djl/whole ]] && return
+  mkdir -p "$1/djl"
+  for artifact in ai.djl:api:0.36.0 ai.djl.pytorch:pytorch-engine:0.36.0 ai.djl.pytorch:pytorch-jni:2.7.1-0.36.0 \
+    ai.djl.pytorch:pytorch-native-cpu:2.7.1:jar:linux-x86_64 com.google.code.gson:gson:2.13.1 org.slf4j:slf4j-api:2.0.17; do
+    mvn -B -q -ntp org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -Dartifact="$artifact" \
+      -DoutputDirectory="$1/djl"
+  done
+  touch "$1/djl/whole"
+}
+
 # fetch_onnx FOLDER: ONNX Runtime (54 MB) and MiniLM's ONNX file, which are no dependencies of the project.
 fetch_onnx() {
   local here=$1 artifact name

@@ -1,3 +1,10 @@
+import ai.djl.inference.Predictor;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.translate.NoopTranslator;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtSession;
@@ -21,12 +28,13 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * Vectors of texts by MiniLM in fp32, bf16 and int8, here and in ONNX Runtime in the same JVM, in turn, tokenizing
- * included: what a call of one text and one of texts of many lengths take on the clock and in CPU time of the process,
- * and how far rounding turns the vectors. Prints CSV rows. Started by inference.sh, which has ONNX Runtime and the model's ONNX files.
+ * Vectors of texts by MiniLM in fp32, bf16 and int8, here and in ONNX Runtime and DJL's PyTorch engine in the same JVM, in turn,
+ * tokenizing included: what a call of one text and one of texts of many lengths take on the clock and in CPU time of the process,
+ * and how far rounding turns the vectors. Prints CSV rows. Started by inference.sh, which has the
+ * peers and the model in their forms.
  */
 public final class Inference {
-  private static final int BATCH = 32; // of ONNX Runtime; padded to its longest text
+  private static final int BATCH = 32; // of the peers; padded to its longest text
   private static final int LENGTH = 256;
 
   private static final OperatingSystemMXBean SYSTEM =
@@ -48,8 +56,13 @@ public final class Inference {
     this.rounds = rounds;
   }
 
-  /** Texts of like length together, in batches; the mean of a text's rows, to length 1. */
-  private List<float[]> onnx(OrtSession session, List<String> texts) throws Exception {
+  /** The last hidden rows (count, length, width) of padded ids and their mask. */
+  private interface Rows {
+    float[][][] of(long[] ids, long[] mask, int count, int length) throws Exception;
+  }
+
+  /** A peer's: texts of like length together, in batches; the mean of a text's rows, to length 1. */
+  private List<float[]> batches(Rows peer, List<String> texts) throws Exception {
     List<int[]> ids = new ArrayList<>();
     for (String text : texts) {
       TokenIds tokens = tokenizer.encodeIds(text, null, LENGTH);
@@ -70,6 +83,16 @@ public final class Inference {
           mask[i * length + t] = 1;
         }
       }
+      float[][][] rows = peer.of(input, mask, count, length);
+      for (int i = 0; i < count; i++) {
+        out[order[first + i]] = mean(rows[i], ids.get(order[first + i]).length);
+      }
+    }
+    return List.of(out);
+  }
+
+  private Rows onnx(OrtSession session) {
+    return (input, mask, count, length) -> {
       long[] shape = {count, length};
       try (OnnxTensor a = OnnxTensor.createTensor(environment, LongBuffer.wrap(input), shape);
           OnnxTensor b = OnnxTensor.createTensor(environment, LongBuffer.wrap(mask), shape);
@@ -77,13 +100,25 @@ public final class Inference {
               OnnxTensor.createTensor(environment, LongBuffer.wrap(new long[count * length]), shape);
           OrtSession.Result result =
               session.run(Map.of("input_ids", a, "attention_mask", b, "token_type_ids", c))) {
-        float[][][] rows = (float[][][]) result.get(0).getValue();
-        for (int i = 0; i < count; i++) {
-          out[order[first + i]] = mean(rows[i], ids.get(order[first + i]).length);
-        }
+        return (float[][][]) result.get(0).getValue();
       }
-    }
-    return List.of(out);
+    };
+  }
+
+  private static Rows djl(NDManager manager, Predictor<NDList, NDList> predictor) {
+    return (input, mask, count, length) -> {
+      Shape shape = new Shape(count, length);
+      try (NDList given = new NDList(manager.create(input, shape), manager.create(mask, shape));
+          NDList found = predictor.predict(given)) {
+        float[] values = found.get(0).toFloatArray();
+        int width = values.length / count / length;
+        float[][][] rows = new float[count][length][];
+        for (int i = 0; i < count * length; i++) {
+          rows[i / length][i % length] = Arrays.copyOfRange(values, i * width, (i + 1) * width);
+        }
+        return rows;
+      }
+    };
   }
 
   private static float[] mean(float[][] rows, int count) {
@@ -190,13 +225,25 @@ public final class Inference {
         Embedder int8 = Embedder.open("minilm", o -> o.precision(Precision.INT8));
         TextTokenizer tokenizer = TextTokenizer.open(Hub.resolve("minilm", note -> {}));
         OrtSession whole = session(args[0]);
-        OrtSession rounded = session(args[1])) {
+        OrtSession rounded = session(args[1]);
+        ZooModel<NDList, NDList> script =
+            Criteria.builder()
+                .setTypes(NDList.class, NDList.class)
+                .optModelPath(Path.of(args[4]))
+                .optEngine("PyTorch")
+                .optTranslator(new NoopTranslator(null))
+                .build()
+                .loadModel();
+        Predictor<NDList, NDList> predictor = script.newPredictor();
+        NDManager manager = NDManager.newBaseManager("PyTorch")) {
       Inference inference = new Inference(tokenizer, Integer.parseInt(args[3]));
       inference.ways.add(new Way("attune fp32", fp32::embed));
       inference.ways.add(new Way("attune bf16", bf16::embed));
       inference.ways.add(new Way("attune int8", int8::embed));
-      inference.ways.add(new Way("onnxruntime fp32", t -> inference.onnx(whole, t)));
-      inference.ways.add(new Way("onnxruntime int8", t -> inference.onnx(rounded, t)));
+      inference.ways.add(new Way("onnxruntime fp32", t -> inference.batches(inference.onnx(whole), t)));
+      inference.ways.add(new Way("onnxruntime int8", t -> inference.batches(inference.onnx(rounded), t)));
+      Rows torch = djl(manager, predictor);
+      inference.ways.add(new Way("djl pytorch fp32", t -> inference.batches(torch, t)));
       inference.compare(texts);
     }
   }
