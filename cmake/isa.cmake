@@ -53,7 +53,8 @@ elseif(ATTUNE_ISA_LEVELS MATCHES v3)
   attune_host_runs(v3 "${avx2}")
   attune_host_runs(v4 "${avx512}")
   attune_host_runs(v4_bf16 "${avx512_bf16}")
-  attune_host_runs(amx "${avx512_bf16} && (leaf7(0, 3) & 1u << 22) != 0 && (leaf7(0, 3) & 1u << 24) != 0")
+  attune_host_runs(amx "${avx512_bf16} && (leaf7(0, 3) & 1u << 22) != 0 && (leaf7(0, 3) & 1u << 24) != 0
+    && (leaf7(0, 3) & 1u << 25) != 0")
 endif()
 
 # The level that emulates the tiles, for tests: all but the tiles is compiled as at the best of these levels that this

@@ -1,7 +1,9 @@
-// The matrix tiles of AMX with bf16 operands, as functions of constant tile numbers. All eight tiles have 16 rows of 64
-// bytes: 16 x 16 sums of f32, or 16 x 16 pairs of bf16. ATTUNE_TILES says that a level has them.
+// The matrix tiles of AMX, as functions of constant tile numbers. All eight tiles have 16 rows of 64 bytes: 16 x 16
+// sums of f32 or of i32, 16 x 16 pairs of bf16, or 16 x 16 fours of signed bytes. ATTUNE_TILES says that a level has
+// them.
 //
 //   product: C[m][n] += sum over pairs k of A[m][k] . B[k][n]
+//   product_of_bytes: the same over fours, in integers, modulo 2^32
 //
 // Where ATTUNE_EMULATE_TILES is given they are plain C++ with the bits of the hardware, so that everything above them
 // is tested on machines that have none. The rules, each of which shows in results: bf16 operands and the accumulator
@@ -54,6 +56,7 @@ namespace tmm {
 
 constexpr int kRows = 16;   // of a tile
 constexpr int kDepth = 32;  // bf16 in one of them
+constexpr int kByteDepth = 64;
 constexpr int64_t kBytes = 1024;
 
 #if !defined(ATTUNE_EMULATE_TILES)
@@ -91,6 +94,10 @@ static inline void store(void* to, int64_t pitch) {
 template <int C, int A, int B>
 static inline void product() {
   __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+}
+template <int C, int A, int B>
+static inline void product_of_bytes() {
+  __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
 }
 
 #else
@@ -161,6 +168,20 @@ static void product() {
     }
     std::memcpy(c, s.tile[C].row[m], 64);
     for (int n = 0; n < 16; ++n) c[n] = flushed(flushed(c[n]) + flushed(even[n] + odd[n]));
+    std::memcpy(s.tile[C].row[m], c, 64);
+  }
+}
+template <int C, int A, int B>
+static void product_of_bytes() {
+  Registers& s = registers();
+  for (int m = 0; m < kRows; ++m) {
+    uint32_t c[16];
+    std::memcpy(c, s.tile[C].row[m], 64);
+    for (int k = 0; k < 64; ++k) {
+      const int a = static_cast<int8_t>(s.tile[A].row[m][k]);
+      const uint8_t* b = s.tile[B].row[k / 4] + k % 4;
+      for (int n = 0; n < 16; ++n) c[n] += static_cast<uint32_t>(a * static_cast<int8_t>(b[4 * n]));
+    }
     std::memcpy(s.tile[C].row[m], c, 64);
   }
 }

@@ -44,8 +44,10 @@ static inline __attribute__((always_inline)) void tile_steps(TileRows a, const c
   }
 }
 
-// The sums of a block before its first step (null: zero), and after its last; rows are `stride` floats apart.
-static inline __attribute__((always_inline)) void begin_sums(const float* from, int64_t stride) {
+// The sums of a block, f32 or i32, before its first step (null: zero), and after its last; rows are `stride` apart.
+template <class Sum>
+static inline __attribute__((always_inline)) void begin_sums(const Sum* from, int64_t stride) {
+  static_assert(sizeof(Sum) == 4, "a tile has 16 x 16 sums");
   if (from == nullptr) {
     tmm::zero<0>();
     tmm::zero<1>();
@@ -58,7 +60,8 @@ static inline __attribute__((always_inline)) void begin_sums(const float* from, 
     tmm::load<3>(from + 16 * stride + 16, stride * 4);
   }
 }
-static inline __attribute__((always_inline)) void end_sums(float* to, int64_t stride) {
+template <class Sum>
+static inline __attribute__((always_inline)) void end_sums(Sum* to, int64_t stride) {
   tmm::store<0>(to, stride * 4);
   tmm::store<1>(to + 16, stride * 4);
   tmm::store<2>(to + 16 * stride, stride * 4);

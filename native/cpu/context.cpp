@@ -199,8 +199,8 @@ bool has_v4_bf16() {
 
 bool has_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
-  return has_v4_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBf16) != 0 && (d & kTile) != 0;
+  constexpr unsigned kAll = 1u << 22 | 1u << 24 | 1u << 25;  // products of bf16, tiles, products of bytes
+  return has_v4_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll;
 }
 #else
 bool has_v3() { return false; }
@@ -255,7 +255,8 @@ const char* missing(int32_t isa) {
     case ATTUNE_ISA_V4_BF16:
       return has_v4_bf16() ? nullptr
                            : "this processor has no dot products of bf16 and of bytes (avx512_bf16, avx512_vnni)";
-    case ATTUNE_ISA_AMX: return has_tiles() ? nullptr : "this processor has no matrix tiles of bf16 (amx_bf16)";
+    case ATTUNE_ISA_AMX:
+      return has_tiles() ? nullptr : "this processor has no matrix tiles of bf16 and of bytes (amx_bf16, amx_int8)";
 #if defined(ATTUNE_EMULATED_BASE)
     case ATTUNE_ISA_AMX_EMULATED: return missing(ATTUNE_EMULATED_BASE);
 #endif

@@ -2,44 +2,24 @@
 // registers for the whole depth, which is counted in steps of four elements. The sums are exact, so neither the tile
 // nor the instruction shows in a result.
 //   activations  cells row-major, a step broadcast at a time
-//   weight       strips as linear_int8_pack lays them out: 64 bytes a step, lanes are columns of out
+//   weight       strips: 64 bytes a step, lanes are columns of out
 //
-// AVX-512 with dot products of bytes (VNNI) multiplies unsigned by signed bytes: a cell is a code + 128, and 128 times
-// the sum of a column's codes is taken off at the end. Others multiply pairs of 16 bits: a cell is a code, and of the
-// four of a step the two middle ones change places, so that the even and the odd bytes of a strip, each widened by
-// shifts, meet the pair that is theirs.
+// A task owns a chunk of rows of activations, which stays in the second-level cache, and a group of panels of the
+// weight, each read from memory once.
 #ifndef ATTUNE_LINEAR_INT8_H
 #define ATTUNE_LINEAR_INT8_H
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-#include "lanes.h"
+#include "context.h"
+#include "linear_int8_rows.h"
 #include "simd.h"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 namespace attune {
 namespace ATTUNE_ISA {
-
-// Every level that has bf16 has VNNI (context.cpp asks for both); the compiler's flags do not say so.
-#if defined(__AVX512BF16__)
-#define ATTUNE_BYTE_DOTS 1
-#endif
-
-constexpr int kStripRows = 16;  // of the weight
-constexpr int kStepBytes = 4 * kStripRows;
-
-#if defined(ATTUNE_BYTE_DOTS)
-using Cell = uint8_t;
-constexpr int kOffset = 128;
-#else
-using Cell = int16_t;
-constexpr int kOffset = 0;
-#endif
 
 // 24 sums of 32 registers, or 12 of 16, as in gemm.h, or 8 where a strip is four vectors; a few rows of plain integers
 // where there are no vectors to speak of.
@@ -53,60 +33,6 @@ constexpr int kTileRows = 2, kTileStrips = 1;
 constexpr int kTileRows = 4, kTileStrips = 1;
 #endif
 constexpr int kPanelColumns = kTileStrips * kStripRows;
-
-// A weight as linear_int8_pack lays it out.
-struct Strips {
-  char* base;
-  int64_t steps;
-  int64_t strip_bytes;
-
-  Strips(void* weight, int64_t C)
-      : base(static_cast<char*>(weight)), steps((C + 3) / 4), strip_bytes(steps * kStepBytes + 8 * kStripRows) {}
-  char* strip(int64_t row) const { return base + row / kStripRows * strip_bytes; }
-  // Where the scale of a row is; its sum of codes is 4 kStripRows bytes behind.
-  char* scales(int64_t row) const { return strip(row) + steps * kStepBytes + 4 * (row % kStripRows); }
-};
-
-static inline vi load_i32(const char* p) {
-  vi out;
-  std::memcpy(&out, p, sizeof(out));
-  return out;
-}
-
-// Rounds to the nearest integer, ties to even; |x| < 2^22.
-static inline vi nearest_integer(vf x) {
-#if defined(__AVX512F__)
-  return (vi)_mm512_maskz_cvtps_epi32(0xFFFF, (__m512)x);
-#elif defined(__AVX2__)
-  return (vi)_mm256_cvtps_epi32((__m256)x);
-#else
-  return (vi)(rounded(x) + splat(12582912.0f)) - 0x4B400000;  // 1.5 * 2^23
-#endif
-}
-
-// W codes as cells.
-static inline void put(Cell* to, vi codes) {
-#if defined(ATTUNE_BYTE_DOTS)
-  const __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xFFFF, (__m512i)(codes + kOffset));
-  std::memcpy(to, &bytes, sizeof(bytes));
-#elif defined(__AVX2__)
-  const __m128i lane = _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
-#if defined(__AVX512F__)
-  const __m256i halves = _mm512_maskz_cvtepi32_epi16(0xFFFF, (__m512i)codes);
-  const __m256i cells = _mm256_shuffle_epi8(halves, _mm256_broadcastsi128_si256(lane));
-#else
-  const __m256i halves = _mm256_packs_epi32((__m256i)codes, (__m256i)codes);
-  const __m128i cells = _mm_shuffle_epi8(_mm256_castsi256_si128(_mm256_permute4x64_epi64(halves, 0x08)), lane);
-#endif
-  std::memcpy(to, &cells, sizeof(cells));
-#else
-  for (int i = 0; i < W; i += 4) {
-    const Cell cells[4] = {static_cast<Cell>(codes[i]), static_cast<Cell>(codes[i + 2]),
-                           static_cast<Cell>(codes[i + 1]), static_cast<Cell>(codes[i + 3])};
-    std::memcpy(to + i, cells, sizeof(cells));
-  }
-#endif
-}
 
 #if defined(__SSE2__)
 
@@ -148,7 +74,7 @@ static inline vi widened(vi bytes) {
 template <int R, int S>
 static __attribute__((noinline)) void tile(const char* a, int64_t row_bytes, const char* b, int64_t strip_bytes,
                                            int64_t steps, int64_t ahead, int32_t* sums) {
-  constexpr int kParts = kStepBytes / static_cast<int>(sizeof(vi));  // vectors of a strip
+  constexpr int kParts = kFourBytes / static_cast<int>(sizeof(vi));  // vectors of a strip
   constexpr int V = S * kParts;
   vi acc[R][V];
 #pragma GCC unroll 8
@@ -167,7 +93,7 @@ static __attribute__((noinline)) void tile(const char* a, int64_t row_bytes, con
       bytes[v] = load_i32(from);
       if (v % kParts == 0) __builtin_prefetch(from + ahead, 0, 2);
     }
-    b += kStepBytes;
+    b += kFourBytes;
 #if defined(ATTUNE_BYTE_DOTS)
 #pragma GCC unroll 8
     for (int m = 0; m < R; ++m) {
@@ -205,8 +131,8 @@ static __attribute__((noinline)) void tile(const char* a, int64_t row_bytes, con
                                            int64_t, int32_t* sums) {
   static_assert(S == 1, "panels of one strip");
   int32_t acc[R][kStripRows] = {};
-  for (int64_t step = 0; step < steps; ++step, b += kStepBytes) {
-    int8_t bytes[kStepBytes];
+  for (int64_t step = 0; step < steps; ++step, b += kFourBytes) {
+    int8_t bytes[kFourBytes];
     std::memcpy(bytes, b, sizeof(bytes));
     for (int m = 0; m < R; ++m) {
       Cell cells[4];
@@ -232,6 +158,47 @@ static inline void run_tile(int rows, int strips, Arguments... arguments) {
     if (strips < S) return run_tile<R, S - 1>(rows, strips, arguments...);
   }
   tile<R, S>(arguments...);
+}
+
+// ---- the product ---------------------------------------------------------------------------------------
+
+static inline int64_t parts_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+constexpr int64_t kChunkBytes = 512 << 10;  // of quantized rows: half of a second-level cache
+constexpr int64_t kLeastRows = 48;          // of a chunk: fewer do not pay for reading the panels again
+
+// finish(row, rows, column, columns, sums) takes sums that are kPanelColumns apart.
+template <class Finish>
+static void int8_product(attune_context* ctx, const Int8Rows& inp, const Strips& weight, int64_t N, int64_t F,
+                         const Finish& finish) {
+  const int64_t panels = parts_of(F, kPanelColumns);
+  const int64_t most_rows = std::max(kLeastRows, kChunkBytes / inp.row_bytes);
+  const int64_t chunk_rows = parts_of(parts_of(N, parts_of(N, most_rows)), kTileRows) * kTileRows;
+  const int64_t chunks = parts_of(N, chunk_rows);
+  // Long groups stream the weight in long runs; enough tasks keep every thread busy to the end.
+  const int64_t group = std::max<int64_t>(1, panels * chunks / (4 * ctx->pool.threads()));
+  const int64_t group_panels = std::min(group, panels);
+  const int64_t groups = parts_of(panels, group_panels);
+  parallel(ctx, groups * chunks, [&](int64_t task, int32_t) {
+    const int64_t first_row = task / groups * chunk_rows, end_row = std::min(N, first_row + chunk_rows);
+    const int64_t first_panel = task % groups * group_panels, end_panel = std::min(panels, first_panel + group_panels);
+    const int64_t passes = parts_of(end_row - first_row, kTileRows);
+    alignas(64) int32_t sums[kTileRows * kPanelColumns];
+    for (int64_t panel = first_panel; panel < end_panel; ++panel) {
+      const int64_t column = panel * kPanelColumns, columns = std::min<int64_t>(kPanelColumns, F - column);
+      const int strips = static_cast<int>(parts_of(columns, kStripRows));
+      for (int64_t pass = 0; pass < passes; ++pass) {
+        // Passes of an equal number of rows, but for one.
+        const int64_t row = first_row + (end_row - first_row) * pass / passes;
+        const int rows = static_cast<int>(first_row + (end_row - first_row) * (pass + 1) / passes - row);
+        // The first pass over a panel fetches the next one.
+        const int64_t ahead = pass == 0 && panel + 1 < end_panel ? strips * weight.strip_bytes : 0;
+        run_tile(rows, strips, inp.row(row), inp.row_bytes, weight.strip(column), weight.strip_bytes, weight.steps,
+                 ahead, sums);
+        finish(row, rows, column, columns, sums);
+      }
+    }
+  });
 }
 
 }  // namespace ATTUNE_ISA

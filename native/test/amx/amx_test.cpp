@@ -1,7 +1,7 @@
-// Matrix tiles: the numeric rules of a product, by a table and against plain fused multiply-adds, on the emulation and
-// on the processor where it has tiles; and the products of a linear layer at every level that has tiles: bit for bit
-// the chains of sums that they promise, the same bytes for any number of threads, and bytes that are known, so that the
-// processor is held to those of the emulation.
+// Matrix tiles: the numeric rules of a product, by a table and against plain fused multiply-adds, and its sums of
+// bytes, on the emulation and on the processor where it has tiles; and the products of a linear layer at every level
+// that has tiles: bit for bit the chains of sums that they promise, the same bytes for any number of threads, and bytes
+// that are known, so that the processor is held to those of the emulation.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "caller.h"
 #include "rules.h"
 
+using attune::ByteProduct;
 using attune::TileProduct;
 
 namespace {
@@ -175,6 +176,35 @@ void check_random(const std::string& tiles, Multiply multiply) {
     }
   }
   expect(wrong == 0, tiles + " tiles: " + std::to_string(wrong) + " of 46080 results are not those of the rules");
+}
+
+// Sums of bytes are exact, modulo 2^32: among them the least byte, whose negative is none.
+void check_bytes(const std::string& tiles, void (*multiply)(ByteProduct*)) {
+  std::mt19937 random(8);
+  int wrong = 0;
+  for (int repeat = 0; repeat < 30; ++repeat) {
+    ByteProduct product;
+    const auto byte = [&] { return repeat == 0 ? int8_t{-128} : static_cast<int8_t>(random()); };
+    for (auto& row : product.a) {
+      for (auto& value : row) value = byte();
+    }
+    for (auto& row : product.b) {
+      for (auto& value : row) value = byte();
+    }
+    for (auto& row : product.c) {
+      for (auto& value : row) value = repeat == 0 ? 0x7FFFFFFFu : random();
+    }
+    const ByteProduct from = product;
+    multiply(&product);
+    for (int m = 0; m < 16; ++m) {
+      for (int n = 0; n < 16; ++n) {
+        uint32_t sum = from.c[m][n];
+        for (int k = 0; k < 64; ++k) sum += static_cast<uint32_t>(from.a[m][k] * from.b[k / 4][4 * n + k % 4]);
+        wrong += product.c[m][n] != sum;
+      }
+    }
+  }
+  expect(wrong == 0, tiles + " tiles: " + std::to_string(wrong) + " of 7680 sums of bytes are wrong");
 }
 
 // ---- the products of a linear layer -----------------------------------------------------------------
@@ -451,12 +481,14 @@ bool runs(int32_t isa) {
 int main() {
   check_table("emulated", &attune::emulated::multiply);
   check_random("emulated", &attune::emulated::multiply);
+  check_bytes("emulated", &attune::emulated::multiply_bytes);
   if (runs(ATTUNE_ISA_AMX_EMULATED)) check_products("emulated", ATTUNE_ISA_AMX_EMULATED);
   // Opening the level asks the system for the tiles.
   if (runs(ATTUNE_ISA_AMX)) {
 #if defined(ATTUNE_HAVE_amx)
     check_table("the processor's", &attune::hardware::multiply);
     check_random("the processor's", &attune::hardware::multiply);
+    check_bytes("the processor's", &attune::hardware::multiply_bytes);
 #endif
     check_products("the processor's", ATTUNE_ISA_AMX);
   }

@@ -13,12 +13,21 @@ struct TileProduct {
   alignas(64) uint32_t c[16][16];
 };
 
+// Rows of A and B as fours of signed bytes; C is i32, as bits.
+struct ByteProduct {
+  alignas(64) int8_t a[16][64];
+  alignas(64) int8_t b[16][64];
+  alignas(64) uint32_t c[16][16];
+};
+
 namespace emulated {
 void multiply(TileProduct* product);
-}
+void multiply_bytes(ByteProduct* product);
+}  // namespace emulated
 namespace hardware {
 void multiply(TileProduct* product);
-}
+void multiply_bytes(ByteProduct* product);
+}  // namespace hardware
 
 }  // namespace attune
 
