@@ -172,6 +172,11 @@ final class Decoding implements AutoCloseable {
     return KeyValueCache.bytes(model.body().config(), dtype, 1);
   }
 
+  /** Of a pass that adds tokens, rows that are multiplied at once, but for the vocabulary. */
+  static int rowsAtOnce(Tape tape) {
+    return tape.backend().rowsAreAlike(tape.dtype()) ? ADVANCED : GROUP;
+  }
+
   /** V. */
   int vocabulary() {
     return (int) model.vocabulary().rows();

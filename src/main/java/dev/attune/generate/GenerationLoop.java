@@ -65,7 +65,7 @@ public final class GenerationLoop implements AutoCloseable {
    * @param cacheRows tokens of all requests at a time, at least {@code context}
    */
   public GenerationLoop(TransformerModel model, Tape tape, int slots, int context, int cacheRows) {
-    this(model, tape, slots, context, cacheRows, new PassTimes());
+    this(model, tape, slots, context, cacheRows, new PassTimes(Decoding.rowsAtOnce(tape)));
   }
 
   /** The same with times of passes that it goes by. */

@@ -17,10 +17,18 @@ class PassTimes {
   /** Of a group of rows, what each row adds to the reading of the weights: a guess. */
   private static final double ROW = 0.06;
 
+  private final int group; // rows that are multiplied at once
   private final double[] nanos = new double[Decoding.ADVANCED + 1];
   private final long[] measured = new long[Decoding.ADVANCED + 1]; // in which pass; 0: in none
   private long passes;
   private int last; // rows of the last pass
+
+  /**
+   * @param group rows for which weights are read once
+   */
+  PassTimes(int group) {
+    this.group = group;
+  }
 
   /** Nanoseconds that a pass of so many rows is expected to take; 1 a group while none was made. */
   double of(int rows) {
@@ -47,7 +55,7 @@ class PassTimes {
   }
 
   /** Weights are read once for a group of rows. */
-  private static double shape(int rows) {
-    return (rows + Decoding.GROUP - 1) / Decoding.GROUP + ROW * rows;
+  private double shape(int rows) {
+    return (rows + group - 1) / group + ROW * rows;
   }
 }

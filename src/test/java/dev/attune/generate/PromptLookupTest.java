@@ -41,6 +41,10 @@ class PromptLookupTest {
     int passes;
     long rows;
 
+    Eager() {
+      super(Decoding.GROUP);
+    }
+
     @Override
     double of(int rows) {
       return 1;
@@ -179,7 +183,10 @@ class PromptLookupTest {
           }
         }
         // By measured times it proposes now and then, and less.
-        assertEqual(expected, opened.generate(requests(true), 5, new PassTimes()), "as measured");
+        assertEqual(
+            expected,
+            opened.generate(requests(true), 5, new PassTimes(Decoding.GROUP)),
+            "as measured");
       }
     }
   }
@@ -247,7 +254,9 @@ class PromptLookupTest {
     try (Opened opened = new Opened("gpt2", torch, DType.F32, DType.F32)) {
       List<Request> requests = List.of(request(new int[] {1}, new int[0], 2, 3));
       InputException refused =
-          assertThrows(InputException.class, () -> opened.generate(requests, 1, new PassTimes()));
+          assertThrows(
+              InputException.class,
+              () -> opened.generate(requests, 1, new PassTimes(Decoding.GROUP)));
       assertTrue(refused.getMessage().contains("torch"), refused.getMessage());
     }
   }
@@ -302,7 +311,7 @@ class PromptLookupTest {
    */
   @Test
   void asManyAreProposedAsPay() {
-    PassTimes times = new PassTimes();
+    PassTimes times = new PassTimes(Decoding.GROUP);
     for (int i = 0; i < 20; i++) {
       times.add(1, 1000);
       times.add(5, 1200);
@@ -322,7 +331,7 @@ class PromptLookupTest {
     new Proposals(times).count(List.of(wrong), new int[] {8}, 64, counts);
     assertEquals(0, counts[0]);
     // Passes that take as long as they have rows are not worth it, however right the guesses.
-    PassTimes dear = new PassTimes();
+    PassTimes dear = new PassTimes(Decoding.GROUP);
     for (int i = 0; i < 300; i++) {
       for (int rows = 1; rows <= 12; rows++) {
         dear.add(rows, 1000L * rows);
