@@ -39,6 +39,7 @@ public final class Generator implements AutoCloseable {
     private double lengthPenalty = 1;
     private int concurrency = 16;
     private Integer topLogprobs; // null: none
+    private int promptLookupTokens;
     private final List<String> stops = new ArrayList<>();
 
     private Options() {}
@@ -129,6 +130,16 @@ public final class Generator implements AutoCloseable {
       return this;
     }
 
+    /**
+     * Proposes up to so many tokens that follow in the text where its last tokens have stood
+     * before, 0 to 63, and reads them in one pass: texts are the same, and come sooner where much
+     * of the prompt is copied. 0, the default: none.
+     */
+    public Options promptLookupNumTokens(int value) {
+      promptLookupTokens = value;
+      return this;
+    }
+
     private GenerationOptions resolved() {
       boolean narrows = topK != 0 || topP != 1 || minP != 0;
       double heat = temperature != null ? temperature : narrows ? 1 : 0;
@@ -162,7 +173,8 @@ public final class Generator implements AutoCloseable {
                   concurrency,
                   maxNewTokens,
                   beams == 1 ? null : new BeamSearch.Config(beams, lengthPenalty, maxNewTokens),
-                  topLogprobs));
+                  topLogprobs,
+                  promptLookupTokens));
     }
   }
 

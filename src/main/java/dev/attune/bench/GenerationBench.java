@@ -57,6 +57,7 @@ public final class GenerationBench {
   public static Outcome run(RunConfig config) {
     int streams = atLeastOne(config, RunOption.STREAMS);
     int newTokens = atLeastOne(config, RunOption.MAX_NEW_TOKENS);
+    int lookupTokens = config.smallInteger(RunOption.PROMPT_LOOKUP_NUM_TOKENS);
     int context = PROMPT_TOKENS + newTokens;
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     if (!config.isGiven(RunOption.SHAPE)) {
@@ -103,6 +104,9 @@ public final class GenerationBench {
                     newTokens,
                     new int[0],
                     stream,
+                    null,
+                    lookupTokens,
+                    null,
                     null),
                 done -> {});
           }

@@ -14,16 +14,14 @@ public final class FiniteOutput {
    *     made up
    */
   public static FloatBuffer checked(FloatBuffer values, long count) {
-    for (int i = 0; i < count; i++) {
-      float value = values.get(i);
-      if (!Float.isFinite(value)) {
-        throw new InputException(
-            "the model gives "
-                + value
-                + " where a number is wanted: its weights are so large that what is computed with"
-                + " them is beyond 3.4e38. It cannot be used as it is; look at how it was trained,"
-                + " or fetch its files again");
-      }
+    int bad = NotFinite.first(values, 0, Math.toIntExact(count));
+    if (bad >= 0) {
+      throw new InputException(
+          "the model gives "
+              + values.get(bad)
+              + " where a number is wanted: its weights are so large that what is computed with"
+              + " them is beyond 3.4e38. It cannot be used as it is; look at how it was trained,"
+              + " or fetch its files again");
     }
     return values;
   }

@@ -1,6 +1,7 @@
 package dev.attune.folder;
 
 import dev.attune.core.InputException;
+import dev.attune.core.NotFinite;
 import dev.attune.model.Model;
 import dev.attune.store.Layout;
 import dev.attune.store.LoraConfig;
@@ -228,15 +229,14 @@ public final class ModelWeights {
 
   /** No file leaves here whose model computes nothing: the last check, of whatever came before. */
   static FloatBuffer finite(Segment segment, FloatBuffer values) {
-    for (int i = values.position(); i < values.limit(); i++) {
-      if (!Float.isFinite(values.get(i))) {
-        throw new InputException(
-            "the weights "
-                + segment.name()
-                + " would hold "
-                + values.get(i)
-                + ", with which no model computes anything: it is not saved");
-      }
+    int bad = NotFinite.first(values, values.position(), values.limit());
+    if (bad >= 0) {
+      throw new InputException(
+          "the weights "
+              + segment.name()
+              + " would hold "
+              + values.get(bad)
+              + ", with which no model computes anything: it is not saved");
     }
     return values;
   }

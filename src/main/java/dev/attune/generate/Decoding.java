@@ -3,6 +3,7 @@ package dev.attune.generate;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.LinearCall;
@@ -171,6 +172,11 @@ final class Decoding implements AutoCloseable {
     return KeyValueCache.bytes(model.body().config(), dtype, 1);
   }
 
+  /** Of a pass that adds tokens, rows that are multiplied at once, but for the vocabulary. */
+  static int rowsAtOnce(Tape tape) {
+    return tape.backend().rowsAreAlike(tape.dtype()) ? ADVANCED : GROUP;
+  }
+
   /** V. */
   int vocabulary() {
     return (int) model.vocabulary().rows();
@@ -200,11 +206,29 @@ final class Decoding implements AutoCloseable {
   }
 
   /**
-   * Adds one token to each of some texts.
+   * Refuses tokens that are only proposed, beside the last one of a text, where a row's numbers may
+   * depend on how many rows a product has: texts would depend on what is proposed.
+   */
+  void checkProposals() {
+    Backend backend = tape.backend();
+    if (backend.fewRows() > GROUP) {
+      throw new InputException(
+          Term.PROMPT_LOOKUP_NUM_TOKENS
+              + " is not for the backend "
+              + backend.name()
+              + ", on which a text might change by it; leave it out");
+    }
+  }
+
+  /**
+   * Adds one token to each of some texts, or several, a row each, in their order: a row attends
+   * over all that stands in the cache before it, the rows of this pass included. Rows that were
+   * added and are not wanted are written over by what comes in their place.
    *
-   * @param firstRows (B) where each begins in the cache, B at most {@link #ADVANCED}
+   * @param firstRows (B) where the text of each row begins in the cache, B at most {@link
+   *     #ADVANCED}
    * @param tokens (B)
-   * @param places (B) tokens of each text before
+   * @param places (B) tokens of its text before each
    * @param adapters (B) of each text's own, or null
    * @return the logits (B,V) after them, valid until the next call
    */

@@ -2,7 +2,6 @@ package dev.attune.generate;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.core.FiniteOutput;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -11,7 +10,6 @@ import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -34,7 +32,12 @@ public final class GenerationLoop implements AutoCloseable {
   private final RowRanges rows;
   private final int most;
 
-  // Of the group in hand.
+  private final PassTimes times;
+  private final Proposals proposals;
+
+  // Of the pass in hand: of its texts, then of their rows.
+  private final int[] mostProposed = new int[Decoding.ADVANCED];
+  private final int[] proposed = new int[Decoding.ADVANCED];
   private final int[] firstRows = new int[Decoding.ADVANCED];
   private final int[] tokens = new int[Decoding.ADVANCED];
   private final int[] places = new int[Decoding.ADVANCED];
@@ -44,82 +47,6 @@ public final class GenerationLoop implements AutoCloseable {
   public interface Ticket {
     /** Ends it at the next step, with {@link Finish#CANCELLED}. */
     void cancel();
-  }
-
-  private static final class Running implements Ticket {
-    final Request request;
-    final Sampler sampler;
-    final Consumer<Completion> whenDone;
-    final Consumer<RuntimeException> whenFailed; // null: who makes the steps hears of it
-    final int mostRows;
-    volatile boolean isCancelled;
-    int firstRow = -1; // of the cache; -1: waits
-    int read; // tokens of the prompt in the cache
-    int[] generated = new int[32];
-    int count;
-    final List<TokenLogprobs> logprobs = new ArrayList<>();
-    int chosen; // the token that comes next
-    TokenLogprobs chosenLogprobs; // null where they were not asked for
-    RuntimeException failure; // why none could be chosen; null: one was
-
-    Running(
-        Request request,
-        int context,
-        Consumer<Completion> whenDone,
-        Consumer<RuntimeException> whenFailed) {
-      this.request = request;
-      // The last token is not read.
-      long longest = (long) request.prompt().length + request.maxNewTokens() - 1;
-      this.mostRows = (int) Math.min(longest, context);
-      this.sampler =
-          new Sampler(
-              request.sampling(),
-              request.rules(),
-              request.prompt(),
-              request.ends(),
-              request.stream());
-      this.whenDone = whenDone;
-      this.whenFailed = whenFailed;
-    }
-
-    @Override
-    public void cancel() {
-      isCancelled = true;
-    }
-
-    boolean promptIsRead() {
-      return read == request.prompt().length;
-    }
-
-    /** Rows of the next part of the prompt. */
-    int nextChunk() {
-      return Math.min(Decoding.PROMPT_ROWS, request.prompt().length - read);
-    }
-
-    /**
-     * Chooses the next token, or says in {@link #failure} why there is none.
-     *
-     * @param all its logits are the V from {@code first} on
-     */
-    void choose(FloatBuffer all, int first, int V) {
-      try {
-        FloatBuffer logits = all.duplicate();
-        logits.position(first);
-        FiniteOutput.checked(logits.slice(), V);
-        chosen = sampler.next(logits, V, count);
-        Integer top = request.topLogprobs();
-        chosenLogprobs = top == null ? null : TokenLogprobs.of(logits, first, V, chosen, top);
-      } catch (RuntimeException e) {
-        failure = e;
-      }
-    }
-
-    void append(int token) {
-      if (count == generated.length) {
-        generated = Arrays.copyOf(generated, 2 * count);
-      }
-      generated[count++] = token;
-    }
   }
 
   /**
@@ -138,6 +65,12 @@ public final class GenerationLoop implements AutoCloseable {
    * @param cacheRows tokens of all requests at a time, at least {@code context}
    */
   public GenerationLoop(TransformerModel model, Tape tape, int slots, int context, int cacheRows) {
+    this(model, tape, slots, context, cacheRows, new PassTimes(Decoding.rowsAtOnce(tape)));
+  }
+
+  /** The same with times of passes that it goes by. */
+  GenerationLoop(
+      TransformerModel model, Tape tape, int slots, int context, int cacheRows, PassTimes times) {
     Check.argument(slots >= 1, "%d slots", slots);
     Check.argument(cacheRows >= context, "%d rows for texts of %d", cacheRows, context);
     if (context < 2 || context > model.maxLength()) {
@@ -153,6 +86,8 @@ public final class GenerationLoop implements AutoCloseable {
     this.most = slots;
     this.rows = new RowRanges(cacheRows);
     this.decoding = new Decoding(model, tape, cacheRows);
+    this.times = times;
+    this.proposals = new Proposals(times);
   }
 
   /** What the keys and values of so many requests at a time take. */
@@ -175,7 +110,8 @@ public final class GenerationLoop implements AutoCloseable {
    *
    * @param whenDone is called during {@link #step}
    * @throws InputException if the prompt leaves no room in the context, or has a token that the
-   *     model does not know
+   *     model does not know; or if it is to propose tokens on a backend where a text might change
+   *     by that
    */
   public Ticket submit(Request request, Consumer<Completion> whenDone) {
     return submit(request, whenDone, null);
@@ -190,6 +126,9 @@ public final class GenerationLoop implements AutoCloseable {
   public Ticket submit(
       Request request, Consumer<Completion> whenDone, Consumer<RuntimeException> whenFailed) {
     request.checkFits(context);
+    if (request.lookupTokens() > 0) {
+      decoding.checkProposals();
+    }
     for (int id : request.prompt()) {
       decoding.checked(id);
     }
@@ -216,8 +155,8 @@ public final class GenerationLoop implements AutoCloseable {
   }
 
   /**
-   * Adds a token to every running request whose prompt is read, and reads the next chunks of
-   * others: long prompts do not keep anyone waiting.
+   * Adds a token to every running request whose prompt is read, or more where those it proposed are
+   * right, and reads the next chunks of others: long prompts do not keep anyone waiting.
    *
    * @throws InterruptedCallException if the thread is interrupted
    * @throws InputException if the model gives numbers that are not finite for a request that does
@@ -296,41 +235,65 @@ public final class GenerationLoop implements AutoCloseable {
       r.read += count;
     }
     FloatBuffer logits = decoding.read(parts);
-    int V = decoding.vocabulary();
-    choose(reading.stream().filter(Running::promptIsRead).toList(), logits, V);
+    List<Running> begun = reading.stream().filter(Running::promptIsRead).toList();
+    begun.forEach(r -> r.proposed = 0);
+    choose(begun, logits);
+    begun.forEach(this::acceptOrFail);
   }
 
   private void advance(List<Running> group) {
-    int B = group.size();
-    for (int b = 0; b < B; b++) {
-      Running r = group.get(b);
-      firstRows[b] = r.firstRow;
-      adapters[b] = r.request.adapters();
-      tokens[b] = r.generated[r.count - 1];
-      places[b] = r.request.prompt().length + r.count - 1;
+    propose(group);
+    int N = 0;
+    for (Running r : group) {
+      for (int i = 0; i <= r.proposed; i++, N++) {
+        firstRows[N] = r.firstRow;
+        adapters[N] = r.request.adapters();
+        tokens[N] = r.token(i);
+        places[N] = r.length() - 1 + i;
+      }
     }
-    FloatBuffer logits = decoding.advance(firstRows, tokens, places, adapters, B);
-    choose(group, logits, decoding.vocabulary());
+    long begin = System.nanoTime();
+    FloatBuffer logits = decoding.advance(firstRows, tokens, places, adapters, N);
+    choose(group, logits);
+    times.add(N, System.nanoTime() - begin);
+    group.forEach(this::acceptOrFail);
+  }
+
+  private void propose(List<Running> group) {
+    int texts = group.size();
+    for (int b = 0; b < texts; b++) {
+      mostProposed[b] = group.get(b).mostProposals();
+    }
+    List<PromptLookup> lookups = group.stream().map(r -> r.lookup).toList();
+    proposals.count(lookups, mostProposed, Decoding.ADVANCED, proposed);
+    for (int b = 0; b < texts; b++) {
+      group.get(b).proposed = proposed[b];
+      group.get(b).propose();
+    }
   }
 
   /**
-   * Chooses the next tokens of requests: the work of a vocabulary each, on all cores.
+   * Chooses the next tokens of requests: the work of a vocabulary for each, on all cores.
    *
-   * @param logits (requests, V)
+   * @param logits (rows, V), those of a request one after another
    */
-  private void choose(List<Running> requests, FloatBuffer logits, int V) {
-    IntStream all = IntStream.range(0, requests.size());
-    (requests.size() == 1 ? all : all.parallel())
-        .forEach(i -> requests.get(i).choose(logits, i * V, V));
-    requests.forEach(this::acceptOrFail);
+  private void choose(List<Running> requests, FloatBuffer logits) {
+    int V = decoding.vocabulary();
+    int[] rows = new int[requests.size()];
+    for (int i = 1; i < rows.length; i++) {
+      rows[i] = rows[i - 1] + 1 + requests.get(i - 1).proposed;
+    }
+    IntStream all = IntStream.range(0, rows.length);
+    (rows.length == 1 ? all : all.parallel())
+        .forEach(i -> requests.get(i).choose(logits, rows[i], V));
   }
 
   private void acceptOrFail(Running r) {
     try {
-      if (r.failure != null) {
-        throw r.failure;
+      Finish why = r.accept(context);
+      if (why != null) {
+        finish(r, why);
       }
-      accept(r);
     } catch (RuntimeException e) {
       release(r);
       if (r.whenFailed == null) {
@@ -340,32 +303,9 @@ public final class GenerationLoop implements AutoCloseable {
     }
   }
 
-  private void accept(Running r) {
-    Request request = r.request;
-    int token = r.chosen;
-    if (request.isEnd(token)) {
-      finish(r, Finish.END);
-      return;
-    }
-    r.append(token);
-    TokenLogprobs logprobs = r.chosenLogprobs;
-    if (logprobs != null) {
-      r.logprobs.add(logprobs);
-    }
-    boolean goesOn = request.listener() == null || request.listener().onToken(token, logprobs);
-    if (!goesOn) {
-      finish(r, Finish.STOP);
-    } else if (r.count == request.maxNewTokens()) {
-      finish(r, Finish.LENGTH);
-    } else if (request.prompt().length + r.count == context) {
-      finish(r, Finish.CONTEXT);
-    }
-  }
-
   private void finish(Running r, Finish why) {
     release(r);
-    r.whenDone.accept(
-        new Completion(Arrays.copyOf(r.generated, r.count), why, List.copyOf(r.logprobs)));
+    r.whenDone.accept(r.completion(why));
   }
 
   private void release(Running r) {

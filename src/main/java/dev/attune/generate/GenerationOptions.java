@@ -13,6 +13,8 @@ import java.util.List;
  * @param beams null: none
  * @param topLogprobs the log-probability of each token is told, and those of so many of the most
  *     probable ones at its place, 0 to {@value TokenLogprobs#MOST}; null: none is
+ * @param lookupTokens at most so many tokens that stand in the text already are proposed to come
+ *     next, and read in one pass with the last one; 0: none. Texts are the same
  */
 public record GenerationOptions(
     Sampling sampling,
@@ -20,8 +22,38 @@ public record GenerationOptions(
     int streams,
     int maxNewTokens,
     BeamSearch.Config beams,
-    Integer topLogprobs) {
+    Integer topLogprobs,
+    int lookupTokens) {
+  /** As many as one pass takes beside the token before them. */
+  public static final int MOST_LOOKUP_TOKENS = Decoding.ADVANCED - 1;
+
+  /** Without proposals. */
+  public GenerationOptions(
+      Sampling sampling,
+      List<String> stops,
+      int streams,
+      int maxNewTokens,
+      BeamSearch.Config beams,
+      Integer topLogprobs) {
+    this(sampling, stops, streams, maxNewTokens, beams, topLogprobs, 0);
+  }
+
   public GenerationOptions {
+    if (lookupTokens < 0 || lookupTokens > MOST_LOOKUP_TOKENS) {
+      throw new InputException(
+          Term.PROMPT_LOOKUP_NUM_TOKENS
+              + " is "
+              + lookupTokens
+              + "; it must be between 0 and "
+              + MOST_LOOKUP_TOKENS);
+    }
+    if (lookupTokens > 0 && beams != null) {
+      throw new InputException(
+          Term.PROMPT_LOOKUP_NUM_TOKENS
+              + " has no meaning for beam search, which follows many texts at a time; leave "
+              + Term.NUM_BEAMS
+              + " out");
+    }
     if (topLogprobs != null && (topLogprobs < 0 || topLogprobs > TokenLogprobs.MOST)) {
       throw new InputException(
           Term.TOP_LOGPROBS

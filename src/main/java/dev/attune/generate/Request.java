@@ -14,6 +14,7 @@ import dev.attune.core.Term;
  * @param ends tokens that end the text; they are not part of it
  * @param stream tells requests with one seed apart
  * @param topLogprobs see {@link GenerationOptions}
+ * @param lookupTokens see {@link GenerationOptions}
  * @param adapters of the request's own, beside the model: see {@link dev.attune.tape.RowGroup};
  *     null: none
  * @param listener hears every token, and may stop the request; may be null
@@ -26,6 +27,7 @@ public record Request(
     int[] ends,
     long stream,
     Integer topLogprobs,
+    int lookupTokens,
     Object adapters,
     TokenListener listener) {
   /** A request to the model as it is, without log-probabilities. */
@@ -37,7 +39,7 @@ public record Request(
       int[] ends,
       long stream,
       TokenListener listener) {
-    this(prompt, sampling, rules, maxNewTokens, ends, stream, null, null, listener);
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, null, 0, null, listener);
   }
 
   /** A request to the model as it is. */
@@ -50,7 +52,7 @@ public record Request(
       long stream,
       Integer topLogprobs,
       TokenListener listener) {
-    this(prompt, sampling, rules, maxNewTokens, ends, stream, topLogprobs, null, listener);
+    this(prompt, sampling, rules, maxNewTokens, ends, stream, topLogprobs, 0, null, listener);
   }
 
   /** Hears of each new token. */

@@ -165,6 +165,7 @@ public final class TextGeneration {
         ends,
         stream,
         options.topLogprobs(),
+        options.lookupTokens(),
         adapters,
         listener);
   }

@@ -124,6 +124,14 @@ public interface Backend extends Allocator, AutoCloseable {
     return Long.MAX_VALUE;
   }
 
+  /**
+   * Whether a product with a weight gives each row of activations of this type the same bits
+   * however many rows there are, few or many: nothing is gained then by multiplying few at a time.
+   */
+  default boolean rowsAreAlike(DType dtype) {
+    return false;
+  }
+
   /** Whether there can be others on the same memory, for other threads: see {@link #sibling}. */
   default boolean hasSiblings() {
     return false;

@@ -43,7 +43,8 @@ final class Product {
       forwardInt8(tape, out, pre, inp, weight, bias, N, activation, dtype);
       return;
     }
-    long most = tape.rowsAtOnce() == 0 ? N : tape.rowsAtOnce();
+    boolean isWhole = tape.rowsAtOnce() == 0 || tape.backend().rowsAreAlike(dtype);
+    long most = isWhole ? N : tape.rowsAtOnce();
     long size = dtype.sizeBytes();
     for (long first = 0; first < N; first += most) {
       tape.run(

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /** A computation on a thread of its own, whose failure surfaces where the result is taken. */
@@ -59,6 +60,17 @@ final class Background<T> {
       Thread.currentThread().interrupt();
     }
     return ended();
+  }
+
+  /** Waits, where something else has failed, and closes the result, if there is one. */
+  void discard(Consumer<T> closing) {
+    try {
+      closing.accept(joinUninterruptibly());
+    } catch (RuntimeException | Error e) {
+      if (e != failure) {
+        throw e;
+      }
+    }
   }
 
   private T ended() {

@@ -43,7 +43,8 @@ final class GenerationSettings {
         atLeastOne(config, RunOption.STREAMS),
         maxNewTokens,
         beams(config, maxNewTokens),
-        topLogprobs(config));
+        topLogprobs(config),
+        config.smallInteger(RunOption.PROMPT_LOOKUP_NUM_TOKENS));
   }
 
   /** Null where none are asked for. */

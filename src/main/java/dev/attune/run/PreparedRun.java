@@ -129,6 +129,9 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.OVERWRITE),
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
+      // The kernels are loaded meanwhile.
+      Background<TextTokenizer> reading = Background.start("attune-tokenizer", base::openTokenizer);
+      opening.add(() -> reading.discard(TextTokenizer::close));
       ChromeTrace trace = config.flag(RunOption.PROFILE) ? new ChromeTrace() : null;
       Compute compute = compute(config, output);
       Session session =
@@ -138,7 +141,7 @@ final class PreparedRun implements AutoCloseable {
                   : Session.open(
                       compute,
                       backend -> trace == null ? backend : TracedBackend.of(backend, trace)));
-      TextTokenizer plain = opening.add(base.openTokenizer());
+      TextTokenizer plain = reading.joinUninterruptibly();
       AddedVocabulary added = AddedVocabulary.of(config, base, plain);
       TextTokenizer tokenizer = added == null ? plain : opening.add(added.tokenizer());
       ParameterBuilder builder = builder(plan, base, session);

@@ -437,6 +437,12 @@ public enum RunOption {
       "end the text before this string; \\n is a line end",
       OnResume.STAYS_WHERE_EVALUATIONS_COUNT),
   STREAMS("N", "16", "prompts in work at a time", OnResume.MAY_CHANGE),
+  PROMPT_LOOKUP_NUM_TOKENS(
+      "N",
+      "0",
+      "propose up to N tokens that follow in the text where its last ones stood before: the same"
+          + " texts, sooner where much is copied; 0: none",
+      OnResume.MAY_CHANGE),
   LOGPROBS(null, "false", "tell each token's log-probability"),
   TOP_LOGPROBS("N", "0", "of --logprobs: tell so many of the most probable tokens too, up to 20"),
   LOAD_IN_BF16(
@@ -589,6 +595,7 @@ public enum RunOption {
           LENGTH_PENALTY,
           STOP,
           STREAMS,
+          PROMPT_LOOKUP_NUM_TOKENS,
           LOGPROBS,
           TOP_LOGPROBS,
           SEED,
@@ -717,6 +724,7 @@ public enum RunOption {
           DROPOUT,
           STREAMS,
           MAX_NEW_TOKENS,
+          PROMPT_LOOKUP_NUM_TOKENS,
           PRECISION,
           BACKEND,
           ISA,

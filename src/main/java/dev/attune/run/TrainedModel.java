@@ -61,17 +61,19 @@ public final class TrainedModel implements AutoCloseable {
     ModelFolder folder = ModelFolder.open(path, options.base());
     Families.of(folder.config());
     Task task = Tasks.of(folder, options.task());
-    TextTokenizer tokenizer = folder.openTokenizer();
+    // Much of what a tokenizer is read for goes on while weights come from the disk.
+    Background<TextTokenizer> opening = Background.start("attune-tokenizer", folder::openTokenizer);
     Model model = null;
     try {
       model = model(folder, task, options.weights(), backend, precision);
+      TextTokenizer tokenizer = opening.joinUninterruptibly();
       return new TrainedModel(
           folder, task, model, tokenizer, maxLength(options, folder, task, model));
-    } catch (RuntimeException e) {
-      tokenizer.close();
+    } catch (RuntimeException | Error e) {
       if (model != null) {
         model.close();
       }
+      opening.discard(TextTokenizer::close);
       throw e;
     }
   }

@@ -1,5 +1,6 @@
 package dev.attune.store;
 
+import dev.attune.core.NotFinite;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.memory.Buffer;
@@ -53,10 +54,8 @@ public final class FiniteValues {
       long count = Math.min(piece, segment.count() - first);
       long address = store.address() + (segment.first() + first) * Float.BYTES;
       FloatBuffer values = window.read(address, count * Float.BYTES).asFloatBuffer();
-      for (int i = 0; i < count; i++) {
-        if (!Float.isFinite(values.get(i))) {
-          return false;
-        }
+      if (NotFinite.first(values, 0, (int) count) >= 0) {
+        return false;
       }
     }
     return true;

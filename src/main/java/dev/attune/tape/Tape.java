@@ -97,7 +97,8 @@ public final class Tape implements AutoCloseable {
 
   /**
    * Lets products of this pass multiply so many rows at a time, in inference: where a row is to get
-   * the bits of a pass of few rows. The weight comes from a cache for all but the first.
+   * the bits of a pass of few rows, and these differ ({@link Backend#rowsAreAlike}). The weight
+   * comes from a cache for all but the first.
    */
   public void multiplyApart(int rows) {
     Check.state(!training, "rows are multiplied apart in inference alone");

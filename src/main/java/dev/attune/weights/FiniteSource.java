@@ -1,5 +1,6 @@
 package dev.attune.weights;
 
+import dev.attune.core.NotFinite;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.Set;
@@ -41,16 +42,15 @@ public final class FiniteSource implements WeightSource {
   public void read(String name, long first, FloatBuffer out) {
     int begin = out.position();
     source.read(name, first, out);
-    for (int i = begin; i < out.position(); i++) {
-      if (!Float.isFinite(out.get(i))) {
-        throw Messages.bad(
-            origin,
-            "the weights %s hold %s (element %d), which no computation survives. Take another copy"
-                + " of the model, or the one from before it diverged",
-            Messages.shown(name),
-            out.get(i),
-            first + i - begin);
-      }
+    int bad = NotFinite.first(out, begin, out.position());
+    if (bad >= 0) {
+      throw Messages.bad(
+          origin,
+          "the weights %s hold %s (element %d), which no computation survives. Take another copy"
+              + " of the model, or the one from before it diverged",
+          Messages.shown(name),
+          out.get(bad),
+          first + bad - begin);
     }
   }
 

@@ -118,6 +118,12 @@ public final class CpuBackend extends NativeBackend {
     return FEW_ROWS;
   }
 
+  /** On tiles an element is one chain of steps: see native/cpu/linear_amx.h. */
+  @Override
+  public boolean rowsAreAlike(DType dtype) {
+    return isa.hasTiles() && dtype == DType.BF16;
+  }
+
   @Override
   protected long ctx() {
     Check.state(ctx != 0, "the cpu backend is closed");

@@ -18,6 +18,7 @@ import java.util.Map;
  *
  * @param maxTokens null: as many as the context holds
  * @param choices texts of each prompt
+ * @param lookupTokens see {@link GenerationOptions}
  * @param includesUsage whether a stream ends in how many tokens there were
  */
 record TextFields(
@@ -25,6 +26,7 @@ record TextFields(
     List<String> stops,
     Integer maxTokens,
     int choices,
+    int lookupTokens,
     boolean isStream,
     boolean includesUsage) {
   private static final SecureRandom RANDOM = new SecureRandom();
@@ -44,6 +46,7 @@ record TextFields(
     Long topK = body.integer("top_k", 0, Integer.MAX_VALUE);
     Double repetition = body.number("repetition_penalty", 1e-3, 1e3);
     Long seed = body.integer("seed", Long.MIN_VALUE, Long.MAX_VALUE);
+    Long lookup = body.integer("prompt_lookup_num_tokens", 0, GenerationOptions.MOST_LOOKUP_TOKENS);
     Long n = body.integer("n", 1, MOST_CHOICES);
     if (topP != null && topP == 0) {
       throw ApiException.badRequest("top_p", "'top_p' is 0; it must be above 0, and at most 1");
@@ -64,6 +67,7 @@ record TextFields(
         stops(body),
         maxTokens,
         n == null ? 1 : (int) (long) n,
+        lookup == null ? 0 : (int) (long) lookup,
         isStream,
         includesUsage(body, isStream));
   }
@@ -175,6 +179,6 @@ record TextFields(
               + (left < 1 ? "" : ", or ask for at most " + left));
     }
     return new GenerationOptions(
-        sampling, stops, 1, maxTokens == null ? left : maxTokens, null, topLogprobs);
+        sampling, stops, 1, maxTokens == null ? left : maxTokens, null, topLogprobs, lookupTokens);
   }
 }

@@ -171,7 +171,7 @@ class HostileFieldsTest {
       value = {
         "chat/completions | {'model': 'decoder', 'messages': [{'role': 'user', 'content': 'a',"
             + " 'name': 'n'}], 'max_tokens': 1, 'temperature': 0.5, 'top_p': 0.5, 'min_p': 0.1,"
-            + " 'top_k': 3, 'repetition_penalty': 1.1, 'n': 1, 'stop': ['x'], 'seed': 1,"
+            + " 'top_k': 3, 'repetition_penalty': 1.1, 'prompt_lookup_num_tokens': 2, 'n': 1, 'stop': ['x'], 'seed': 1,"
             + " 'logit_bias': {'1': 1}, 'logprobs': true, 'top_logprobs': 1, 'stream': false,"
             + " 'presence_penalty': 0, 'frequency_penalty': 0, 'response_format': {'type': 'text'},"
             + " 'modalities': ['text'], 'service_tier': 'auto', 'store': false}",
