@@ -115,6 +115,14 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
           + " it; where base_model_name_or_path is the changed base itself, as it was saved, the"
           + " adapter is a plain one already: set init_lora_weights to true";
 
+  /** The keys that are read, change nothing, or are refused with what helps. */
+  static Set<String> knownKeys() {
+    Set<String> keys = new TreeSet<>(READ);
+    keys.addAll(HARMLESS);
+    keys.addAll(REMEDIES.keySet());
+    return keys;
+  }
+
   /**
    * Reads the adapter_config.json of a folder.
    *

@@ -31,8 +31,8 @@ public final class ModelWeights {
           "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj"
               + "|qa_outputs)\\.weight");
 
-  /** What all names begin with where a model was saved inside PyTorch's DataParallel. */
-  private static final String WRAPPED = "module.";
+  /** What all names begin with where a model was saved inside DataParallel, or compiled. */
+  private static final List<String> WRAPPERS = List.of("module.", "_orig_mod.");
 
   private ModelWeights() {}
 
@@ -40,9 +40,10 @@ public final class ModelWeights {
    * What a load found.
    *
    * @param created head tensors that the folder lacks, or has in another shape: new, random
+   * @param misfits what is to be said of those of another shape
    * @param unused tensors of the folder that the model has no place for
    */
-  public record Loaded(List<String> created, List<String> unused) {}
+  public record Loaded(List<String> created, List<String> misfits, List<String> unused) {}
 
   /**
    * Loads a model's parameters. Every tensor of the body must be there in the right shape; tensors
@@ -59,6 +60,7 @@ public final class ModelWeights {
     Parameters parameters = model.parameters();
     String drawnAnew = how.keepsHead() ? null : lastProduct(model);
     List<String> created = new ArrayList<>();
+    List<String> misfits = new ArrayList<>();
     Set<String> used = new HashSet<>();
     List<String> unused = new ArrayList<>();
     AdapterStart.check(parameters, how.lora());
@@ -89,7 +91,15 @@ public final class ModelWeights {
             continue;
           }
           if (!model.isHead(segment.name())) {
-            throw misfit(folder, segment, name == null ? null : source.info(name));
+            throw new InputException(
+                folder
+                    + ": "
+                    + (name == null
+                        ? missing(source, segment, model)
+                        : misfit(source.info(name), segment)));
+          }
+          if (name != null && !fits(source.info(name), segment)) {
+            misfits.add(misfit(source.info(name), segment));
           }
           Initializer.fill(parameters, segment, model.initializerRange(), how);
           created.add(segment.name());
@@ -114,7 +124,7 @@ public final class ModelWeights {
         }
       }
     }
-    return new Loaded(created, unused);
+    return new Loaded(created, misfits, unused);
   }
 
   /**
@@ -129,7 +139,7 @@ public final class ModelWeights {
       Initializer.fill(parameters, segment, model.initializerRange(), BaseLoad.of(seed));
       created.add(segment.name());
     }
-    return new Loaded(created, List.of());
+    return new Loaded(created, List.of(), List.of());
   }
 
   /** The module of a head's last product, which is declared after all others; null: no head. */
@@ -158,7 +168,19 @@ public final class ModelWeights {
 
   /** What every name begins with that no model here has; empty: nothing. */
   static String wrapper(WeightSource source) {
-    return source.names().stream().allMatch(name -> name.startsWith(WRAPPED)) ? WRAPPED : "";
+    return wrapper(source, "");
+  }
+
+  /** They may stand one in the other. */
+  private static String wrapper(WeightSource source, String outside) {
+    for (String one : WRAPPERS) {
+      String prefix = outside + one;
+      Set<String> names = source.names();
+      if (!names.isEmpty() && names.stream().allMatch(name -> name.startsWith(prefix))) {
+        return wrapper(source, prefix);
+      }
+    }
+    return outside;
   }
 
   /**
@@ -314,24 +336,43 @@ public final class ModelWeights {
     }
   }
 
-  private static InputException misfit(Path folder, Segment segment, TensorInfo info) {
-    if (info == null) {
-      return new InputException(
-          folder
-              + ": the weights lack the tensor "
-              + segment.name()
-              + " "
-              + Arrays.toString(segment.shape())
-              + "; config.json does not describe these weights");
+  /** A name that begins otherwise is said with what to take off; else what stands in its place. */
+  private static String missing(WeightSource source, Segment segment, Model model) {
+    String lack =
+        "the weights lack the tensor " + segment.name() + " " + Arrays.toString(segment.shape());
+    Set<String> ours = new HashSet<>();
+    for (Segment each : model.parameters().segments()) {
+      ours.add(each.name());
+      ours.add(model.storedName(each.name()));
     }
-    return new InputException(
-        folder
-            + ": tensor "
-            + info.name()
-            + " has shape "
-            + Arrays.toString(info.shape())
-            + ", config.json asks for "
-            + Arrays.toString(segment.shape()));
+    String beside = "";
+    for (String known : List.of(model.storedName(segment.name()), segment.name())) {
+      String place = module(module(known)) + ".";
+      for (String name : source.names()) {
+        if (name.endsWith("." + known)) {
+          String before = name.substring(0, name.length() - known.length());
+          return lack
+              + "; they hold it as "
+              + name
+              + ". Take '"
+              + before
+              + "' off the names that begin with it";
+        }
+        if (beside.isEmpty() && name.startsWith(place) && !ours.contains(name)) {
+          beside = ", which hold " + name;
+        }
+      }
+    }
+    return lack + "; config.json does not describe these weights" + beside;
+  }
+
+  private static String misfit(TensorInfo info, Segment segment) {
+    return "tensor "
+        + info.name()
+        + " has shape "
+        + Arrays.toString(info.shape())
+        + ", config.json asks for "
+        + Arrays.toString(segment.shape());
   }
 
   /** Writes a model's weights as model.safetensors, f32. */

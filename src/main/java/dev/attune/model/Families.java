@@ -133,9 +133,11 @@ public final class Families {
         .orElseThrow(
             () ->
                 new InputException(
-                    "config.json: model type '"
-                        + type
-                        + "' is not supported"
+                    "config.json: "
+                        + (type.isEmpty()
+                            ? "'model_type' says nothing, which"
+                            : "model type '" + type + "'")
+                        + " is not supported"
                         + REFUSED.getOrDefault(type, "")
                         + "; supported are "
                         + list(false)

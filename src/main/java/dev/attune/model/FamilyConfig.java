@@ -10,6 +10,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * The config.json of a model, as a family reads it: each key that is asked for counts as known,
@@ -128,8 +130,10 @@ public final class FamilyConfig {
 
   private final JsonNode json;
   private final Float dropout;
-  private final Set<String> known = new HashSet<>();
+  private final Set<String> known = new TreeSet<>();
   private final Set<String> nullable = new HashSet<>();
+  private final Map<String, String> single = new TreeMap<>();
+  private final Set<String> ignored = new TreeSet<>();
   private final Map<String, String> aliases = new HashMap<>();
 
   /**
@@ -144,6 +148,28 @@ public final class FamilyConfig {
   /** Why a key changes nothing, for any family; null if it may. */
   static String harmlessReason(String key) {
     return HARMLESS.get(key);
+  }
+
+  /** The keys that change nothing, for any family. */
+  static Set<String> harmlessKeys() {
+    return new TreeSet<>(HARMLESS.keySet());
+  }
+
+  /**
+   * What a family made of the keys that it knows: any other is refused.
+   *
+   * @param counted those whose values count
+   * @param single those of which one value alone is taken, with that value
+   * @param ignored those that change no number of it
+   */
+  record Keys(Set<String> counted, Map<String, String> single, Set<String> ignored) {}
+
+  /** The keys that were asked for so far. */
+  Keys keys() {
+    Set<String> counted = new TreeSet<>(known);
+    counted.removeAll(single.keySet());
+    counted.removeAll(ignored);
+    return new Keys(counted, new TreeMap<>(single), new TreeSet<>(ignored));
   }
 
   /** Lets a key have a second name, as attribute_map of Transformers' classes does. */
@@ -357,6 +383,7 @@ public final class FamilyConfig {
    * @param supported what it has to be where it is there
    */
   public FamilyConfig only(String key, Object supported) {
+    single.put(key, supported.toString());
     JsonNode value = value(key);
     boolean same =
         supported instanceof Number && value != null && value.isNumber()
@@ -391,6 +418,7 @@ public final class FamilyConfig {
    */
   public FamilyConfig ignore(String reason, String... keys) {
     known.addAll(List.of(keys));
+    ignored.addAll(List.of(keys));
     return this;
   }
 

@@ -47,7 +47,10 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
           "truncate",
           "short_factor",
           "long_factor",
-          "original_max_position_embeddings");
+          "original_max_position_embeddings",
+          "finetuned"); // YaRN's own folders note it; Transformers computes the same with and
+
+  // without
 
   /**
    * What a family's config says where it is silent.

@@ -238,6 +238,9 @@ public final class TrainedModel implements AutoCloseable {
       return;
     }
     ModelWeights.Loaded loaded = ModelWeights.load(folder.base(), model, 0);
+    if (!loaded.misfits().isEmpty()) {
+      throw new InputException(folder.path() + ": " + String.join("; ", loaded.misfits()));
+    }
     if (!loaded.created().isEmpty()) {
       throw new InputException(
           folder.path()

@@ -250,7 +250,7 @@ public final class Regression implements Task {
     @Override
     public boolean isFor(String problem, int outputs) {
       return problem.equals("regression")
-          || outputs == 1 && !problem.equals("multi_label_classification");
+          || outputs == 1 && (problem.isEmpty() || problem.equals("single_label_classification"));
     }
 
     @Override

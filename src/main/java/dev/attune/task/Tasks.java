@@ -6,9 +6,11 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.ModelFolder;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 
@@ -136,13 +138,22 @@ public final class Tasks {
             () ->
                 new InputException(
                     folder.base()
-                        + ": config.json names the architecture '"
-                        + folder.architecture()
-                        + "'; those that can be used end in "
-                        + String.join(
-                            ", ", ALL.stream().map(TaskType::classSuffix).distinct().toList())
-                        + ". Train one with: "
-                        + Term.TRAINING.of(folder.base())));
+                        + ": config.json: "
+                        + (ALL.stream().anyMatch(candidates)
+                            ? "'problem_type' is '"
+                                + problem
+                                + "'; regression, single_label_classification,"
+                                + " multi_label_classification or null is needed"
+                            : withoutClass(folder))));
+  }
+
+  private static String withoutClass(ModelFolder folder) {
+    String named = folder.architecture();
+    return (named.isEmpty() ? "no name stands in" : "'" + named + "' is what is named in")
+        + " 'architectures', a list; those that can be used end in "
+        + String.join(", ", ALL.stream().map(TaskType::classSuffix).distinct().toList())
+        + ". Train one with: "
+        + Term.TRAINING.of(folder.base());
   }
 
   private static int outputs(ModelFolder folder) {
@@ -155,6 +166,16 @@ public final class Tasks {
     List<String> names = folder.labelNames();
     if (names.isEmpty()) {
       names = IntStream.range(0, outputs(folder)).mapToObj(id -> "LABEL_" + id).toList();
+    }
+    Set<String> distinct = new HashSet<>();
+    for (String name : names) {
+      if (!distinct.add(name)) {
+        throw new InputException(
+            folder.path()
+                + ": id2label names two outputs \""
+                + name
+                + "\"; each needs a name of its own");
+      }
     }
     int saved = folder.savedOutputs().orElse(names.size());
     JsonNode stated = folder.config().path("num_labels");
@@ -169,7 +190,7 @@ public final class Tasks {
     if (saved != names.size()) {
       throw new InputException(
           String.format(
-              "%s: the saved head has %s, but %s named: %s",
+              "%s: the saved head has %s, but %s named in id2label: %s",
               folder.path(),
               Count.many(saved, "output"),
               Count.many(names.size(), "label is", "labels are"),

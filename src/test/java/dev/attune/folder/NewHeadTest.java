@@ -52,6 +52,23 @@ class NewHeadTest {
     }
   }
 
+  /** Whoever wants the trained head can say why it is none. */
+  @Test
+  void oneOfAnotherShapeIsNewAndSaid() {
+    Path folder = Goldens.own("bert"); // five labels
+    try (Backend backend = new CpuBackend(1);
+        Model model =
+            Families.create(backend, ModelFolder.readConfig(folder), HeadKind.SEQUENCE, 2, null)) {
+      ModelWeights.Loaded loaded = ModelWeights.load(folder, model, 7);
+      assertEquals(List.of("classifier.weight", "classifier.bias"), loaded.created());
+      assertEquals(
+          List.of(
+              "tensor classifier.weight has shape [5, 16], config.json asks for [2, 16]",
+              "tensor classifier.bias has shape [5], config.json asks for [2]"),
+          loaded.misfits());
+    }
+  }
+
   private static float[] values(Model model, String name) {
     Segment segment = model.parameters().segment(name);
     FloatBuffer values = ModelWeights.folderValues(model.parameters(), segment);

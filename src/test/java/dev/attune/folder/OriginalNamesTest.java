@@ -137,4 +137,43 @@ class OriginalNamesTest {
     String message = assertThrows(InputException.class, () -> load(folder)).getMessage();
     assertTrue(message.contains("encoder.layers.0.attn.Wqkv.weight has shape [49, 16]"), message);
   }
+
+  /** What PyTorch puts around a model that is saved from inside, compiled or in parallel. */
+  @ParameterizedTest
+  @ValueSource(strings = {"module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."})
+  void whatIsAroundAllNamesIsTakenOff(String wrapper) throws IOException {
+    Path golden = Goldens.own("bert");
+    assertSame(load(golden), load(renamed(golden, name -> wrapper + name)));
+  }
+
+  /** Another one is somebody's own: it is named, with what helps. */
+  @ParameterizedTest
+  @ValueSource(strings = {"model.", "bert."})
+  void whatElseIsBeforeNamesIsNamed(String prefix) throws IOException {
+    Path folder = renamed(Goldens.own("bert"), name -> prefix + name);
+    String message = assertThrows(InputException.class, () -> load(folder)).getMessage();
+    assertTrue(
+        message.endsWith(
+            "the weights lack the tensor bert.embeddings.word_embeddings.weight [80, 16]; they hold"
+                + " it as "
+                + prefix
+                + "bert.embeddings.word_embeddings.weight. Take '"
+                + prefix
+                + "' off the names that begin with it"),
+        message);
+  }
+
+  /** Of another program's names the nearest is shown. */
+  @Test
+  void whatIsThereInPlaceOfATensorIsNamed() throws IOException {
+    Path folder =
+        renamed(
+            Goldens.own("bert"), name -> name.replace("self.query.weight", "self.qkv_proj.weight"));
+    String message = assertThrows(InputException.class, () -> load(folder)).getMessage();
+    assertTrue(
+        message.endsWith(
+            "config.json does not describe these weights, which hold"
+                + " bert.encoder.layer.0.attention.self.qkv_proj.weight"),
+        message);
+  }
 }

@@ -1,5 +1,6 @@
 package dev.attune.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,6 +18,7 @@ import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Frequencies of rotary positions, as Transformers computes them from a config.json. */
 class RotaryTest {
@@ -60,6 +62,17 @@ class RotaryTest {
         assertEquals(frequency, angle, 1e-6 * Math.max(0.1, frequency), item + ", pair " + i);
       }
     }
+  }
+
+  /** As the folders that YaRN's authors published note it, under either value. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whetherAModelWasTrainedFurtherChangesNothing(boolean finetuned) {
+    JsonNode none = JsonNodeFactory.instance.objectNode();
+    ObjectNode parameters = JsonNodeFactory.instance.objectNode();
+    parameters.put("type", "yarn").put("factor", 4).put("original_max_position_embeddings", 64);
+    float[] plain = read(parameters, none).frequencies();
+    assertArrayEquals(plain, read(parameters.put("finetuned", finetuned), none).frequencies());
   }
 
   @Test
