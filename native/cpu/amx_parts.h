@@ -144,14 +144,15 @@ static inline __attribute__((always_inline)) pairs upper_halves(pairs low, pairs
 #endif
 }
 
-// The parts of pairs (low[i], high[i]), which are a row of a tile: those of each part at to + part * kStepBytes. The
+// The parts of pairs (low[i], high[i]), which are a row of a tile: those of each part at to + part * part_bytes. The
 // first is rounded, so that the others have either sign; they are cut off.
-static inline __attribute__((always_inline)) void split_pairs(char* to, wide low, wide high) {
+static inline __attribute__((always_inline)) void split_pairs(char* to, wide low, wide high,
+                                                              int64_t part_bytes = kStepBytes) {
 #pragma GCC unroll 3
   for (int part = 0; part < kParts<float>; ++part) {
     const uint32_t half = part == 0 ? 0x8000u : 0u;
     const pairs low_bits = (pairs)low + half, high_bits = (pairs)high + half;
-    store_row(to + part * kStepBytes, upper_halves(low_bits, high_bits));
+    store_row(to + part * part_bytes, upper_halves(low_bits, high_bits));
     low = low - (wide)(low_bits & 0xFFFF0000u);
     high = high - (wide)(high_bits & 0xFFFF0000u);
   }
@@ -195,6 +196,24 @@ static inline void parts_transposed(char* to, const V* from, int64_t stride, int
     transpose_wide(low, from, stride, rows, n);
     transpose_wide(high, from + 16, stride, rows, n - 16);
     for (int i = 0; i < 16; ++i) split_pairs(to + 64 * i, (wide)low[i], (wide)high[i]);
+  }
+}
+
+// Tiles of B of up to 16 rows of f32, one for each part, part_bytes apart, whose pairs are neighbours of the depth.
+static inline void neighbours_transposed(char* to, int64_t part_bytes, const float* from, int64_t stride, int rows,
+                                         int n) {
+  for (int i = 0; i < 16; ++i) {
+    const float* row = from + i * stride;
+    const wide low = load_wide(row, i < rows ? n : 0), high = load_wide(row + 16, i < rows ? n - 16 : 0);
+    split_pairs(
+        to + 64 * i, __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+        __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), part_bytes);
+  }
+  for (int part = 0; part < kParts<float>; ++part) {
+    pairs tile[16];
+    std::memcpy(tile, to + part * part_bytes, sizeof(tile));
+    transpose_pairs(tile);
+    std::memcpy(to + part * part_bytes, tile, sizeof(tile));
   }
 }
 

@@ -1,5 +1,6 @@
-// Forward of a linear layer for few rows of bf16 on matrix tiles: the weight is A, which needs no packing, and the
-// activations are B. Elements are the chains of linear_amx.h.
+// Forward of a linear layer for few rows on matrix tiles: the weight is A, which needs no packing, and the activations
+// are B, rows of f32 in three parts (amx_parts.h), which a weight of bf16 meets exactly. In bf16 elements are the
+// chains of linear_amx.h; in f32 the parts of a step follow one another, the smallest first.
 #ifndef ATTUNE_LINEAR_AMX_FEW_H
 #define ATTUNE_LINEAR_AMX_FEW_H
 
@@ -10,11 +11,13 @@
 #include "amx.h"
 #include "amx_block.h"
 #include "amx_pack.h"
+#include "amx_parts.h"
 #include "context.h"
 #include "function_ref.h"
 #include "linear_amx.h"
 #include "linear_dot.h"
 #include "quantized_weight.h"
+#include "shares.h"
 #include "simd.h"
 
 namespace attune {
@@ -26,7 +29,7 @@ constexpr int64_t kFewPanel = 64;         // columns of out that the epilogue ta
 constexpr int64_t kFewSteps = 8;          // of a weight that is copied: 32 KiB
 
 struct FewTileScratch {
-  char inp[kFewTileRows * kFewTileDepth * 2];
+  char inp[kFewTileRows * kFewTileDepth * 2];  // or three parts of 16 rows
   char weight[kFewPanel / 16][kFewSteps * tmm::kBytes];
   float sums[kFewTileRows * kFewPanel];
   bf16 unpacked[tmm::kRows * kFewSteps * tmm::kDepth];
@@ -35,10 +38,10 @@ static_assert(sizeof(FewTileScratch) <= kWorkspaceBytes, "scratch of few rows on
 
 // inp (rows, depth) times rows of the weight (columns, depth). Sums are those of the product transposed: kA tiles of
 // the weight times kB of activations.
-template <class V>
+template <class T, class V>
 class FewTileProduct {
  public:
-  FewTileProduct(const bf16* inp, int64_t rows, int64_t depth, int64_t columns, const V& weight)
+  FewTileProduct(const T* inp, int64_t rows, int64_t depth, int64_t columns, const V& weight)
       : inp_(inp),
         weight_(weight),
         rows_(rows),
@@ -50,24 +53,35 @@ class FewTileProduct {
   void stage(FewTileScratch& s) const {
     for (int64_t m = 0; m < rows_; m += 16) {
       for (int64_t k = 0; k < steps_; ++k) {
-        tile_transposed(s.inp + (m / 16 * steps_ + k) * tmm::kBytes, inp_ + m * depth_ + k * tmm::kDepth, depth_,
-                        tile_part(rows_ - m, 16), tile_part(depth_ - k * tmm::kDepth, tmm::kDepth));
+        const T* from = inp_ + m * depth_ + k * tmm::kDepth;
+        const int rows = tile_part(rows_ - m, 16), n = tile_part(depth_ - k * tmm::kDepth, tmm::kDepth);
+        char* to = s.inp + (m / 16 * steps_ + k) * tmm::kBytes;
+        if constexpr (kOnTiles<T>) {
+          tile_transposed(to, from, depth_, rows, n);
+        } else {
+          neighbours_transposed(to, steps_ * tmm::kBytes, from, depth_, rows, n);
+        }
       }
     }
   }
 
-  // The sums of columns f.. of out, kFewPanel of them.
-  void panel(FewTileScratch& s, int64_t f) const {
-    const int64_t bytes = kFewPanel * row_bytes(), next = std::min(f + kFewPanel, columns_);
-    const int64_t fetches = steps_ * (rows_ <= 16 ? 1 : rows_ <= 32 ? 2 : 4), lines = (bytes + 63) / 64;
+  // The sums of columns f.. of out, kFewPanel of them. What comes before column `end` is fetched.
+  void panel(FewTileScratch& s, int64_t f, int64_t end) const {
+    const int64_t bytes = kFewPanel * row_bytes(), next = std::min(f + kFewPanel, end);
+    const int64_t passes = !kOnTiles<T> ? 2 : rows_ <= 16 ? 1 : rows_ <= 32 ? 2 : 4;
+    const int64_t fetches = steps_ * passes, lines = (bytes + 63) / 64;
     const int64_t at_once = (lines + fetches - 1) / fetches;
     const int interval = static_cast<int>(std::max<int64_t>(1, fetches / lines));
-    DotAhead ahead{row(next), row(std::min(next + kFewPanel, columns_)), static_cast<int>(at_once), interval, interval};
-    switch ((rows_ + 15) / 16) {
-      case 1: return tiles<4, 1>(s, f, ahead);
-      case 2: return tiles<2, 2>(s, f, ahead);
-      case 3: return tiles<1, 3>(s, f, ahead);
-      default: return tiles<1, 4>(s, f, ahead);
+    DotAhead ahead{row(next), row(std::min(next + kFewPanel, end)), static_cast<int>(at_once), interval, interval};
+    if constexpr (kOnTiles<T>) {
+      switch ((rows_ + 15) / 16) {
+        case 1: return tiles<4, 1>(s, f, ahead);
+        case 2: return tiles<2, 2>(s, f, ahead);
+        case 3: return tiles<1, 3>(s, f, ahead);
+        default: return tiles<1, 4>(s, f, ahead);
+      }
+    } else {
+      tiles<2, 1>(s, f, ahead);
     }
   }
 
@@ -118,7 +132,11 @@ class FewTileProduct {
       }
       const char* b = s.inp + k * tmm::kBytes;
       for (int64_t step = 0; step < steps; ++step, b += tmm::kBytes) {
-        multiply_step<kA, kB>(a, whole ? row_bytes() : 64, b);
+        if constexpr (kOnTiles<T>) {
+          multiply_step<kA, kB>(a, whole ? row_bytes() : 64, b);
+        } else {
+          multiply_parts(a, whole ? row_bytes() : 64, b);
+        }
         for (int i = 0; i < kA; ++i) a[i] += whole ? 64 : tmm::kBytes;
         ahead.fetch();
       }
@@ -158,6 +176,23 @@ class FewTileProduct {
     }
   }
 
+  // Two tiles of the weight, in registers 2 and 3, and the parts of one of activations, in 4 to 6.
+  inline __attribute__((always_inline)) void multiply_parts(const char* const (&a)[2], int64_t pitch,
+                                                            const char* b) const {
+    const int64_t next = steps_ * tmm::kBytes;
+    tmm::load<6>(b + 2 * next, 64);
+    tmm::load_passing<2>(a[0], pitch);
+    tmm::product<0, 2, 6>();
+    tmm::load_passing<3>(a[1], pitch);
+    tmm::product<1, 3, 6>();
+    tmm::load<5>(b + next, 64);
+    tmm::product<0, 2, 5>();
+    tmm::product<1, 3, 5>();
+    tmm::load<4>(b, 64);
+    tmm::product<0, 2, 4>();
+    tmm::product<1, 3, 4>();
+  }
+
   // Steps k.. of 16 rows of the weight as tiles; rows past the last are zero.
   void copy(FewTileScratch& s, char* to, int64_t f, int64_t k, int64_t steps) const {
     const int rows = tile_part(columns_ - f, 16);
@@ -180,45 +215,38 @@ class FewTileProduct {
     }
   }
 
-  // The sums in registers T.. into rows of out.
-  template <int T, int kA, int kB>
+  // The sums in registers kTile.. into rows of out.
+  template <int kTile, int kA, int kB>
   static void keep(FewTileScratch& s, int64_t j) {
     pairs sums[16];
-    tmm::store<T>(sums, 64);
+    tmm::store<kTile>(sums, 64);
     transpose_pairs(sums);
-    float* to = s.sums + T % kB * 16 * kFewPanel + j + T / kB * 16;
+    float* to = s.sums + kTile % kB * 16 * kFewPanel + j + kTile / kB * 16;
     for (int m = 0; m < 16; ++m) store_row(reinterpret_cast<char*>(to + m * kFewPanel), sums[m]);
-    if constexpr (T + 1 < kA * kB) keep<T + 1, kA, kB>(s, j);
+    if constexpr (kTile + 1 < kA * kB) keep<kTile + 1, kA, kB>(s, j);
   }
 
-  const bf16* const inp_;
+  const T* const inp_;
   const V weight_;
   const int64_t rows_, depth_, columns_, steps_;
 };
 
 // out = epilogue(inp (N, depth) * weight (columns, depth)^T), 64 columns of a row at a time.
-template <class V>
-static void tile_few_product(attune_context* ctx, const bf16* inp, int64_t N, int64_t depth, int64_t columns,
+template <class T, class V>
+static void tile_few_product(attune_context* ctx, const T* inp, int64_t N, int64_t depth, int64_t columns,
                              const V& weight, Epilogue epilogue) {
-  const FewTileProduct<V> product(inp, N, depth, columns, weight);
-  const DotTasks tasks{(columns + kFewPanel - 1) / kFewPanel, ctx->pool.threads()};
-  constexpr int32_t kMaxThreads = 4096;  // of a context
-  bool is_staged[kMaxThreads];
-  std::fill_n(is_staged, ctx->pool.threads(), false);
-  parallel(ctx, tasks.count(), [&](int64_t task, int32_t worker) {
+  const FewTileProduct<T, V> product(inp, N, depth, columns, weight);
+  Shares shares((columns + kFewPanel - 1) / kFewPanel, ctx->pool.threads());
+  parallel(ctx, shares.count(), [&](int64_t task, int32_t worker) {
     auto& s = *reinterpret_cast<FewTileScratch*>(ctx->workspace(worker));
     const tmm::Session session;
-    if (!is_staged[worker]) product.stage(s);
-    is_staged[worker] = true;
-    tasks.each([&](int64_t number, int64_t first, int64_t end) {
-      if (number < task) return true;
-      for (int64_t f = first * kFewPanel; f < std::min(end * kFewPanel, columns); f += kFewPanel) {
-        product.panel(s, f);
-        for (int64_t m = 0; m < N; ++m) {
-          epilogue(m, 1, f, tile_part(columns - f, kFewPanel), s.sums + m * kFewPanel);
-        }
-      }
-      return false;
+    bool is_staged = false;
+    shares.each(task, [&](int64_t panel, int64_t end) {
+      if (!is_staged) product.stage(s);
+      is_staged = true;
+      const int64_t f = panel * kFewPanel;
+      product.panel(s, f, std::min(end * kFewPanel, columns));
+      for (int64_t m = 0; m < N; ++m) epilogue(m, 1, f, tile_part(columns - f, kFewPanel), s.sums + m * kFewPanel);
     });
     end_streaming();
   });

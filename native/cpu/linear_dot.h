@@ -18,6 +18,7 @@
 #include "linear_few.h"
 #include "pack.h"
 #include "quantized_weight.h"
+#include "shares.h"
 #include "simd.h"
 
 namespace attune {
@@ -198,30 +199,6 @@ static inline void run_dot_tile(int rows, Arguments... arguments) {
   dot_tile<Product, kRound, R, Columns>(arguments...);
 }
 
-// Columns of out as tasks, in panels of kColumns: each thread's first is half of its share, the next ones halve what is
-// left. So the weight streams in long runs, and what one thread lags behind the others make up for.
-struct DotTasks {
-  int64_t panels;
-  int32_t threads;
-
-  // body(number, first panel, end) for each task until it returns false.
-  template <class Body>
-  void each(Body&& body) const {
-    int64_t task = 0;
-    for (int64_t at = 0; at < panels;) {
-      const int64_t size = std::max<int64_t>(1, (panels - at) / (2 * threads));
-      for (int32_t i = 0; i < threads && at < panels; ++i, at += size) {
-        if (!body(task++, at, std::min(at + size, panels))) return;
-      }
-    }
-  }
-  int64_t count() const {
-    int64_t tasks = 0;
-    each([&](int64_t, int64_t, int64_t) { return ++tasks > 0; });
-    return tasks;
-  }
-};
-
 // A product of few rows: out (rows, columns) = inp (rows, depth) * weight (columns, depth)^T. The weight is an address
 // of plain elements, or codes (quantized_weight.h); kRound: its values are rounded to bf16.
 template <class Product, bool kRound, class T, class V>
@@ -250,9 +227,9 @@ class DotProduct {
     interval_ = static_cast<int>(std::max<int64_t>(1, steps / lines));
   }
 
-  // Columns first..end, of which `first` starts a panel of kColumns. is_staged: whether an earlier call left the rows
-  // of inp in this workspace.
-  void run(int64_t first, int64_t end, char* workspace, bool* is_staged, Epilogue epilogue) const {
+  // Columns first..end, of which `first` starts a panel of kColumns; what comes before column `limit` is fetched ahead.
+  // is_staged: whether an earlier call left the rows of inp in this workspace.
+  void run(int64_t first, int64_t end, int64_t limit, char* workspace, bool* is_staged, Epilogue epilogue) const {
     auto& s = *reinterpret_cast<Scratch*>(workspace);
     if (staged_ && depth_ <= kStagedDepth && !*is_staged) {
       stage(s.staged, 0, depth_);
@@ -263,8 +240,8 @@ class DotProduct {
       for (int j = 0; j < width; j += panel_columns_) {
         // While a panel is multiplied, the one after the next is fetched: a panel alone is too short to hide the
         // memory's latency.
-        const int64_t next = std::min(column + j + 2 * panel_columns_, end);
-        DotAhead ahead{row(next), row(std::min(next + panel_columns_, end)), lines_, interval_, interval_};
+        const int64_t next = std::min(column + j + 2 * panel_columns_, limit);
+        DotAhead ahead{row(next), row(std::min(next + panel_columns_, limit)), lines_, interval_, interval_};
         multiply_panel(s, column + j, std::min(width - j, panel_columns_), s.sums + j, ahead);
       }
       epilogue(0, rows_, column, width, s.sums);
@@ -412,16 +389,13 @@ template <class Product, bool kRound, class T, class V>
 static void dot_product(attune_context* ctx, const T* inp, int64_t N, int64_t depth, int64_t columns, V weight,
                         Epilogue epilogue) {
   const DotProduct<Product, kRound, T, V> product(weight, inp, N, depth);
-  const DotTasks tasks{(columns + kColumns - 1) / kColumns, ctx->pool.threads()};
-  constexpr int32_t kMaxThreads = 4096;  // of a context
-  bool is_staged[kMaxThreads];
-  std::fill_n(is_staged, ctx->pool.threads(), false);
-  parallel(ctx, tasks.count(), [&](int64_t task, int32_t worker) {
-    tasks.each([&](int64_t number, int64_t first, int64_t end) {
-      if (number < task) return true;
-      product.run(first * kColumns, std::min(end * kColumns, columns), ctx->workspace(worker), is_staged + worker,
-                  epilogue);
-      return false;
+  Shares shares((columns + kColumns - 1) / kColumns, ctx->pool.threads());
+  parallel(ctx, shares.count(), [&](int64_t task, int32_t worker) {
+    bool is_staged = false;
+    shares.each(task, [&](int64_t panel, int64_t end) {
+      const int64_t first = panel * kColumns;
+      product.run(first, std::min(first + kColumns, columns), std::min(end * kColumns, columns), ctx->workspace(worker),
+                  &is_staged, epilogue);
     });
   });
 }

@@ -46,16 +46,18 @@
  * <p>Decision: the level amx multiplies bf16 on matrix tiles, where a prototype reached ten times
  * the rate of f32 multiply-adds, and f32 too, as three parts of bf16 with six products: one and a
  * half to two times their rate (measured on two threads), and a smaller error. Few rows of f32 are
- * bound by memory and are multiplied as they are. It does everything else by the formulas of the
- * level avx512: beside tiles the dot products of avx512_bf16 are the slower ones. Its kernels are
- * tested on emulated tiles, which have the bits of the hardware, at the level amx_emulated: the
- * product's library does not have it, {@code native/CMakeLists.txt} builds a second one that does.
+ * bound by memory and are multiplied as they are, but for those that meet a weight in bf16, which
+ * takes three products. It does everything else by the formulas of the level avx512: beside tiles
+ * the dot products of avx512_bf16 are the slower ones. Its kernels are tested on emulated tiles,
+ * which have the bits of the hardware, at the level amx_emulated: the product's library does not
+ * have it, {@code native/CMakeLists.txt} builds a second one that does.
  *
  * <p>Decision: products of integers ({@link dev.attune.kernels.calls.LinearInt8Call}) are of
- * inference on the CPU, in dot products of bytes where a level has bf16, else in pairs of 16 bits.
+ * inference on the CPU, on matrix tiles or in dot products of bytes where a level has them, else in
+ * pairs of 16 bits.
  * Activations around them stay f32: sums are exact, so up to the next op that rounds otherwise a
  * result has the same bits at every level, which bf16 activations would cost for a gain in what is
  * not a product anyway. Each row of activations has a scale of its own, so a text does not depend
- * on those beside it. The level amx has no tiles for them yet: many rows are faster there in bf16.
+ * on those beside it.
  */
 package dev.attune.kernels;

@@ -21,9 +21,14 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class LinearPrecisionTest {
   private static KernelCase forward(double[] inp, double[] weight, int N, int C, int F) {
+    return forward(inp, weight, DType.F32, N, C, F);
+  }
+
+  private static KernelCase forward(
+      double[] inp, double[] weight, DType weightType, int N, int C, int F) {
     KernelCase k = KernelCase.forward(DType.F32, "linearForward N=%d C=%d F=%d", N, C, F);
     k.input("inp", DType.F32, inp);
-    k.input("weight", DType.F32, weight);
+    k.input("weight", weightType, weight);
     k.overwritten("out", DType.F32, N * F);
     return k.calls(
         (backend, at) ->
@@ -39,7 +44,7 @@ class LinearPrecisionTest {
                     F,
                     Activation.NONE,
                     DType.F32,
-                    DType.F32)));
+                    weightType)));
   }
 
   private static double[] draw(KernelCase k, int count) {
@@ -134,6 +139,24 @@ class LinearPrecisionTest {
                       DType.F32)));
       double[] dweight = gradient.run(target.backend()).values().get("dweight");
       assertExact(target, "gradient of the weight", C, error(exact, dweight), chains);
+    }
+  }
+
+  /** Few rows that meet a weight in bf16, as the logits of texts do. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void fewRowsMeetAWeightInBf16AsExactly(Target target) {
+    for (int N : new int[] {1, 16}) {
+      int C = 770;
+      int F = 70;
+      KernelCase values = KernelCase.forward(DType.F32, "precision of few rows N=%d", N);
+      double[] inp = draw(values, N * C);
+      double[] weight = values.draw(Storage.BF16, F * C);
+      double[] exact = LinearRef.pre(Precision.EXACT, inp, weight, null, N, C, F);
+      double[] out =
+          forward(inp, weight, DType.BF16, N, C, F).run(target.backend()).values().get("out");
+      double chains = error(exact, LinearRef.pre(Precision.F32, inp, weight, null, N, C, F));
+      assertTrue(error(exact, out) <= chains, N + " rows: " + error(exact, out) + ", " + chains);
     }
   }
 
