@@ -170,15 +170,18 @@ public final class FewShot implements Task, Thresholded {
     if (purpose != Purpose.TRAINING) {
       return classes.task().encoder(tokenizer, maxLength, purpose);
     }
-    return pairs.areListed()
-        ? new PairRows(tokenizer, maxLength, classes::pairs, pairs)
-        : new TextRows(
+    if (pairs.areListed()) {
+      return new PairRows(tokenizer, maxLength, classes::pairs, pairs);
+    }
+    TextRows rows =
+        new TextRows(
             tokenizer,
             maxLength,
             false,
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
                 builder.add(tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
+    return pairs.areHalved() ? rows.withHalves() : rows;
   }
 
   @Override
@@ -202,6 +205,11 @@ public final class FewShot implements Task, Thresholded {
   @Override
   public int mostBatch() {
     return pairs.areListed() ? Integer.MAX_VALUE : LabelLoss.MOST_TEXTS;
+  }
+
+  @Override
+  public int sequencesOfRow() {
+    return pairs.areHalved() ? 3 : 1;
   }
 
   @Override
