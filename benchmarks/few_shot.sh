@@ -17,7 +17,7 @@ usage: benchmarks/few_shot.sh --model DIR [options]
   --test-rows N       (default: 1000)
   --threads N         of each side (default: all cores)
   --output FILE       CSV to append to (default: benchmarks/results/few_shot_sets.csv,
-                      of --choosing few_shot_choosing.csv)
+                      of --choosing few_shot_choosing_sets.csv)
 environment: PEER_PYTHON (default python3), ATTUNE_DATA (default ../shared/data)
 TEXT
 }
@@ -38,13 +38,13 @@ while (($#)); do
 done
 if [[ -z $output ]]; then
   output=benchmarks/results/few_shot_sets.csv
-  [[ -z $choosing ]] || output=benchmarks/results/few_shot_choosing.csv
+  [[ -z $choosing ]] || output=benchmarks/results/few_shot_choosing_sets.csv
 fi
 python=${PEER_PYTHON:-python3}
 data=${ATTUNE_DATA:-../shared/data}/datasets
 [[ -f $model/config.json ]] || fail "--model: there is no config.json in '$model'"
 [[ -f $data/ag_news/test.csv ]] || fail "there is no data at $data; set ATTUNE_DATA"
-"$python" -c 'import sentence_transformers, sklearn' 2>/dev/null ||
+[[ ,$systems, != *,peer,* ]] || "$python" -c 'import sentence_transformers, sklearn' 2>/dev/null ||
   fail "$python cannot import sentence_transformers and sklearn; set PEER_PYTHON"
 
 work=$(mktemp -d)
