@@ -13,13 +13,16 @@ import java.util.List;
  * Texts and the halves of each, by words, as sequences of one target: three of a row. Of a row of
  * two texts, of words, or of a text of few words there is one.
  */
-final class HalvedRows implements RowEncoder<List<TokenIds>> {
+public final class HalvedRows implements RowEncoder<List<TokenIds>> {
   /** Words of a text that is cut. Halves of fewer say little. */
   private static final int LEAST_WORDS = 4;
 
   private final TextRows texts;
 
-  HalvedRows(TextRows texts) {
+  /**
+   * @param texts how a text and its target become a row
+   */
+  public HalvedRows(TextRows texts) {
     this.texts = texts;
   }
 

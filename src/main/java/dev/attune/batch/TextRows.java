@@ -95,11 +95,6 @@ public final class TextRows implements RowEncoder<TokenIds> {
     return tokenizer.encodeJudged(example.text(), example.textPair(), maxLength);
   }
 
-  /** The same, where the halves of each text are rows of its target too. */
-  public RowEncoder<?> withHalves() {
-    return new HalvedRows(this);
-  }
-
   /** A text that is a part of a row's. */
   TokenIds encodePart(String text) {
     return tokenizer.encodeJudged(text, null, maxLength);

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.HalvedRows;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
@@ -181,7 +182,7 @@ public final class FewShot implements Task, Thresholded {
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
                 builder.add(tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
-    return pairs.areHalved() ? rows.withHalves() : rows;
+    return pairs.areHalved() ? new HalvedRows(rows) : rows;
   }
 
   @Override

@@ -121,6 +121,7 @@ class FewShotRunsTest {
         run(train, "halves")
             .with(RunOption.SAMPLING_STRATEGY, "halves")
             .with(RunOption.BATCH_SIZE, "2")
+            .with(RunOption.MAX_STEPS, "0")
             .with(RunOption.EPOCHS, "1")
             .with(RunOption.VALIDATION_FILE, train.toString())
             .run();
@@ -337,6 +338,13 @@ class FewShotRunsTest {
             "--batch-size is 50000; all pairs of the rows of a batch are compared, of"
                 + " which there may be 512 at most"),
         refusal);
+    Path fewer = Files.write(scratch.resolve("fewer.csv"), lines.subList(0, 200));
+    refusal =
+        run(fewer, "halved")
+            .with(RunOption.SAMPLING_STRATEGY, "halves")
+            .with(RunOption.BATCH_SIZE, "50000")
+            .refusal();
+    assertTrue(refusal.contains("512 at most"), refusal);
   }
 
   @Test
