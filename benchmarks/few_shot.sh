@@ -9,22 +9,25 @@ usage() {
   cat <<'TEXT'
 usage: benchmarks/few_shot.sh --model DIR [options]
   --model DIR         folder of a model that makes vectors
-  --datasets LIST     ag_news and sst2 (default: both)
+  --datasets LIST     ag_news, sst2 and medical_abstracts (default: all)
   --shots LIST        examples of a class, of 8, 16, 32 and 64 (default: all)
   --sets LIST         numbers from 0 to 9 (default: all)
-  --systems LIST      few-shot, fine-tuning and peer (default: all)
+  --systems LIST      few-shot, fine-tuning and peer (default: all); few-shot may have options: "few-shot --epochs 20"
+  --choosing          on the sets and test rows that defaults are chosen by (few_shot_sets.py), and not reported
   --test-rows N       (default: 1000)
   --threads N         of each side (default: all cores)
-  --output FILE       CSV to append to (default: benchmarks/results/few_shot_sets.csv)
+  --output FILE       CSV to append to (default: benchmarks/results/few_shot_sets.csv,
+                      of --choosing few_shot_choosing_sets.csv)
 environment: PEER_PYTHON (default python3), ATTUNE_DATA (default ../shared/data)
 TEXT
 }
 
-model= datasets=ag_news,sst2 shots=8,16,32,64 sets=0,1,2,3,4,5,6,7,8,9 systems=few-shot,fine-tuning,peer
-test_rows=1000 threads=$(nproc) output=benchmarks/results/few_shot_sets.csv
+model= datasets=ag_news,sst2,medical_abstracts shots=8,16,32,64 sets=0,1,2,3,4,5,6,7,8,9 systems=few-shot,fine-tuning,peer
+test_rows=1000 threads=$(nproc) choosing= output=
 while (($#)); do
   case $1 in
     --help | -h) usage; exit 0 ;;
+    --choosing) choosing=--choosing; shift ;;
     --test-rows) (($# > 1)) || fail "$1 needs a value"; test_rows=$2; shift 2 ;;
     --model | --datasets | --shots | --sets | --systems | --threads | --output)
       (($# > 1)) || fail "$1 needs a value"
@@ -33,16 +36,20 @@ while (($#)); do
     *) fail "unknown option $1; see --help" ;;
   esac
 done
+if [[ -z $output ]]; then
+  output=benchmarks/results/few_shot_sets.csv
+  [[ -z $choosing ]] || output=benchmarks/results/few_shot_choosing_sets.csv
+fi
 python=${PEER_PYTHON:-python3}
 data=${ATTUNE_DATA:-../shared/data}/datasets
 [[ -f $model/config.json ]] || fail "--model: there is no config.json in '$model'"
 [[ -f $data/ag_news/test.csv ]] || fail "there is no data at $data; set ATTUNE_DATA"
-"$python" -c 'import sentence_transformers, sklearn' 2>/dev/null ||
+[[ ,$systems, != *,peer,* ]] || "$python" -c 'import sentence_transformers, sklearn' 2>/dev/null ||
   fail "$python cannot import sentence_transformers and sklearn; set PEER_PYTHON"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$python" benchmarks/few_shot_sets.py "$data" "$work/sets" --test-rows "$test_rows" >&2
+"$python" benchmarks/few_shot_sets.py "$data" "$work/sets" --test-rows "$test_rows" $choosing >&2
 
 # train TRAIN TEST OPTION...: accuracy and steps by ours.
 train() {
@@ -55,9 +62,11 @@ train() {
 
 # run SYSTEM TRAIN TEST: the same by any of the three.
 run() {
-  local json rows epochs
+  local json rows epochs words
   case $1 in
-    few-shot) train "$2" "$3" --task few-shot ;;
+    few-shot*)
+      read -ra words <<<"$1"
+      train "$2" "$3" --task "${words[@]}" ;;
     fine-tuning)
       # A hundred steps, or ten epochs where these are more: fewer do not reach low losses from so few rows.
       rows=$(grep -c . "$2")
@@ -73,10 +82,11 @@ run() {
 
 commit=$(commit_name) cpu=$(cpu_name) date=$(date +%F)
 [[ -s $output ]] || echo "system,dataset,shots,set,test_rows,accuracy,steps,process_seconds,busy,commit,cpu,date" >"$output"
+IFS=, read -ra systems <<<"$systems"
 for set in ${sets//,/ }; do
   for dataset in ${datasets//,/ }; do
     for count in ${shots//,/ }; do
-      for system in ${systems//,/ }; do
+      for system in "${systems[@]}"; do
         key=$system,$dataset,$count,$set,$test_rows,
         grep -q "^$key" "$output" && continue
         busy=$(busy_share)

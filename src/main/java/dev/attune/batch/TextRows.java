@@ -95,25 +95,37 @@ public final class TextRows implements RowEncoder<TokenIds> {
     return tokenizer.encodeJudged(example.text(), example.textPair(), maxLength);
   }
 
+  /** A text that is a part of a row's. */
+  TokenIds encodePart(String text) {
+    return tokenizer.encodeJudged(text, null, maxLength);
+  }
+
+  EncodedDataset.Builder builder(Storage storage) {
+    return EncodedDataset.builder(layout, tokenizer.usesTypeIds(), storage);
+  }
+
+  /** Adds a sequence of a row with the row's target. */
+  void add(EncodedDataset.Builder builder, TokenIds tokens, Dataset dataset, Example example) {
+    if (tokens.ids().length == 0) {
+      throw new InputException(
+          dataset.where(example)
+              + ": the text has no tokens (\""
+              + example.text()
+              + "\"). Every example needs at least one; remove the row.");
+    }
+    target.add(builder, tokens, dataset, example);
+    builder.dropped(tokens.droppedTokens());
+  }
+
   @Override
   public Packing<TokenIds> packing(Dataset dataset, Storage storage) {
-    EncodedDataset.Builder builder =
-        EncodedDataset.builder(layout, tokenizer.usesTypeIds(), storage);
+    EncodedDataset.Builder builder = builder(storage);
     return new Packing<>() {
       private int next;
 
       @Override
       public void add(TokenIds tokens) {
-        Example example = dataset.get(next++);
-        if (tokens.ids().length == 0) {
-          throw new InputException(
-              dataset.where(example)
-                  + ": the text has no tokens (\""
-                  + example.text()
-                  + "\"). Every example needs at least one; remove the row.");
-        }
-        target.add(builder, tokens, dataset, example);
-        builder.dropped(tokens.droppedTokens());
+        TextRows.this.add(builder, tokens, dataset, dataset.get(next++));
       }
 
       @Override

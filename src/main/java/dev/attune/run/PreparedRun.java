@@ -223,7 +223,8 @@ final class PreparedRun implements AutoCloseable {
                 + " least "
                 + task.leastBatch());
       }
-      if (Math.min(plan.trainer().batchSize(), read.train().size()) > task.mostBatch()) {
+      long rows = (long) read.train().size() * task.sequencesOfRow();
+      if (Math.min(plan.trainer().batchSize(), rows) > task.mostBatch()) {
         throw new InputException(
             RunOption.BATCH_SIZE
                 + " is "

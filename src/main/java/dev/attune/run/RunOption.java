@@ -252,7 +252,8 @@ public enum RunOption {
       "NAME",
       null,
       "of few-shot: what pairs of rows vectors learn from: batch, the default (all pairs of each"
-          + " batch), or as SetFit lists them, oversampling, undersampling or unique",
+          + " batch), halves (the same of texts and their halves), or as SetFit lists them,"
+          + " oversampling, undersampling or unique",
       OnResume.STAYS),
   NUM_ITERATIONS(
       "N", null, "of listed pairs: so many of each kind for each row instead", OnResume.STAYS),

@@ -33,6 +33,9 @@ record ContrastivePairs(Strategy strategy, int iterations) {
     /** None are listed: a batch is of single rows, of which all pairs count. */
     BATCH,
 
+    /** The same, of texts and their halves. */
+    HALVES,
+
     /** Each pair once, and those of the rarer kind again until there are as many. */
     OVERSAMPLING,
 
@@ -41,6 +44,11 @@ record ContrastivePairs(Strategy strategy, int iterations) {
 
     /** Each pair once. */
     UNIQUE;
+
+    /** Whether pairs are listed. */
+    boolean lists() {
+      return this != BATCH && this != HALVES;
+    }
 
     String option() {
       return name().toLowerCase(Locale.ROOT);
@@ -74,7 +82,7 @@ record ContrastivePairs(Strategy strategy, int iterations) {
                                     .map(Strategy::option)
                                     .collect(Collectors.joining(", "))));
     int iterations = options.integer(Term.NUM_ITERATIONS, 1, 0);
-    if (iterations > 0 && strategy == Strategy.BATCH) {
+    if (iterations > 0 && !strategy.lists()) {
       throw new InputException(
           Term.NUM_ITERATIONS
               + " is how many pairs are listed for each row, and "
@@ -87,9 +95,14 @@ record ContrastivePairs(Strategy strategy, int iterations) {
     return new ContrastivePairs(strategy, iterations);
   }
 
+  /** Whether the halves of a text are rows too. */
+  boolean areHalved() {
+    return strategy == Strategy.HALVES;
+  }
+
   /** Whether pairs are listed, and a batch is of pairs. */
   boolean areListed() {
-    return strategy != Strategy.BATCH;
+    return strategy.lists();
   }
 
   /**
@@ -123,7 +136,7 @@ record ContrastivePairs(Strategy strategy, int iterations) {
           switch (strategy) {
             case OVERSAMPLING -> Math.max(size, ofOther);
             case UNDERSAMPLING -> Math.min(size, ofOther);
-            case UNIQUE, BATCH -> size;
+            case UNIQUE, BATCH, HALVES -> size;
           };
     }
     if (size > 0 && wanted > MOST) {
@@ -165,7 +178,7 @@ record ContrastivePairs(Strategy strategy, int iterations) {
   @Override
   public String toString() {
     return !areListed()
-        ? "all pairs of each batch"
+        ? "all pairs of each batch" + (areHalved() ? " of texts and their halves" : "")
         : iterations > 0
             ? iterations + " pairs of each kind a row"
             : "pairs by " + strategy.option();

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
+import dev.attune.batch.HalvedRows;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
@@ -170,15 +171,18 @@ public final class FewShot implements Task, Thresholded {
     if (purpose != Purpose.TRAINING) {
       return classes.task().encoder(tokenizer, maxLength, purpose);
     }
-    return pairs.areListed()
-        ? new PairRows(tokenizer, maxLength, classes::pairs, pairs)
-        : new TextRows(
+    if (pairs.areListed()) {
+      return new PairRows(tokenizer, maxLength, classes::pairs, pairs);
+    }
+    TextRows rows =
+        new TextRows(
             tokenizer,
             maxLength,
             false,
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
                 builder.add(tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
+    return pairs.areHalved() ? new HalvedRows(rows) : rows;
   }
 
   @Override
@@ -202,6 +206,11 @@ public final class FewShot implements Task, Thresholded {
   @Override
   public int mostBatch() {
     return pairs.areListed() ? Integer.MAX_VALUE : LabelLoss.MOST_TEXTS;
+  }
+
+  @Override
+  public int sequencesOfRow() {
+    return pairs.areHalved() ? 3 : 1;
   }
 
   @Override

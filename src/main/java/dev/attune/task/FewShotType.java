@@ -10,6 +10,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.SavedSettings;
 import dev.attune.folder.SentenceModules;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -88,7 +89,9 @@ final class FewShotType implements TaskType {
   @Override
   public Optional<String> usual(Term option, TaskOptions given) {
     String strategy = given.get(Term.SAMPLING_STRATEGY);
-    boolean listed = strategy != null && !strategy.equals(ContrastivePairs.Strategy.BATCH.option());
+    boolean listed =
+        Arrays.stream(ContrastivePairs.Strategy.values())
+            .anyMatch(each -> each.lists() && each.option().equals(strategy));
     String rank = given.get(Term.LORA_R);
     boolean isOfAdapters = option == Term.LEARNING_RATE && rank != null && !rank.equals("0");
     return isOfAdapters

@@ -135,6 +135,11 @@ public interface Task extends TargetChecks {
     return Integer.MAX_VALUE;
   }
 
+  /** Of a row of the training file there are so many in batches at most. */
+  default int sequencesOfRow() {
+    return 1;
+  }
+
   /**
    * Examples that a batch must have to teach anything: 2 where they are compared with each other.
    */

@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
@@ -107,6 +108,49 @@ class FewShotRunsTest {
             .with(RunOption.EPOCHS, "1")
             .run();
     assertEquals(pairs, outcome.training().steps());
+  }
+
+  /** Three sequences of each text of four words, one of each of three. */
+  @Test
+  void halvesOfTextsAreRowsOfTheirLabelsToo() throws IOException {
+    Path train = data(3);
+    long words =
+        Arrays.stream(TEXTS).flatMap(Arrays::stream).filter(t -> t.split(" ").length > 3).count();
+    assertTrue(words > 0 && words < 12, "both kinds");
+    TrainRun.Outcome outcome =
+        run(train, "halves")
+            .with(RunOption.SAMPLING_STRATEGY, "halves")
+            .with(RunOption.BATCH_SIZE, "2")
+            .with(RunOption.MAX_STEPS, "0")
+            .with(RunOption.EPOCHS, "1")
+            .with(RunOption.VALIDATION_FILE, train.toString())
+            .run();
+    assertEquals((12 + 2 * words + 1) / 2, outcome.training().steps());
+    assertTrue(outcome.evaluation().get("accuracy") > 0, outcome.evaluation()::toString);
+  }
+
+  /** Halves are the same as rows that hold them. */
+  @Test
+  void halvesLearnWhatRowsOfThemWould() throws IOException {
+    List<String> whole = new ArrayList<>(List.of("text,label"));
+    List<String> cut = new ArrayList<>(List.of("text,label"));
+    for (int k = 0; k < 2; k++) {
+      for (String text : TEXTS[k]) {
+        whole.add(text + ",class " + k);
+        cut.add(text + ",class " + k);
+        String[] words = text.split(" ");
+        for (int from = 0; words.length > 3 && from < words.length; from += words.length / 2) {
+          cut.add(words[from] + " " + words[from + 1] + ",class " + k);
+        }
+      }
+    }
+    run(Files.write(scratch.resolve("whole.csv"), whole), "implied")
+        .with(RunOption.SAMPLING_STRATEGY, "halves")
+        .run();
+    run(Files.write(scratch.resolve("cut.csv"), cut), "written").run();
+    assertArrayEquals(
+        Files.readAllBytes(scratch.resolve("written/model.safetensors")),
+        Files.readAllBytes(scratch.resolve("implied/model.safetensors")));
   }
 
   @Test
@@ -223,6 +267,7 @@ class FewShotRunsTest {
   @ParameterizedTest
   @CsvSource({
     "sampling-strategy,batch,10,32,5e-5",
+    "sampling-strategy,halves,10,32,5e-5",
     "sampling-strategy,oversampling,1,16,2e-5",
     "learning-rate,1e-3,10,32,1e-3",
     "lora-r,8,10,32,2e-4",
@@ -242,7 +287,7 @@ class FewShotRunsTest {
   @ParameterizedTest
   @CsvSource({
     "loss,triplet,allowed are cosent and cosine-similarity",
-    "sampling-strategy,all,'batch, oversampling, undersampling, unique'",
+    "sampling-strategy,all,'batch, halves, oversampling, undersampling, unique'",
     "num-iterations,5,--sampling-strategy oversampling",
     "head-c,0,it must be above 0",
     "label-names,'class a,class b,class c,class d','no row of \"class d\"'",
@@ -293,6 +338,13 @@ class FewShotRunsTest {
             "--batch-size is 50000; all pairs of the rows of a batch are compared, of"
                 + " which there may be 512 at most"),
         refusal);
+    Path fewer = Files.write(scratch.resolve("fewer.csv"), lines.subList(0, 200));
+    refusal =
+        run(fewer, "halved")
+            .with(RunOption.SAMPLING_STRATEGY, "halves")
+            .with(RunOption.BATCH_SIZE, "50000")
+            .refusal();
+    assertTrue(refusal.contains("512 at most"), refusal);
   }
 
   @Test

@@ -1,0 +1,76 @@
+package dev.attune.batch;
+
+import dev.attune.data.Dataset;
+import dev.attune.data.Example;
+import dev.attune.data.TokenLengths;
+import dev.attune.data.mapped.Storage;
+import dev.attune.text.TokenIds;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Texts and the halves of each, by words, as sequences of one target: three of a row. Of a row of
+ * two texts, of words, or of a text of few words there is one.
+ */
+public final class HalvedRows implements RowEncoder<List<TokenIds>> {
+  /** Words of a text that is cut. Halves of fewer say little. */
+  private static final int LEAST_WORDS = 4;
+
+  private final TextRows texts;
+
+  /**
+   * @param texts how a text and its target become a row
+   */
+  public HalvedRows(TextRows texts) {
+    this.texts = texts;
+  }
+
+  @Override
+  public List<TokenIds> encode(Dataset dataset, Example example) {
+    List<TokenIds> parts = new ArrayList<>();
+    parts.add(texts.encode(dataset, example));
+    for (String half : halves(example)) {
+      parts.add(texts.encodePart(half));
+    }
+    return parts;
+  }
+
+  private static List<String> halves(Example example) {
+    if (example.text() == null || example.textPair() != null) {
+      return List.of();
+    }
+    String[] words = example.text().strip().split("\\s+");
+    if (words.length < LEAST_WORDS) {
+      return List.of();
+    }
+    int middle = words.length / 2;
+    return List.of(
+        String.join(" ", Arrays.copyOfRange(words, 0, middle)),
+        String.join(" ", Arrays.copyOfRange(words, middle, words.length)));
+  }
+
+  @Override
+  public EncodedDataset pack(Dataset dataset, List<List<TokenIds>> rows) {
+    EncodedDataset.Builder builder = texts.builder(Storage.MEMORY);
+    int[] lengths = new int[rows.size()];
+    int[] dropped = new int[rows.size()];
+    int[] supervised = new int[rows.size()];
+    List<Integer> sources = new ArrayList<>();
+    for (int row = 0; row < lengths.length; row++) {
+      List<TokenIds> parts = rows.get(row);
+      lengths[row] = parts.get(0).ids().length;
+      dropped[row] = parts.get(0).droppedTokens();
+      supervised[row] = 1;
+      for (TokenIds part : parts) {
+        texts.add(builder, part, dataset, dataset.get(row));
+        sources.add(row);
+      }
+    }
+    return builder
+        .rows(
+            sources.stream().mapToInt(Integer::intValue).toArray(),
+            new TokenLengths(lengths, dropped, supervised, builder.lengths(), null))
+        .build();
+  }
+}
