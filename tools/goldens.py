@@ -56,13 +56,14 @@ def projection(matrix):
     return torch.cat([values @ weights(values.shape[1]), weights(values.shape[0]) @ values, values.abs().max()[None]]).float()
 
 
-def write_tensors(path, tensors):
+def write_tensors(path, tensors, whole=()):
+    """whole: names of matrices of which all entries are written."""
     import torch
     from safetensors.torch import save
 
     out = {}
     for name, tensor in tensors.items():
-        is_matrix = name.startswith(PROJECTED) and tensor.dim() == 2 and 2 * sum(tensor.shape) < tensor.numel()
+        is_matrix = name.startswith(PROJECTED) and name not in whole and tensor.dim() == 2 and 2 * sum(tensor.shape) < tensor.numel()
         if is_matrix:
             tensor = projection(tensor)
         if tensor.dtype == torch.float32 and (not is_matrix or name.startswith("grad.")):  # sums of outputs are of more than their tolerance

@@ -112,7 +112,8 @@ for case in sys.argv[1:] or [*CASES, *OPTIONS]:
         torch.save(load_file(to / "adapter_model.safetensors"), to / "adapter_model.bin")
         (to / "adapter_model.safetensors").unlink()
     goldens.pack(to)
-    goldens.write_tensors(to / "golden.safetensors", out)
+    # PEFT decomposes in float32: an entry is 3e-5 off, and a sum of all of a row by more than its tolerance.
+    goldens.write_tensors(to / "golden.safetensors", out, whole=["logits.0"] if case == "llama_pissa" else [])
     summary = {"loss": float(loss) / count, "targets": count, **({"family": family} if short else {})}
     goldens.write_small(to / "golden.json", summary)
     print(case, float(loss) / count, config["target_modules"])
