@@ -1,10 +1,10 @@
-"""Files of reference numbers under src/test/resources, kept small: gzipped, and gradients as whole numbers of 16 bits times a
-scale of their own (in the file's metadata), which is 1.5e-5 of a tensor's largest entry at most, and other numbers with 16 bits after
-the first one, 8e-6 of each at most. The scripts beside this one write
-them, testkit's Goldens reads them."""
+"""Files of reference numbers under src/test/resources, kept small (2 MB in all, ResourceSizesTest): gzipped, numbers with 16 bits after the first
+one, 8e-6 of each at most; and of matrices of outputs and gradients a weighted sum of each row and of each column, and the largest entry.
+A matrix that is wrong somewhere has other sums, at a place that says where. The scripts beside this one write them, testkit's Goldens and
+Projection read them."""
 import gzip, json, pathlib, shutil, tempfile
 
-LARGEST = 32767
+PROJECTED = ("grad.", "hidden.", "logits.")
 
 
 def write_json(path, value, **how):
@@ -17,10 +17,18 @@ def write(path, content):
 
 
 def pack(folder):
-    """Gzips the weights that Transformers or PEFT saved in a folder."""
-    for file in pathlib.Path(folder).glob("*model.safetensors"):
+    """Gzips the weights that Transformers or PEFT saved in a folder, and takes the white space out of its config."""
+    folder = pathlib.Path(folder)
+    for file in [*folder.glob("*model.safetensors"), *folder.glob("*model.bin")]:
         write(file, file.read_bytes())
         file.unlink()
+    for file in folder.glob("*config.json"):
+        write_small(file, json.loads(file.read_text()))
+
+
+def write_small(path, value):
+    """JSON that stays readable as it is."""
+    pathlib.Path(path).write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def unpacked(folder):
@@ -32,25 +40,41 @@ def unpacked(folder):
     return copy
 
 
-def write_tensors(path, tensors):
+def weights(count):
+    """From 1 to 1.5, with a sign: a sum shows an entry that is wrong by as much as it is, and entries that changed places."""
+    import torch
+
+    bits = (torch.arange(count) + 1) * 40503 & 0xFFFF
+    return torch.where(bits & 128 == 0, 1, -1) * (1 + bits.double() / 131072)
+
+
+def projection(matrix):
+    """(rows, cols) to (rows + cols + 1)."""
+    import torch
+
+    values = matrix.double()
+    return torch.cat([values @ weights(values.shape[1]), weights(values.shape[0]) @ values, values.abs().max()[None]]).float()
+
+
+def write_tensors(path, tensors, whole=()):
+    """whole: names of matrices of which all entries are written."""
     import torch
     from safetensors.torch import save
 
-    out, scales = {}, {}
+    out = {}
     for name, tensor in tensors.items():
-        if name.startswith("grad."):
-            scale = float(tensor.abs().max()) / LARGEST or 1.0
-            scales[name] = repr(scale)
-            tensor = (tensor.double() / scale).round().to(torch.int16)
-        elif tensor.dtype == torch.float32:
+        is_matrix = name.startswith(PROJECTED) and name not in whole and tensor.dim() == 2 and 2 * sum(tensor.shape) < tensor.numel()
+        if is_matrix:
+            tensor = projection(tensor)
+        if tensor.dtype == torch.float32 and (not is_matrix or name.startswith("grad.")):  # sums of outputs are of more than their tolerance
             tensor = ((tensor.view(torch.int32) + 64) & ~127).view(torch.float32)
         out[name] = tensor.contiguous()
-    write(path, save(out, metadata=scales))
+    write(path, save(out))
 
 
 def read_tensors(path):
-    """All but the gradients."""
+    """All but what is compared alone."""
     from safetensors.torch import load
 
     tensors = load(gzip.decompress(pathlib.Path(f"{path}.gz").read_bytes()))
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("grad.")}
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(PROJECTED)}

@@ -107,12 +107,13 @@ for case in sys.argv[1:] or [*CASES, *OPTIONS]:
     (to / "README.md").unlink(missing_ok=True)
     config = json.loads((to / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = family
-    (to / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (to / "adapter_config.json").write_text(json.dumps(config))
     if file == "bin":
         torch.save(load_file(to / "adapter_model.safetensors"), to / "adapter_model.bin")
         (to / "adapter_model.safetensors").unlink()
     goldens.pack(to)
-    goldens.write_tensors(to / "golden.safetensors", out)
+    # PEFT decomposes in float32: an entry is 3e-5 off, and a sum of all of a row by more than its tolerance.
+    goldens.write_tensors(to / "golden.safetensors", out, whole=["logits.0"] if case == "llama_pissa" else [])
     summary = {"loss": float(loss) / count, "targets": count, **({"family": family} if short else {})}
-    (to / "golden.json").write_text(json.dumps(summary) + "\n")
+    goldens.write_small(to / "golden.json", summary)
     print(case, float(loss) / count, config["target_modules"])

@@ -5,12 +5,13 @@ and its OneVsRestClassifier where rows have any number of labels.
 
 Needs scikit-learn 1.8 or so; the tolerance is far below its default, so that the numbers are those of the optimum.
 """
-import json
 from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+
+import goldens
 
 RESOURCES = Path(__file__).parent.parent / "src/test/resources/goldens"
 random = np.random.default_rng(5)
@@ -34,7 +35,7 @@ def case(classes, rows, width, c):
 
 
 CASES = [case(2, 16, 12, 1.0), case(3, 24, 12, 1.0), case(4, 32, 16, 100.0), case(5, 11, 8, 0.1)]
-(RESOURCES / "logistic_regression.json").write_text(json.dumps(CASES) + "\n")
+goldens.write_json(RESOURCES / "logistic_regression.json", CASES)
 
 
 def several(labels, rows, width, c):
@@ -52,4 +53,4 @@ def several(labels, rows, width, c):
 
 
 SEVERAL = [several(3, 20, 10, 1.0), several(5, 30, 12, 10.0)]
-(RESOURCES / "one_vs_rest.json").write_text(json.dumps(SEVERAL) + "\n")
+goldens.write_json(RESOURCES / "one_vs_rest.json", SEVERAL)

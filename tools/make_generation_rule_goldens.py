@@ -2,6 +2,7 @@
 """Writes src/test/resources/generation/rules.json: what Transformers generates with the small Llama of the tests where
 generation_config.json limits which tokens may come. Needs torch and transformers."""
 import json, pathlib
+import goldens
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -37,4 +38,4 @@ CASES = [
     {"eos_token_id": [first], "min_new_tokens": 3, "bad_words_ids": [[first]], "no_repeat_ngram_size": 2, "repetition_penalty": 1.1},
 ]
 rows = [{"generation_config": config, "rows": [{"prompt": prompt, "new": ids(prompt, config)} for prompt in PROMPTS]} for config in CASES]
-(resources / "generation/rules.json").write_text(json.dumps(rows) + "\n")
+goldens.write_json(resources / "generation/rules.json", rows)

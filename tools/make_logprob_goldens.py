@@ -25,4 +25,4 @@ for name in ("gpt2", "llama", "qwen3"):
             top = torch.topk(logprobs, 5)
             steps.append({"token": token.item(), "logprob": round(logprobs[token].item(), 7), "top": top.indices.tolist(), "top_logprobs": [round(p, 7) for p in top.values.tolist()]})
         rows.append({"model": name, "repetition_penalty": 1.5 if length == 5 else 1.0, "prompt": prompt[0].tolist(), "steps": steps})
-(resources / "generation/logprobs.json").write_text("[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]\n")
+goldens.write_json(resources / "generation/logprobs.json", rows)

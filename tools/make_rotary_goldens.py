@@ -45,7 +45,7 @@ for parameters, beside in CASES:
     rows.append(row)
 target = resources / "dev/attune/model/rotary.json"
 target.parent.mkdir(parents=True, exist_ok=True)
-target.write_text(json.dumps(rows) + "\n")
+goldens.write_json(target, rows)
 
 # The length from which on texts turn otherwise, or the model's positions, is 8.
 NTK = {"rope_type": "dynamic", "rope_theta": 50.0, "factor": 3.0}
@@ -104,4 +104,4 @@ for folder, edits in MODELS:
             row["prompts"] = [p.tolist() for p in prompts]
             row["greedy"] = [fresh().generate(p[None], attention_mask=torch.ones(1, len(p), dtype=torch.long), max_new_tokens=NEW, do_sample=False, pad_token_id=0)[0, len(p):].tolist() for p in prompts]
         rows.append(row)
-(resources / "dev/attune/model/long_texts.json").write_text("".join(["[\n", ",\n".join(json.dumps(row) for row in rows), "\n]\n"]))
+goldens.write_json(resources / "dev/attune/model/long_texts.json", rows)

@@ -91,4 +91,4 @@ golden = {
     "tokenizer": tokenizer,
     "likelihood": likelihoods,
 }
-(RESOURCES / "zero_shot.json").write_text(json.dumps(golden) + "\n")
+goldens.write_json(RESOURCES / "zero_shot.json", golden)

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -77,7 +78,7 @@ public final class ModelWeights {
           used.add(name); // by the model whose they are
           continue;
         }
-        checkOnce(folder, source, name, model, wrapper);
+        checkOnce(folder, source, name, segment, model, wrapper);
         boolean isNew = drawnAnew != null && module(segment.name()).equals(drawnAnew);
         if (how.rows() != null
             && name != null
@@ -293,46 +294,58 @@ public final class ModelWeights {
     return Arrays.equals(info.shape(), segment.shape());
   }
 
-  /** The name under which a folder holds a tensor: its own, without the body's, or an old one. */
+  /** The name under which a folder holds a tensor; null: none. */
   private static String find(WeightSource source, String name, Model model, String wrapper) {
-    Set<String> names = source.names();
-    String bodyPrefix = model.bodyPrefix();
-    String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
-    String shared = model.sharedName(name);
-    for (String known :
-        List.of(model.storedName(name), name, bare, model.storedName(shared), shared)) {
-      String candidate = wrapper + known;
-      if (names.contains(candidate)) {
-        return candidate;
-      }
-      // TensorFlow's names, in folders converted before 2020.
-      String old =
-          candidate
-              .replace("LayerNorm.weight", "LayerNorm.gamma")
-              .replace("LayerNorm.bias", "LayerNorm.beta");
-      if (names.contains(old)) {
-        return old;
+    for (String each : List.of(name, model.sharedName(name))) {
+      for (String spelling : spellings(each, model, wrapper)) {
+        if (source.names().contains(spelling)) {
+          return spelling;
+        }
       }
     }
     return null;
   }
 
-  /** A tensor that is there with the body's prefix and without, and differs: nobody knows which. */
+  /** What a tensor may be called: by its own name, without the body's, or by an old one. */
+  private static Set<String> spellings(String name, Model model, String wrapper) {
+    String bodyPrefix = model.bodyPrefix();
+    String bare = name.startsWith(bodyPrefix) ? name.substring(bodyPrefix.length()) : name;
+    Set<String> spellings = new LinkedHashSet<>();
+    for (String known : List.of(model.storedName(name), name, bare)) {
+      spellings.add(wrapper + known);
+      // TensorFlow's names, in folders converted before 2020.
+      spellings.add(
+          wrapper
+              + known
+                  .replace("LayerNorm.weight", "LayerNorm.gamma")
+                  .replace("LayerNorm.bias", "LayerNorm.beta"));
+    }
+    return spellings;
+  }
+
+  /** A tensor that is there under two names, and differs: nobody knows which is meant. */
   private static void checkOnce(
-      Path folder, WeightSource source, String name, Model model, String wrapper) {
-    String prefix = wrapper + model.bodyPrefix();
-    if (name == null || model.bodyPrefix().isEmpty() || !name.startsWith(prefix)) {
+      Path folder,
+      WeightSource source,
+      String found,
+      Segment segment,
+      Model model,
+      String wrapper) {
+    if (found == null) {
       return;
     }
-    String bare = wrapper + name.substring(prefix.length());
-    if (source.names().contains(bare) && !source.holdsSame(name, bare)) {
-      throw new InputException(
-          folder
-              + ": the weights hold "
-              + name
-              + " and "
-              + bare
-              + ", which mean the same and differ; take one of the two out");
+    for (String other : spellings(segment.name(), model, wrapper)) {
+      if (!other.equals(found)
+          && source.names().contains(other)
+          && !source.holdsSame(found, other)) {
+        throw new InputException(
+            folder
+                + ": the weights hold "
+                + found
+                + " and "
+                + other
+                + ", which mean the same and differ; take one of the two out");
+      }
     }
   }
 

@@ -176,4 +176,33 @@ class OriginalNamesTest {
                 + " bert.encoder.layer.0.attention.self.qkv_proj.weight"),
         message);
   }
+
+  /** Transformers takes one of the two, and which is not said. */
+  @Test
+  void aTensorUnderAnOldNameTooIsRefusedWhereItDiffers() throws IOException {
+    Path golden = Goldens.own("bert");
+    Path folder = Files.createDirectories(scratch.resolve("twice"));
+    Files.copy(golden.resolve("config.json"), folder.resolve("config.json"));
+    SafetensorsWriter writer = new SafetensorsWriter();
+    try (WeightSource weights = WeightFolder.open(golden)) {
+      for (String name : weights.names()) {
+        long[] shape = weights.info(name).shape();
+        FloatBuffer values = FloatBuffer.allocate((int) weights.info(name).elements());
+        weights.read(name, values);
+        writer.add(name, "F32", shape, values.flip());
+        if (name.equals("bert.embeddings.LayerNorm.weight")) {
+          String old = name.replace("weight", "gamma");
+          writer.add(old, "F32", shape, FloatBuffer.allocate((int) weights.info(name).elements()));
+        }
+      }
+      writer.write(folder.resolve("model.safetensors"));
+    }
+    String message = assertThrows(InputException.class, () -> load(folder)).getMessage();
+    assertTrue(
+        message.endsWith(
+            "the weights hold bert.embeddings.LayerNorm.weight and"
+                + " bert.embeddings.LayerNorm.gamma, which mean the same and differ; take one of"
+                + " the two out"),
+        message);
+  }
 }

@@ -4,10 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.folder.LinearHead;
-import java.io.IOException;
-import java.io.InputStream;
+import dev.attune.testkit.Goldens;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -20,7 +18,7 @@ class LogisticRegressionTest {
 
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 2, 3})
-  void isScikitLearns(int number) throws IOException {
+  void isScikitLearns(int number) {
     JsonNode golden = golden("logistic_regression", number);
     int K = golden.get("classes").asInt();
     float[][] vectors = vectors(golden);
@@ -60,7 +58,7 @@ class LogisticRegressionTest {
   /** Any number of labels a row. */
   @ParameterizedTest
   @ValueSource(ints = {0, 1})
-  void oneAgainstTheRestIsScikitLearns(int number) throws IOException {
+  void oneAgainstTheRestIsScikitLearns(int number) {
     JsonNode golden = golden("one_vs_rest", number);
     float[][] vectors = vectors(golden);
     List<boolean[]> labels = new ArrayList<>();
@@ -85,11 +83,8 @@ class LogisticRegressionTest {
     }
   }
 
-  private static JsonNode golden(String name, int number) throws IOException {
-    String file = "/goldens/" + name + ".json";
-    try (InputStream in = LogisticRegressionTest.class.getResourceAsStream(file)) {
-      return new ObjectMapper().readTree(in).get(number);
-    }
+  private static JsonNode golden(String name, int number) {
+    return Goldens.resource("goldens/" + name + ".json").get(number);
   }
 
   private static float[][] vectors(JsonNode golden) {

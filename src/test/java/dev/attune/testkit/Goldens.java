@@ -119,10 +119,7 @@ public final class Goldens {
         : new GZIPInputStream(Files.newInputStream(Path.of(file + GZIPPED)));
   }
 
-  /**
-   * A safetensors file of small tensors, read without the code under test: f32, i64, and whole
-   * numbers of 16 bits with a scale in the file's metadata, which stand for f32 too.
-   */
+  /** A safetensors file of small tensors, read without the code under test: f32 and i64. */
   public static final class Tensors {
     private final ByteBuffer bytes;
     private final JsonNode header;
@@ -152,27 +149,12 @@ public final class Goldens {
     public float[] floats(String name) {
       JsonNode offsets = header.get(name).get("data_offsets");
       int begin = base + offsets.get(0).asInt();
-      if (header.get(name).get("dtype").asText().equals("I16")) {
-        return scaled(begin, base + offsets.get(1).asInt(), scale(name));
-      }
       float[] out = new float[(base + offsets.get(1).asInt() - begin) / Float.BYTES];
       bytes
           .slice(begin, out.length * Float.BYTES)
           .order(ByteOrder.LITTLE_ENDIAN)
           .asFloatBuffer()
           .get(out);
-      return out;
-    }
-
-    private double scale(String name) {
-      return Double.parseDouble(header.get("__metadata__").get(name).asText());
-    }
-
-    private float[] scaled(int begin, int end, double scale) {
-      float[] out = new float[(end - begin) / Short.BYTES];
-      for (int i = 0; i < out.length; i++) {
-        out[i] = (float) (bytes.getShort(begin + i * Short.BYTES) * scale);
-      }
       return out;
     }
 

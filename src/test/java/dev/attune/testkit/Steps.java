@@ -5,8 +5,10 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.optim.GradientNorm;
 import dev.attune.store.Parameters;
+import dev.attune.store.Segment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 
 /** Training steps put together by hand, where a test looks at what lies between their parts. */
 public final class Steps {
@@ -43,6 +45,18 @@ public final class Steps {
       backend.download(bytes, norm.address());
       return bytes.getDouble(0);
     }
+  }
+
+  /** A gradient over the number of targets, in the order of the model folder. */
+  public static float[] meanGradient(Parameters parameters, Segment segment, int targets) {
+    float[] stored =
+        Host.floats(parameters.gradients(), segment.first(), Math.toIntExact(segment.count()));
+    float[] out = new float[stored.length];
+    segment.layout().toFolder(FloatBuffer.wrap(stored), FloatBuffer.wrap(out));
+    for (int i = 0; i < out.length; i++) {
+      out[i] /= targets;
+    }
+    return out;
   }
 
   /** After the update: the gradients are forgotten. */
