@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
@@ -29,7 +31,17 @@ public final class LabelNames {
    * @return null where there are none
    */
   public static LabelNames parse(String option) {
-    return option == null ? null : new LabelNames(LabelMap.ofNames(list(Term.LABEL_NAMES, option)));
+    if (option == null) {
+      return null;
+    }
+    List<String> names = list(Term.LABEL_NAMES, option);
+    Set<String> seen = new HashSet<>();
+    for (String name : names) {
+      if (!seen.add(name)) {
+        throw new InputException(Term.LABEL_NAMES.of(option) + " names \"" + name + "\" twice");
+      }
+    }
+    return new LabelNames(LabelMap.ofNames(names));
   }
 
   /**

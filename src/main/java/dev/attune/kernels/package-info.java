@@ -54,10 +54,9 @@
  *
  * <p>Decision: products of integers ({@link dev.attune.kernels.calls.LinearInt8Call}) are of
  * inference on the CPU, on matrix tiles or in dot products of bytes where a level has them, else in
- * pairs of 16 bits.
- * Activations around them stay f32: sums are exact, so up to the next op that rounds otherwise a
- * result has the same bits at every level, which bf16 activations would cost for a gain in what is
- * not a product anyway. Each row of activations has a scale of its own, so a text does not depend
- * on those beside it.
+ * pairs of 16 bits. Activations around them stay f32: sums are exact, so up to the next op that
+ * rounds otherwise a result has the same bits at every level, which bf16 activations would cost for
+ * a gain in what is not a product anyway. Each row of activations has a scale of its own, so a text
+ * does not depend on those beside it.
  */
 package dev.attune.kernels;

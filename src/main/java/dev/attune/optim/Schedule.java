@@ -1,5 +1,6 @@
 package dev.attune.optim;
 
+import dev.attune.core.DecimalText;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.util.Arrays;
@@ -176,9 +177,8 @@ public record Schedule(
       given.forEach(
           (name, value) -> {
             checkName(name, value);
-            try {
-              numbers.put(name, Double.valueOf(value));
-            } catch (NumberFormatException e) {
+            double number = DecimalText.number(value);
+            if (Double.isNaN(number)) {
               throw new InputException(
                   Term.LR_SCHEDULER_KWARGS
                       + ": "
@@ -186,9 +186,9 @@ public record Schedule(
                       + " is '"
                       + value
                       + "', which is no number; it must be "
-                      + range(name),
-                  e);
+                      + range(name));
             }
+            numbers.put(name, number);
           });
       return numbers;
     }

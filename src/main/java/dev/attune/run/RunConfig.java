@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import dev.attune.core.DecimalText;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.task.TaskOptions;
@@ -247,12 +248,12 @@ public final class RunConfig {
   /** A whole number. */
   public long integer(RunOption option) {
     String value = required(option);
-    try {
-      return Long.parseLong(value.trim());
-    } catch (NumberFormatException e) {
-      boolean isLarge = value.trim().matches("[+-]?[0-9]+");
+    Long number = DecimalText.whole(value);
+    if (number == null) {
+      boolean isLarge = DecimalText.isWhole(value);
       throw notA(option, value, isLarge ? "a number of 64 bits" : "a whole number");
     }
+    return number;
   }
 
   /** A whole number of at most 32 bits. */
@@ -267,8 +268,8 @@ public final class RunConfig {
   /** A number. */
   public double number(RunOption option) {
     String value = required(option);
-    Double number = parsed(value);
-    if (number == null) {
+    double number = DecimalText.number(value);
+    if (Double.isNaN(number)) {
       throw notA(option, value, "a number");
     }
     return number;
@@ -311,16 +312,6 @@ public final class RunConfig {
     return pairs;
   }
 
-  /** Null where it is no number. */
-  private static Double parsed(String value) {
-    try {
-      double number = Double.parseDouble(value.trim());
-      return Double.isNaN(number) ? null : number;
-    } catch (NumberFormatException e) {
-      return null;
-    }
-  }
-
   /** A flag. */
   public boolean flag(RunOption option) {
     return Boolean.parseBoolean(text(option));
@@ -338,11 +329,7 @@ public final class RunConfig {
     if (Objects.equals(a, b)) {
       return true;
     }
-    try {
-      return a != null && b != null && Double.parseDouble(a) == Double.parseDouble(b);
-    } catch (NumberFormatException e) {
-      return false;
-    }
+    return a != null && b != null && DecimalText.number(a) == DecimalText.number(b);
   }
 
   /** All values, defaults included, as YAML that {@link Builder#setAll} reads. */

@@ -3,6 +3,7 @@ package dev.attune.task;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.DType;
+import dev.attune.core.DecimalText;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.kernels.PairLossKind;
@@ -189,15 +190,11 @@ record EmbeddingLoss(
     }
     String[] parts = list.split(",", -1);
     if (parts.length == count) {
-      try {
-        for (int i = 0; i < count; i++) {
-          weights[i] = Float.parseFloat(parts[i].strip());
-        }
-        if (IntStream.range(0, count).allMatch(i -> weights[i] > 0 && weights[i] < 1e6f)) {
-          return weights;
-        }
-      } catch (NumberFormatException e) {
-        // said below
+      for (int i = 0; i < count; i++) {
+        weights[i] = DecimalText.single(parts[i]);
+      }
+      if (IntStream.range(0, count).allMatch(i -> weights[i] > 0 && weights[i] < 1e6f)) {
+        return weights;
       }
     }
     throw new InputException(

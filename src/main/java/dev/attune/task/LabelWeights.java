@@ -3,6 +3,7 @@ package dev.attune.task;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
+import dev.attune.core.DecimalText;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
@@ -134,12 +135,7 @@ record LabelWeights(float[] values) {
   }
 
   private static float weight(String what, String number) {
-    double value;
-    try {
-      value = Double.parseDouble(number.strip());
-    } catch (NumberFormatException e) {
-      value = Double.NaN;
-    }
+    double value = DecimalText.number(number);
     if (!(value > 0 && value <= MOST)) {
       throw new InputException(
           what + "; a weight is above 0 and at most 1000000, not '" + number.strip() + "'");

@@ -1,5 +1,6 @@
 package dev.attune.task;
 
+import dev.attune.core.DecimalText;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.util.Map;
@@ -29,13 +30,9 @@ public interface TaskOptions {
     if (value == null) {
       return otherwise;
     }
-    try {
-      int number = Integer.parseInt(value.strip());
-      if (number >= smallest) {
-        return number;
-      }
-    } catch (NumberFormatException e) {
-      // said below
+    Long number = DecimalText.whole(value);
+    if (number != null && number >= smallest && number <= Integer.MAX_VALUE) {
+      return number.intValue();
     }
     throw new InputException(
         option + " is '" + value + "'; an integer of at least " + smallest + " is needed");
@@ -63,13 +60,9 @@ public interface TaskOptions {
     if (value == null) {
       return otherwise;
     }
-    try {
-      double number = Double.parseDouble(value.strip());
-      if (Double.isFinite(number)) {
-        return number;
-      }
-    } catch (NumberFormatException e) {
-      // said below
+    double number = DecimalText.number(value);
+    if (Double.isFinite(number)) {
+      return number;
     }
     throw new InputException(option + " is '" + value + "', not a number");
   }
