@@ -440,8 +440,7 @@ attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbia
       using T = decltype(t);
       const T *d = static_cast<const T*>(dout), *i = static_cast<const T*>(inp);
       if constexpr (kLinearOnTiles<T>) {
-        tile_backward_weight(ctx, dweight, dbias, squares, d, i, N, C, F, accumulate != 0);
-        summed = true;
+        summed = tile_backward_weight(ctx, dweight, dbias, squares, d, i, N, C, F, accumulate != 0);
       } else {
         backward_weight(ctx, dweight, dbias, d, i, N, C, F, accumulate != 0);
       }

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
-#include <vector>
 
 #include "amx.h"
 #include "amx_block.h"
@@ -24,6 +23,7 @@ namespace ATTUNE_ISA {
 
 constexpr int64_t kWeightGroupBytes = int64_t{1400} << 10;  // of the input in the L2
 constexpr int64_t kWeightTasksOfThread = 2;                 // each packs its first strips before it multiplies
+constexpr int64_t kSquareBlocks = int64_t{1} << 16;  // of sums, whose squares are kept at the end of what is shared
 
 // Panels, or strips, that are packed together: 256 bytes of each row, since every row lies in a page of its own.
 template <class T>
@@ -102,9 +102,10 @@ struct WeightTasks {
 };
 
 // dweight (F, C) (+)= dout (N, F)^T inp (N, C), dbias (F) (+)= the sums of dout's columns, squares (1) = the sum of
-// those of dweight; dbias and squares are null where they are not asked for.
+// those of dweight; dbias and squares are null where they are not asked for. False: dweight has too many blocks for
+// squares.
 template <class T>
-static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbias, double* squares, const T* dout,
+static bool tile_backward_weight(attune_context* ctx, float* dweight, float* dbias, double* squares, const T* dout,
                                  const T* inp, int64_t N, int64_t C, int64_t F, bool accumulate) {
   constexpr int64_t kBytes = kPartsBytes<T>;
   const DepthSteps<T> blocks(N, kDepthSteps);
@@ -112,18 +113,19 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
   const int64_t most_columns = blocks.columns_of(kWeightGroupBytes);
   // Equal spans of columns, whose input has room in what is shared; all where nothing is.
   const int64_t all_panels = TileTasks::parts_of(C, kPanel);
-  const int64_t room = static_cast<int64_t>(kSharedBytes) / (blocks.block * kBytes);
+  const int64_t room = (static_cast<int64_t>(kSharedBytes) - kSquareBlocks * 8) / (blocks.block * kBytes);
   const int64_t spans = WeightTasks(ctx, most_columns, C, F).packs_alone ? 1 : TileTasks::parts_of(all_panels, room);
   const int64_t span = TileTasks::parts_of(all_panels, spans) * kPanel;
   const bool aligned = C % W == 0 && reinterpret_cast<uintptr_t>(dweight) % sizeof(vf) == 0;
   const int64_t strips = (F + kPanel - 1) / kPanel;
-  std::vector<double> block_squares(squares == nullptr ? 0 : static_cast<size_t>(strips * all_panels));
+  double* const block_squares = reinterpret_cast<double*>(ctx->workspace(0) + kWorkspaceBytes) - kSquareBlocks;
+  const bool has_room = strips * all_panels <= kSquareBlocks;
 
   for (int64_t n0 = 0; n0 < N; n0 += blocks.block * tmm::kDepth) {
     const int64_t rows = std::min(blocks.block * tmm::kDepth, N - n0);
     const int64_t steps = (rows + tmm::kDepth - 1) / tmm::kDepth;
     const bool add = accumulate || n0 > 0;
-    const bool sums_squares = squares != nullptr && n0 + rows == N;
+    const bool sums_squares = squares != nullptr && has_room && n0 + rows == N;
     for (int64_t c0 = 0; c0 < C; c0 += span) {
       const int64_t width = std::min(span, C - c0);
       const WeightTasks tasks(ctx, most_columns, width, F);
@@ -222,7 +224,7 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
                 if (last) {
                   to = dweight + f * C + c0 + g + p * kPanel;
                   left = height, columns_there = tile_part(columns - p * kPanel, kPanel), waiting = sums;
-                  if (sums_squares) block_sum = &block_squares[strip * all_panels + (c0 + g) / kPanel + p];
+                  if (sums_squares) block_sum = block_squares + strip * all_panels + (c0 + g) / kPanel + p;
                   slot ^= 1;
                 }
               }
@@ -234,7 +236,9 @@ static void tile_backward_weight(attune_context* ctx, float* dweight, float* dbi
       });
     }
   }
-  if (squares != nullptr) *squares = std::accumulate(block_squares.begin(), block_squares.end(), 0.0);
+  if (squares != nullptr && has_room)
+    *squares = std::accumulate(block_squares, block_squares + strips * all_panels, 0.0);
+  return has_room;
 }
 
 }  // namespace ATTUNE_ISA

@@ -151,7 +151,8 @@ attune_status attune_linear_bwd_input(attune_context* ctx, void* dinp, void* act
                                       int32_t activation, int32_t accumulate, int32_t dtype, int32_t weight_dtype);
 
 // dweight (F,C) f32 (+)= dout (N,F)^T * inp (N,C); dbias (F) f32 (+)= column sums of dout; squares (1) f64 = the sum of
-// the squares of dweight as it is then, whose order depends on (F,C) alone. dbias and squares may be null.
+// the squares of dweight as it is then, in an order that depends on (F,C), and on whether N is 0. dbias and squares may
+// be null.
 attune_status attune_linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, double* squares,
                                        const void* dout, const void* inp, int64_t N, int64_t C, int64_t F,
                                        int32_t accumulate, int32_t dtype);

@@ -74,6 +74,9 @@ public final class AdamW implements Optimizer {
   /** To which kernels add the stream of the step. */
   private static final long STREAM = RandomStream.MOMENTS.of(0);
 
+  /** Moments of a word embedding of more bytes lie in small pages. */
+  private static final long SPARSE_BYTES = 256L << 20;
+
   private final Parameters parameters;
   private Config config;
   private final RateFactors factors;
@@ -125,18 +128,23 @@ public final class AdamW implements Optimizer {
   private Buffer moments() {
     int width = config.moments.sizeBytes();
     long bytes = parameters.size() * width;
-    // In huge pages, though many rows of the word embedding never get moments: a page for every row
-    // that is new costs a step up to a tenth of its time.
-    return Buffer.allocate(
-        parameters.backend(),
-        bytes,
-        true,
-        "the moments of AdamW",
-        (config.moments == DType.F32 ? Term.OPTIMIZER.of("adamw-bf16") + ", " : "")
-            + Term.OPTIMIZER.of("sgd")
-            + ", or "
-            + Term.LORA_R
-            + ", which has them of adapters alone,");
+    Buffer buffer =
+        Buffer.allocate(
+            parameters.backend(),
+            bytes,
+            true,
+            "the moments of AdamW",
+            (config.moments == DType.F32 ? Term.OPTIMIZER.of("adamw-bf16") + ", " : "")
+                + Term.OPTIMIZER.of("sgd")
+                + ", or "
+                + Term.LORA_R
+                + ", which has them of adapters alone,");
+    // Many rows of a word embedding never get moments. In small pages those take no memory, but the
+    // pages of new rows cost a step up to a tenth of its time: so only where there is much to save.
+    if (parameters.rowSparseEnd() * width > SPARSE_BYTES) {
+      parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * width, false);
+    }
+    return buffer;
   }
 
   @Override

@@ -4,89 +4,68 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.SumOfSquaresCall;
 import dev.attune.memory.Buffer;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Arrays;
 
 /**
  * The sums of squares that make up the norm of the gradients of a flat store: those that products
  * have left as they wrote whole gradients, and of all stretches between them sums that are made
  * when they are asked for. Most of a model's gradients are then not read for the norm.
+ *
+ * <p>Each tensor has a place for a sum, in the order of the store, whoever came first: so a run
+ * that was resumed adds them in the order of one that was not.
  */
 public final class GradientSquares implements AutoCloseable {
   private final Backend backend;
   private final Buffer gradients;
-  private final long begin;
-  private final long end;
-  private final int tensors;
-  private final List<Left> left = new ArrayList<>(); // in the order of their first use
-  private Buffer sums; // f64: of what is left, in that order; then of the stretches between
-
-  /** What a product leaves: the sum of elements first..end-1, unless somebody has written since. */
-  private static final class Left {
-    final long first;
-    final long end;
-    boolean isValid;
-
-    Left(long first, long end) {
-      this.first = first;
-      this.end = end;
-    }
-  }
+  private final long[] starts; // of the tensors, and where the last one ends
+  private final long[] ends; // of what a product has summed that starts there; 0: of nothing
+  private final boolean[] zero; // whether a place is known to hold 0
+  private Buffer sums; // f64, of the tensors; one more for who adds a sum of his own
 
   /**
    * @param gradients f32
-   * @param begin first element of the norm
-   * @param end behind the last
-   * @param tensors in which these lie
+   * @param starts first elements of the tensors in the norm, rising, and behind the last
    */
-  GradientSquares(Backend backend, Buffer gradients, long begin, long end, int tensors) {
+  GradientSquares(Backend backend, Buffer gradients, long[] starts) {
     this.backend = backend;
     this.gradients = gradients;
-    this.begin = begin;
-    this.end = end;
-    this.tensors = tensors;
+    this.starts = starts;
+    this.ends = new long[starts.length - 1];
+    this.zero = new boolean[starts.length - 1];
+    Arrays.fill(zero, true);
   }
 
   private Buffer sums() {
     if (sums == null) {
-      // Of as many products as there are tensors, and of as many stretches between them and around;
-      // and of the rows of the word embedding.
-      long most = 2L * tensors + 2;
-      sums = Buffer.allocate(backend, most * Double.BYTES, true, "the sums of gradients");
+      long bytes = (long) starts.length * Double.BYTES;
+      sums = Buffer.allocate(backend, bytes, true, "the sums of gradients");
     }
     return sums;
   }
 
-  /**
-   * Where the op that is about to write all of elements first..end-1 leaves their sum; 0 where
-   * there is no room for one more.
-   */
-  long leave(long first, long end) {
-    for (int i = 0; i < left.size(); i++) {
-      if (left.get(i).first == first && left.get(i).end == end) {
-        left.get(i).isValid = true;
-        return slot(i);
-      }
-    }
-    forget(first, end);
-    if (left.size() == tensors) {
-      return 0;
-    }
-    Left one = new Left(first, end);
-    one.isValid = true;
-    left.add(one);
-    return slot(left.size() - 1);
+  private long place(int tensor) {
+    return sums().address() + (long) tensor * Double.BYTES;
   }
 
-  private long slot(int i) {
-    return sums().address() + (long) i * Double.BYTES;
+  /**
+   * Where the op that is about to write all of some tensors leaves their sum.
+   *
+   * @param first element of theirs
+   * @param end behind their last
+   */
+  long leave(long first, long end) {
+    forget(first, end);
+    int tensor = Arrays.binarySearch(starts, first);
+    ends[tensor] = end;
+    zero[tensor] = false;
+    return place(tensor);
   }
 
   /** To be called when elements first..end-1 are written. */
   void forget(long first, long end) {
-    for (Left one : left) {
-      if (one.first < end && first < one.end) {
-        one.isValid = false;
+    for (int i = 0; i < ends.length && starts[i] < end; i++) {
+      if (first < ends[i]) {
+        ends[i] = 0;
       }
     }
   }
@@ -97,31 +76,35 @@ public final class GradientSquares implements AutoCloseable {
    * @return how many sums there are from {@link #address} on
    */
   public int complete() {
-    List<Left> valid = new ArrayList<>();
-    for (int i = 0; i < left.size(); i++) {
-      if (left.get(i).isValid) {
-        valid.add(left.get(i));
-      } else {
-        backend.run(new FillZeroCall(slot(i), Double.BYTES));
+    for (int i = 0; i < ends.length; ) {
+      boolean isLeft = ends[i] > 0;
+      int next = i + 1;
+      while (next < ends.length && (isLeft ? starts[next] < ends[i] : ends[next] == 0)) {
+        next++;
       }
+      if (!isLeft) {
+        zero[i] = false;
+        long address = gradients.address() + starts[i] * Float.BYTES;
+        backend.run(new SumOfSquaresCall.Flat(place(i), address, starts[next] - starts[i]));
+      }
+      clear(i + 1, next);
+      i = next;
     }
-    valid.sort((one, other) -> Long.compare(one.first, other.first));
-    int count = left.size();
-    long done = begin;
-    for (Left one : valid) {
-      count += sum(count, done, one.first);
-      done = one.end;
-    }
-    return count + sum(count, done, end);
+    return ends.length;
   }
 
-  private int sum(int i, long first, long behind) {
-    if (first >= behind) {
-      return 0;
+  private void clear(int begin, int end) {
+    for (int i = begin; i < end; i++) {
+      if (!zero[i]) {
+        zero[i] = true;
+        backend.run(new FillZeroCall(place(i), Double.BYTES));
+      }
     }
-    long address = gradients.address() + first * Float.BYTES;
-    backend.run(new SumOfSquaresCall.Flat(slot(i), address, behind - first));
-    return 1;
+  }
+
+  /** How many sums products have told. */
+  int told() {
+    return (int) Arrays.stream(ends).filter(end -> end > 0).count();
   }
 
   /** Of the first sum, f64. */

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /**
  * The flat store: every weight in one f32 buffer, every gradient in another of the same layout, so
@@ -321,7 +322,16 @@ public final class Parameters implements AutoCloseable {
             "the gradients",
             Term.LORA_R + ", which has them of adapters alone,");
     written = new boolean[segments.size()];
-    squares = new GradientSquares(backend, gradients, rowSparseEnd, size(), segments.size());
+    squares =
+        new GradientSquares(
+            backend,
+            gradients,
+            LongStream.concat(
+                    segments.stream()
+                        .filter(s -> !s.frozen() && s.first() >= rowSparseEnd)
+                        .mapToLong(Segment::first),
+                    LongStream.of(size()))
+                .toArray());
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
       rowSparse = new RowSparse(backend, rowSparseTable);

@@ -10,6 +10,7 @@ import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.Host;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -46,18 +47,48 @@ class GradientSquaresTest {
       // Somebody adds to one that a product has summed.
       first.accumulate();
       write(parameters, first);
-      check(parameters, 2);
+      check(parameters, 1);
       product(parameters, rows, first, null);
       check(parameters, 2);
 
-      // A stretch that overlaps takes the place of those below it.
-      parameters.squares().forget(0, parameters.size());
-      check(parameters, 2);
+      // A step whose ops write nothing.
       parameters.forgetWritten();
-      product(parameters, rows, second, null);
-      parameters.forgetWritten();
+      check(parameters, 0);
       write(parameters, second);
-      check(parameters, 2);
+      parameters.zeroUnwritten();
+      check(parameters, 0);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#all")
+  void tensorsThatAProductWritesAtOnceHaveOneSum(Target target) {
+    Backend backend = target.backend();
+    ParameterBuilder builder = new ParameterBuilder();
+    builder.matrix("before", 3, C);
+    Parameter fused =
+        builder.stacked(List.of(new Part("q", F / 2), new Part("k", F / 2)), C, Layout.PLAIN);
+    builder.matrix("behind", 2, C);
+    try (Parameters parameters = builder.build(backend);
+        Buffer rows = Buffer.allocate(backend, N * (F + C) * Float.BYTES, false, "rows")) {
+      parameters.enableTraining();
+      write(rows, 0, N * (F + C));
+      write(parameters.gradients(), 0, parameters.size());
+      product(parameters, rows, fused, null);
+      check(parameters, 1);
+
+      // A part of it: the rest is summed when it is asked for.
+      Parameter part = fused.slice(F / 2, F);
+      part.accumulate();
+      write(parameters, part);
+      check(parameters, 0);
+      product(parameters, rows, fused, null);
+      check(parameters, 1);
+
+      // The part alone.
+      parameters.forgetWritten();
+      product(parameters, rows, part, null);
+      check(parameters, 1);
     }
   }
 
@@ -93,7 +124,7 @@ class GradientSquaresTest {
                 rows.address() + (long) N * F * Float.BYTES,
                 N,
                 C,
-                F,
+                weight.rows(),
                 accumulate,
                 DType.F32));
   }
@@ -115,6 +146,7 @@ class GradientSquaresTest {
       sum += sums.getDouble();
     }
     assertEquals(expected, sum, 1e-6 * expected);
-    assertEquals(!parameters.backend().sumsSquares() || left == 0, count == 1);
+    int told = parameters.backend().sumsSquares() ? left : 0;
+    assertEquals(told, parameters.squares().told());
   }
 }
