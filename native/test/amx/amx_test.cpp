@@ -1,8 +1,7 @@
 // Matrix tiles: the numeric rules of a product, by a table and against plain fused multiply-adds, and its sums of
 // bytes, on the emulation and on the processor where it has tiles; and the products of a linear layer at every level
 // that has tiles: bit for bit the chains of sums that they promise, the same bytes for any number of threads, bytes
-// that are known, so that the processor is held to those of the emulation, and operands that end where memory does
-// (edges.h).
+// that are known, so that the processor is held to those of the emulation, and no touch past an operand (edges.h).
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
