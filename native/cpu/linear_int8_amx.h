@@ -26,10 +26,13 @@ constexpr int64_t kMostByteSteps = 65536 / 64;  // of the widest row
 // Of a group whose sums wait between turns: its panels have more steps than one turn.
 constexpr int64_t kWaitingPanels = kGroupBytes / (2 * kByteTurnSteps * tmm::kBytes);
 static_assert(kPanel == 2 * kStripRows, "panels are two strips");
+// Strips at the end of a weight behind whose last step a tile may find less than it reads: those of the narrowest rows
+// are a step and their scales long.
+constexpr int64_t kMostTails = (tmm::kBytes - 1) / (kFourBytes + 8 * kStripRows);
 
 struct Int8TileScratch {
   char rows[kPanel * (kMostByteSteps + 2) * 64];  // the last ones, below which others' memory lies
-  char tail[tmm::kBytes];                         // the last step of the last strip, likewise
+  char tails[kMostTails][tmm::kBytes];            // the last step of the last strips, likewise
   int32_t ring[2][kBlockCells];                   // the block that is summed, and the one before
   int32_t waiting[kWaitingPanels * kBlockCells];
 };
@@ -89,6 +92,10 @@ static void int8_product(attune_context* ctx, const Int8Rows& inp, const Strips&
   const int64_t steps = Int8Tasks::parts(weight.steps, tmm::kRows), whole = weight.steps / tmm::kRows;
   const int64_t turns = Int8Tasks::parts(steps, kByteTurnSteps), turn = Int8Tasks::parts(steps, turns);
   const Int8Tasks tasks(ctx, N, panels, 2 * weight.strip_bytes);
+  // What a tile reads behind its strip meets zeros of A. From this strip on it would read behind the weight as well.
+  const int64_t first_tail =
+      whole == steps ? strips
+                     : std::max<int64_t>(0, strips + 1 - Int8Tasks::parts(steps * tmm::kBytes, weight.strip_bytes));
 
   parallel(ctx, tasks.groups * tasks.chunks, [&](int64_t task, int32_t worker) {
     // Tasks of a group follow each other.
@@ -98,9 +105,8 @@ static void int8_product(attune_context* ctx, const Int8Rows& inp, const Strips&
     const int64_t end_panel = std::min(first_panel + tasks.group_panels, panels);
     auto& s = *reinterpret_cast<Int8TileScratch*>(ctx->workspace(worker));
     const tmm::Session session;
-    // What a tile reads behind its strip meets zeros of A; behind the last one is nothing to read.
-    if (whole < steps && end_panel == panels) {
-      std::memcpy(s.tail, weight.strip((strips - 1) * kStripRows) + whole * tmm::kBytes,
+    for (int64_t i = std::max(first_tail, 2 * first_panel); i < std::min(strips, 2 * end_panel); ++i) {
+      std::memcpy(s.tails[i - first_tail], weight.strip(i * kStripRows) + whole * tmm::kBytes,
                   static_cast<size_t>((weight.steps - whole * tmm::kRows) * kFourBytes));
     }
 
@@ -123,7 +129,7 @@ static void int8_product(attune_context* ctx, const Int8Rows& inp, const Strips&
         const bool ends = k + here == steps;
         for (int64_t p = first_panel; p < end_panel; ++p) {
           const int64_t strip = 2 * p, other = std::min(strip + 1, strips - 1);
-          const bool has_tail = ends && whole < steps && other == strips - 1;
+          const bool has_tail = ends && other >= first_tail;
           const TilesOfStrips b{weight.strip(strip * kStripRows) + k * tmm::kBytes,
                                 weight.strip(other * kStripRows) + k * tmm::kBytes};
           int32_t* waiting = s.waiting + (p - first_panel) * kBlockCells;
@@ -134,8 +140,10 @@ static void int8_product(attune_context* ctx, const Int8Rows& inp, const Strips&
           const auto multiply = [&](auto second) __attribute__((always_inline)) {
             byte_steps<second.value>(a + k * tmm::kByteDepth, inp.row_bytes, b, here - has_tail, beside);
             if (has_tail) {
-              const char* first = strip == other ? s.tail : b.first + (here - 1) * tmm::kBytes;
-              byte_steps<second.value>(a + whole * tmm::kByteDepth, inp.row_bytes, {first, s.tail}, 1, beside);
+              const char* first =
+                  strip >= first_tail ? s.tails[strip - first_tail] : b.first + (here - 1) * tmm::kBytes;
+              const TilesOfStrips last{first, s.tails[other - first_tail]};
+              byte_steps<second.value>(a + whole * tmm::kByteDepth, inp.row_bytes, last, 1, beside);
             }
           };
           if (count > tmm::kRows) {

@@ -28,21 +28,23 @@ class Shares {
   void each(int64_t task, Body&& body) {
     for (int64_t i = 0; i < count_; ++i) {
       Share& share = shares_[(task + i) % count_];
-      for (int64_t piece; (piece = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
-        body(piece, share.end);
+      // Looked at before: to take from a share that is done would only fetch its line from another core.
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t piece = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (piece < share.end) body(piece, share.end);
       }
     }
   }
 
  private:
-  static constexpr int64_t kMost = 64;
+  static constexpr int64_t kMost = 256;
   struct alignas(64) Share {
     std::atomic<int64_t> next;
     int64_t end;
   };
 
   const int32_t count_;
-  Share shares_[kMost];
+  Share shares_[kMost];  // the first count_ are made
 };
 
 }  // namespace ATTUNE_ISA

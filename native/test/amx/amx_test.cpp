@@ -1,7 +1,7 @@
 // Matrix tiles: the numeric rules of a product, by a table and against plain fused multiply-adds, and its sums of
 // bytes, on the emulation and on the processor where it has tiles; and the products of a linear layer at every level
-// that has tiles: bit for bit the chains of sums that they promise, the same bytes for any number of threads, and bytes
-// that are known, so that the processor is held to those of the emulation.
+// that has tiles: bit for bit the chains of sums that they promise, the same bytes for any number of threads, bytes
+// that are known, so that the processor is held to those of the emulation, and no touch past an operand (edges.h).
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -15,6 +15,7 @@
 
 #include "attune_ops.h"
 #include "caller.h"
+#include "edges.h"
 #include "rules.h"
 
 using attune::ByteProduct;
@@ -462,6 +463,7 @@ void check_products(const std::string& tiles, int32_t isa) {
 }
 
 void check_products(const std::string& tiles, int32_t isa) {
+  failures += attune::check_edges(tiles, isa);
   check_products<Bf16>(tiles, isa);
   check_products<F32>(tiles, isa);
 }

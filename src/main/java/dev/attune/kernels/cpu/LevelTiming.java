@@ -3,8 +3,10 @@ package dev.attune.kernels.cpu;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Call;
+import dev.attune.kernels.ChannelInt8Layout;
 import dev.attune.kernels.calls.AttentionCall;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.kernels.calls.LinearInt8Call;
 import dev.attune.memory.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -37,6 +39,15 @@ final class LevelTiming {
 
   /** Of a layer that is only compared, at every start: a third in each direction. */
   private static final int COMPARED_WIDTH = WIDTH / 3;
+
+  // Products that are only compared: of rows so deep that their sums go on from one block to the next, and of few.
+  private static final int DEEP = 1056;
+  private static final int MANY_ROWS = ROWS + 1;
+  private static final int FEW_ROWS = 16;
+  private static final int COLUMNS = 40;
+
+  /** Of numbers that are not the same: a prime, so that rows differ too. */
+  private static final int NUMBERS = 4093;
 
   private LevelTiming() {}
 
@@ -82,6 +93,8 @@ final class LevelTiming {
   static boolean agrees(Isa level, Isa with) {
     try (Bench one = new Bench(level, COMPARED_WIDTH);
         Bench other = new Bench(with, COMPARED_WIDTH)) {
+      one.addRarerCalls();
+      other.addRarerCalls();
       return agree(other.numbers(), one.numbers());
     }
   }
@@ -105,35 +118,49 @@ final class LevelTiming {
     return true;
   }
 
-  /** A tensor in a bench. */
-  private record Region(Buffer buffer, int elements, DType dtype) {
-    void fill(int[] state) {
-      ByteBuffer bytes = bytes();
-      for (int i = 0; i < elements; i++) {
-        state[0] = state[0] * 1_664_525 + 1_013_904_223;
-        float value = (state[0] >> 16) / 262_144f; // -0.125 .. 0.125
-        if (dtype == DType.BF16) {
-          bytes.putShort(DType.toBf16(value));
-        } else {
-          bytes.putFloat(value);
-        }
+  /** The numbers that tensors are filled with, over and over, in each type. */
+  private static Map<DType, ByteBuffer> numbersToMultiply() {
+    ByteBuffer f32 = direct(NUMBERS, DType.F32);
+    ByteBuffer bf16 = direct(NUMBERS, DType.BF16);
+    int state = 1;
+    for (int i = 0; i < NUMBERS; i++) {
+      state = state * 1_664_525 + 1_013_904_223;
+      float value = (state >> 16) / 262_144f; // -0.125 .. 0.125
+      f32.putFloat(value);
+      bf16.putShort(DType.toBf16(value));
+    }
+    return Map.of(DType.F32, f32.flip(), DType.BF16, bf16.flip());
+  }
+
+  private static ByteBuffer direct(int elements, DType dtype) {
+    return ByteBuffer.allocateDirect(elements * dtype.sizeBytes()).order(ByteOrder.nativeOrder());
+  }
+
+  /** A tensor in a bench; whether calls write it. */
+  private record Region(Buffer buffer, int elements, DType dtype, boolean isWritten) {
+    /** With numbers from the given one on. */
+    void fill(Map<DType, ByteBuffer> numbers, int first) {
+      ByteBuffer bytes = direct(elements, dtype);
+      ByteBuffer from = numbers.get(dtype).duplicate().position(first * dtype.sizeBytes());
+      for (; bytes.hasRemaining(); from.rewind()) {
+        bytes.put(from.limit(Math.min(from.capacity(), from.position() + bytes.remaining())));
       }
       buffer.write(0, bytes.flip());
     }
 
     float[] read() {
-      ByteBuffer bytes = bytes();
+      ByteBuffer bytes = direct(elements, dtype);
       buffer.read(0, bytes);
       bytes.flip();
       float[] values = new float[elements];
-      for (int i = 0; i < elements; i++) {
-        values[i] = dtype == DType.BF16 ? DType.fromBf16(bytes.getShort()) : bytes.getFloat();
+      if (dtype == DType.F32) {
+        bytes.asFloatBuffer().get(values);
+      } else {
+        for (int i = 0; i < elements; i++) {
+          values[i] = DType.fromBf16(bytes.getShort());
+        }
       }
       return values;
-    }
-
-    private ByteBuffer bytes() {
-      return ByteBuffer.allocateDirect(elements * dtype.sizeBytes()).order(ByteOrder.nativeOrder());
     }
   }
 
@@ -145,6 +172,7 @@ final class LevelTiming {
     private final List<Call> f32Calls;
     private final List<Region> regions = new ArrayList<>();
     private final List<Call> bf16Calls;
+    private final List<Call> rarerCalls = new ArrayList<>();
     private final double[] f32;
     private final double[] bf16;
 
@@ -165,10 +193,18 @@ final class LevelTiming {
       return buffer;
     }
 
-    /** A tensor of the layer. */
+    /** A tensor that calls write. */
     private Buffer tensor(long elements, DType dtype) {
+      return tensor(elements, dtype, true);
+    }
+
+    private Buffer input(long elements, DType dtype) {
+      return tensor(elements, dtype, false);
+    }
+
+    private Buffer tensor(long elements, DType dtype, boolean isWritten) {
       Buffer buffer = allocate(elements, dtype.sizeBytes());
-      regions.add(new Region(buffer, (int) elements, dtype));
+      regions.add(new Region(buffer, (int) elements, dtype, isWritten));
       return buffer;
     }
 
@@ -178,7 +214,7 @@ final class LevelTiming {
       Buffer qkv = tensor(3L * ROWS * width, dtype);
       Buffer dqkv = tensor(3L * ROWS * width, dtype);
       Buffer wide = tensor((long) ROWS * wideWidth, dtype);
-      Buffer weight = tensor((long) width * wideWidth, DType.F32);
+      Buffer weight = input((long) width * wideWidth, DType.F32);
       Buffer dweight = tensor((long) width * wideWidth, DType.F32);
       Buffer lse = tensor((long) width / HEAD_SIZE * ROWS, DType.F32);
       Buffer offsets = allocate(2, Integer.BYTES);
@@ -195,15 +231,63 @@ final class LevelTiming {
       return calls;
     }
 
+    /**
+     * What the layer's calls leave out of a level's kinds of products, for {@link #numbers}: bf16 in
+     * two blocks of the depth, few rows of f32 with a weight in bf16, and integers.
+     */
+    void addRarerCalls() {
+      Buffer weight = input((long) COLUMNS * DEEP, DType.F32);
+      rarerCalls.add(
+          forward(
+              tensor((long) MANY_ROWS * COLUMNS, DType.BF16),
+              input((long) MANY_ROWS * DEEP, DType.BF16),
+              weight,
+              MANY_ROWS,
+              DEEP,
+              COLUMNS,
+              DType.BF16,
+              DType.F32));
+      // Whole tiles of the weight, and the last of its rows.
+      rarerCalls.add(
+          forward(
+              tensor((long) FEW_ROWS * COLUMNS, DType.F32),
+              input((long) FEW_ROWS * WIDTH, DType.F32),
+              input((long) COLUMNS * WIDTH, DType.BF16),
+              FEW_ROWS,
+              WIDTH,
+              COLUMNS,
+              DType.F32,
+              DType.BF16));
+      // Steps of which the last is not whole.
+      int C = COMPARED_WIDTH + 4;
+      Buffer inp = input((long) MANY_ROWS * C, DType.F32);
+      Buffer codes = allocate(ChannelInt8Layout.of(C).sizeBytes(COLUMNS), 1);
+      Buffer scratch = allocate(LinearInt8Call.Forward.scratchBytes(MANY_ROWS, C), 1);
+      Buffer out = tensor((long) MANY_ROWS * COLUMNS, DType.F32);
+      rarerCalls.add(new LinearInt8Call.Pack(codes.address(), weight.address(), COLUMNS, C));
+      rarerCalls.add(
+          new LinearInt8Call.Forward(
+              out.address(),
+              scratch.address(),
+              inp.address(),
+              codes.address(),
+              0,
+              MANY_ROWS,
+              C,
+              COLUMNS,
+              Activation.NONE));
+    }
+
     /** What the calls leave of numbers that are always the same. */
     List<float[]> numbers() {
-      int[] state = {1};
-      for (Region region : regions) {
-        region.fill(state);
+      Map<DType, ByteBuffer> numbers = numbersToMultiply();
+      for (int i = 0; i < regions.size(); i++) {
+        regions.get(i).fill(numbers, i * (NUMBERS / regions.size()));
       }
       f32Calls.forEach(backend::run);
       bf16Calls.forEach(backend::run);
-      return regions.stream().map(Region::read).toList();
+      rarerCalls.forEach(backend::run);
+      return regions.stream().filter(Region::isWritten).map(Region::read).toList();
     }
 
     void run(boolean counts) {
@@ -233,18 +317,7 @@ final class LevelTiming {
   private static List<Call> product(
       Buffer out, Buffer inp, Buffer weight, Buffer dweight, int C, int F, DType dtype) {
     return List.of(
-        new LinearCall.Forward(
-            out.address(),
-            0,
-            inp.address(),
-            weight.address(),
-            0,
-            ROWS,
-            C,
-            F,
-            Activation.NONE,
-            dtype,
-            DType.F32),
+        forward(out, inp, weight, ROWS, C, F, dtype, DType.F32),
         new LinearCall.BackwardWeight(
             dweight.address(), 0, out.address(), inp.address(), ROWS, C, F, false, dtype),
         new LinearCall.BackwardInput(
@@ -260,6 +333,22 @@ final class LevelTiming {
             false,
             dtype,
             DType.F32));
+  }
+
+  private static Call forward(
+      Buffer out, Buffer inp, Buffer weight, int N, int C, int F, DType dtype, DType weightDtype) {
+    return new LinearCall.Forward(
+        out.address(),
+        0,
+        inp.address(),
+        weight.address(),
+        0,
+        N,
+        C,
+        F,
+        Activation.NONE,
+        dtype,
+        weightDtype);
   }
 
   private static List<Call> attention(
