@@ -25,6 +25,14 @@ commit_name() {
   [[ -z $(git status --porcelain -- native src 2>/dev/null) ]] || printf '+'
 }
 
+# cached_model NAME: the folder of a model that attune hub fetch has put into the cache, of several versions the newest.
+cached_model() {
+  local folders
+  folders=$(compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/attune/models/$1-*/") ||
+    fail "$1 has not been fetched yet; attune hub fetch $1 does it"
+  xargs -d '\n' ls -dt <<<"$folders" | sed -n 1p
+}
+
 # json_number KEY: the number of that key in the JSON object on standard input.
 json_number() {
   grep -o "\"$1\": *-\?[0-9.eE+-]*" | head -1 | sed 's/.*: *//'

@@ -91,7 +91,7 @@ if [[ $runs == *text* ]]; then
   time one "$megabytes MB of text, warm" "${common[@]}" --train-file "$prose"
 fi
 if [[ $runs == *peer* ]]; then
-  tokenizer=$(ls -d "${HOME}"/.cache/attune/models/*inilm*/ | head -1)
+  tokenizer=$(cached_model minilm)
   time HF_DATASETS_CACHE=$work/peer TOKENIZERS_PARALLELISM=false "${PEER_PYTHON:-python3}" - "$table" "$tokenizer" <<'PYTHON'
 import resource, sys, time
 from datasets import load_dataset

@@ -26,8 +26,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 quantize_dynamic(sys.argv[1], sys.argv[2], op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
 PYTHON
 fetch_djl "$here"
-minilm=$(echo "${XDG_CACHE_HOME:-$HOME/.cache}"/attune/models/minilm-*/)
-[[ -f $minilm/config.json ]] || fail "minilm has not been fetched yet; attune hub fetch minilm does it"
+minilm=$(cached_model minilm)
 [[ -f $here/script/script.pt ]] || "${PEER_PYTHON:-python3}" - "$minilm" "$here/script" <<'PYTHON'
 import os, sys, torch, transformers
 class Rows(torch.nn.Module):

@@ -15,7 +15,7 @@ while (($#)); do
     *) fail "what is '$1'? There are --model MINILM, --kinds, --clients, --seconds, --rounds and --output" ;;
   esac
 done
-[[ -n $model ]] || model=$(compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/attune/models/minilm-*/" | head -1)
+[[ -n $model ]] || model=$(cached_model minilm)
 [[ -d $model ]] || fail "give MiniLM's folder with --model"
 work=target/serve
 mkdir -p "$work"

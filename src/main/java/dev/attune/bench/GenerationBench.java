@@ -5,6 +5,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Philox;
 import dev.attune.folder.ModelWeights;
 import dev.attune.generate.GenerationLoop;
+import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.LogitRules;
 import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
@@ -58,6 +59,7 @@ public final class GenerationBench {
     int streams = atLeastOne(config, RunOption.STREAMS);
     int newTokens = atLeastOne(config, RunOption.MAX_NEW_TOKENS);
     int lookupTokens = config.smallInteger(RunOption.PROMPT_LOOKUP_NUM_TOKENS);
+    GenerationOptions.checkLookupTokens(lookupTokens);
     int context = PROMPT_TOKENS + newTokens;
     int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
     if (!config.isGiven(RunOption.SHAPE)) {

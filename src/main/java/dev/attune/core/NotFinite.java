@@ -18,8 +18,9 @@ public final class NotFinite {
    */
   public static int first(FloatBuffer values, int begin, int end) {
     float[] chunk = new float[Math.min(CHUNK, Math.max(0, end - begin))];
-    for (int at = begin; at < end; at += CHUNK) {
-      int count = Math.min(CHUNK, end - at);
+    int count;
+    for (int at = begin; at < end; at += count) { // by CHUNK it would pass the largest int
+      count = Math.min(CHUNK, end - at);
       values.get(at, chunk, 0, count);
       if (largest(chunk, count) >= INFINITE) {
         int i = 0;

@@ -282,6 +282,11 @@ public final class ModelFolder {
             : OptionalInt.empty());
   }
 
+  /** Whether the tokenizer is in one file; else it is made of older ones, if these are there. */
+  public boolean hasTokenizerFile() {
+    return Files.exists(tokenizerFolder().resolve("tokenizer.json"));
+  }
+
   /** Whether conversations have a form here. */
   public boolean hasChatTemplate() {
     return ChatTemplate.isIn(tokenizerFolder());

@@ -205,13 +205,17 @@ final class Decoding implements AutoCloseable {
     return run();
   }
 
+  /** Whether {@link #checkProposals} lets them pass. */
+  static boolean takesProposals(Backend backend) {
+    return backend.fewRows() <= GROUP;
+  }
+
   /**
    * Refuses tokens that are only proposed, beside the last one of a text, where a row's numbers may
    * depend on how many rows a product has: texts would depend on what is proposed.
    */
-  void checkProposals() {
-    Backend backend = tape.backend();
-    if (backend.fewRows() > GROUP) {
+  static void checkProposals(Backend backend) {
+    if (!takesProposals(backend)) {
       throw new InputException(
           Term.PROMPT_LOOKUP_NUM_TOKENS
               + " is not for the backend "

@@ -5,6 +5,7 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
+import dev.attune.kernels.Backend;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import java.nio.FloatBuffer;
@@ -26,6 +27,7 @@ import java.util.stream.IntStream;
  */
 public final class GenerationLoop implements AutoCloseable {
   private final Decoding decoding;
+  private final Backend backend;
   private final int context;
   private final ArrayDeque<Running> waiting = new ArrayDeque<>();
   private final List<Running> running = new ArrayList<>();
@@ -86,6 +88,7 @@ public final class GenerationLoop implements AutoCloseable {
     this.most = slots;
     this.rows = new RowRanges(cacheRows);
     this.decoding = new Decoding(model, tape, cacheRows);
+    this.backend = tape.backend();
     this.times = times;
     this.proposals = new Proposals(times);
   }
@@ -127,7 +130,7 @@ public final class GenerationLoop implements AutoCloseable {
       Request request, Consumer<Completion> whenDone, Consumer<RuntimeException> whenFailed) {
     request.checkFits(context);
     if (request.lookupTokens() > 0) {
-      decoding.checkProposals();
+      Decoding.checkProposals(backend);
     }
     for (int id : request.prompt()) {
       decoding.checked(id);

@@ -38,15 +38,24 @@ public record GenerationOptions(
     this(sampling, stops, streams, maxNewTokens, beams, topLogprobs, 0);
   }
 
-  public GenerationOptions {
-    if (lookupTokens < 0 || lookupTokens > MOST_LOOKUP_TOKENS) {
+  /**
+   * Refuses a number of proposals that there cannot be.
+   *
+   * @throws InputException if it is not between 0 and {@link #MOST_LOOKUP_TOKENS}
+   */
+  public static void checkLookupTokens(int tokens) {
+    if (tokens < 0 || tokens > MOST_LOOKUP_TOKENS) {
       throw new InputException(
           Term.PROMPT_LOOKUP_NUM_TOKENS
               + " is "
-              + lookupTokens
+              + tokens
               + "; it must be between 0 and "
               + MOST_LOOKUP_TOKENS);
     }
+  }
+
+  public GenerationOptions {
+    checkLookupTokens(lookupTokens);
     if (lookupTokens > 0 && beams != null) {
       throw new InputException(
           Term.PROMPT_LOOKUP_NUM_TOKENS

@@ -11,7 +11,7 @@ import java.util.Arrays;
  * <p>It learns from every token how far to trust it, whether or not the guess was used.
  */
 final class PromptLookup {
-  /** Tokens that must agree: one alone recurs everywhere. */
+  /** Tokens that must agree, by which places are known: one alone recurs everywhere. */
   private static final int LEAST = 2;
 
   /** As many as are compared. */
@@ -22,6 +22,7 @@ final class PromptLookup {
 
   private int[] ids; // the prompt, and what was generated
   private int count;
+  private final PairPlaces places;
   private int guess = -1; // where the token lies that is thought to come next; -1: no idea
   private boolean follows; // the guess before it was right
 
@@ -32,6 +33,10 @@ final class PromptLookup {
   PromptLookup(int[] prompt) {
     this.ids = Arrays.copyOf(prompt, prompt.length + 64);
     this.count = prompt.length;
+    this.places = new PairPlaces(count);
+    for (int place = LEAST; place <= count; place++) {
+      places.add(ids, place);
+    }
     find();
   }
 
@@ -50,6 +55,7 @@ final class PromptLookup {
       ids = Arrays.copyOf(ids, count + count / 2);
     }
     ids[count++] = token;
+    places.add(ids, count);
     follows = isRight;
     if (isRight) {
       guess++;
@@ -73,8 +79,8 @@ final class PromptLookup {
   private void find() {
     guess = -1;
     int longest = LEAST - 1;
-    for (int end = count - 1; end > longest && longest < MOST; end--) {
-      int agree = 0;
+    for (int end = places.before(count); end > 0 && longest < MOST; end = places.before(end)) {
+      int agree = LEAST;
       while (agree < MOST && agree < end && ids[end - 1 - agree] == ids[count - 1 - agree]) {
         agree++;
       }

@@ -79,6 +79,7 @@ public record Request(
       throw new InputException(
           Term.MAX_NEW_TOKENS + " is " + maxNewTokens + "; it must be at least 1");
     }
+    GenerationOptions.checkLookupTokens(lookupTokens);
   }
 
   /**

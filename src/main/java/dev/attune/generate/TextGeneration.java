@@ -5,6 +5,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.kernels.Backend;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
@@ -149,6 +150,22 @@ public final class TextGeneration {
    */
   public void check(Prompt prompt, int most) {
     request(prompt, 0, null).checkFits(most);
+  }
+
+  /**
+   * Refuses to propose tokens where a text might change by it.
+   *
+   * @param backend that computes
+   */
+  public void checkProposals(Backend backend) {
+    if (options.lookupTokens() > 0) {
+      Decoding.checkProposals(backend);
+    }
+  }
+
+  /** Whether a backend is one on which tokens can be proposed. */
+  public static boolean takesProposals(Backend backend) {
+    return Decoding.takesProposals(backend);
   }
 
   private Request request(Prompt prompt, int index, Request.TokenListener listener) {

@@ -30,6 +30,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
   /** Where keys stand: under the new name or the old one. */
   private static final String OF_PARAMETERS = " of rope_parameters (or rope_scaling)";
 
+  /** With "finetuned", which YaRN's own folders note: Transformers computes the same without. */
   private static final Set<String> KEYS =
       Set.of(
           "rope_theta",
@@ -48,9 +49,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
           "short_factor",
           "long_factor",
           "original_max_position_embeddings",
-          "finetuned"); // YaRN's own folders note it; Transformers computes the same with and
-
-  // without
+          "finetuned");
 
   /**
    * What a family's config says where it is silent.

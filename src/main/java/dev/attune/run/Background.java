@@ -62,15 +62,16 @@ final class Background<T> {
     return ended();
   }
 
-  /** Waits, where something else has failed, and closes the result, if there is one. */
-  void discard(Consumer<T> closing) {
-    try {
-      closing.accept(joinUninterruptibly());
-    } catch (RuntimeException | Error e) {
-      if (e != failure) {
-        throw e;
-      }
+  /** Rethrows what the work threw, where it has ended; does not wait. */
+  void throwIfFailed() {
+    if (!isRunning()) {
+      ended();
     }
+  }
+
+  /** Waits, where something else has failed, and closes the result; rethrows as {@link #join}. */
+  void discard(Consumer<T> closing) {
+    closing.accept(joinUninterruptibly());
   }
 
   private T ended() {

@@ -377,6 +377,11 @@ public final class GenerationService implements AutoCloseable {
     return model.shared().model().vocabularySize();
   }
 
+  /** Whether texts may be asked for with {@link GenerationOptions#lookupTokens}. */
+  public boolean takesProposals() {
+    return TextGeneration.takesProposals(model.shared().backend());
+  }
+
   /** Bytes of the weights. */
   public long sizeBytes() {
     return model.shared().model().model().parameters().sizeBytes()
@@ -402,7 +407,8 @@ public final class GenerationService implements AutoCloseable {
    * Takes a text.
    *
    * @param stream tells texts with one prompt and one seed apart
-   * @throws InputException if the prompt does not fit
+   * @throws InputException if the prompt does not fit, or if tokens are to be proposed and {@link
+   *     #takesProposals} says no
    * @throws FullException if too many wait
    * @throws IllegalStateException after {@link #close} was called, or when there is no room or no
    *     device to make texts on any more
@@ -414,6 +420,7 @@ public final class GenerationService implements AutoCloseable {
       throw new InputException(Term.NUM_BEAMS + " is not for texts that are written together");
     }
     TextGeneration generation = voice.generation.with(wanted);
+    generation.checkProposals(model.shared().backend());
     generation.check(prompt, context);
     int most = mostTexts();
     if (taken.incrementAndGet() > most) {

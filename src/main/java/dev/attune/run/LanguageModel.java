@@ -120,6 +120,7 @@ public final class LanguageModel implements AutoCloseable {
       Consumer<String> onPiece,
       Consumer<GeneratedText> onText) {
     TextGeneration chosen = generation.with(options);
+    chosen.checkProposals(shared.backend());
     shared.use(
         lane -> {
           int most = most(chosen, prompts);

@@ -34,8 +34,6 @@ import dev.attune.track.ChromeTrace;
 import dev.attune.track.TracedBackend;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -264,29 +262,6 @@ final class PreparedRun implements AutoCloseable {
             plan.config(), plan.lora(), base.isAdapter() ? base.path() : null, session.precision());
     builder.freeze(plan.freezing());
     return builder;
-  }
-
-  /** What is open already, for when the rest cannot be opened. */
-  private static final class Opening {
-    private final Deque<AutoCloseable> open = new ArrayDeque<>();
-
-    /** Adds what may be null. */
-    <T extends AutoCloseable> T add(T opened) {
-      if (opened != null) {
-        open.push(opened);
-      }
-      return opened;
-    }
-
-    void closeAfter(Throwable failure) {
-      for (AutoCloseable each : open) {
-        try {
-          each.close();
-        } catch (Exception e) {
-          failure.addSuppressed(e);
-        }
-      }
-    }
   }
 
   /** Whether the base's head is trained further, and what its outputs mean. */

@@ -51,6 +51,11 @@ public final class SharedModel<M> implements AutoCloseable {
     return model;
   }
 
+  /** What it lies on; to be asked what it is, not to compute. */
+  Backend backend() {
+    return backend;
+  }
+
   /** The type of activations. */
   public DType precision() {
     return precision;

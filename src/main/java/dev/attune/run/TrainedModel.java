@@ -61,19 +61,24 @@ public final class TrainedModel implements AutoCloseable {
     ModelFolder folder = ModelFolder.open(path, options.base());
     Families.of(folder.config());
     Task task = Tasks.of(folder, options.task());
-    // Much of what a tokenizer is read for goes on while weights come from the disk.
-    Background<TextTokenizer> opening = Background.start("attune-tokenizer", folder::openTokenizer);
-    Model model = null;
+    Opening opening = new Opening();
     try {
-      model = model(folder, task, options.weights(), backend, precision);
-      TextTokenizer tokenizer = opening.joinUninterruptibly();
+      // Much of what a tokenizer is read for goes on while weights come from the disk.
+      Background<TextTokenizer> reading =
+          Background.start("attune-tokenizer", folder::openTokenizer);
+      opening.add(() -> reading.discard(TextTokenizer::close));
+      if (!folder.hasTokenizerFile()) {
+        reading.joinUninterruptibly(); // that there is none is known at once
+      }
+      ParameterBuilder builder = builder(folder, task, options.weights(), backend, precision);
+      Model model = opening.add(task.model(backend, folder.config(), null, builder));
+      reading.throwIfFailed(); // nobody waits for gigabytes to hear of it
+      fill(model, folder, precision);
+      TextTokenizer tokenizer = reading.joinUninterruptibly();
       return new TrainedModel(
           folder, task, model, tokenizer, maxLength(options, folder, task, model));
     } catch (RuntimeException | Error e) {
-      if (model != null) {
-        model.close();
-      }
-      opening.discard(TextTokenizer::close);
+      opening.closeAfter(e);
       throw e;
     }
   }
@@ -154,13 +159,17 @@ public final class TrainedModel implements AutoCloseable {
         task.model(
             backend, folder.config(), null, builder(folder, task, weights, backend, precision));
     try {
-      load(folder, model);
-      model.parameters().prepareInference(precision);
+      fill(model, folder, precision);
       return model;
     } catch (RuntimeException e) {
       model.close();
       throw e;
     }
+  }
+
+  private static void fill(Model model, ModelFolder folder, DType precision) {
+    load(folder, model);
+    model.parameters().prepareInference(precision);
   }
 
   /** The same, as a run's options say. */
@@ -313,7 +322,10 @@ public final class TrainedModel implements AutoCloseable {
 
   @Override
   public void close() {
-    tokenizer.close();
-    model.close();
+    try {
+      tokenizer.close();
+    } finally {
+      model.close();
+    }
   }
 }

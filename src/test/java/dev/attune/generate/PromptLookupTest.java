@@ -3,11 +3,13 @@ package dev.attune.generate;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.DType;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
@@ -19,6 +21,7 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.tape.Tape;
 import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,6 +32,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Tokens that are proposed because they stand in the text: they change no text, and save passes.
@@ -261,6 +265,17 @@ class PromptLookupTest {
     }
   }
 
+  /** Whoever makes the request. */
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 64, 100, 2_000_000_000})
+  void requestsForTooManyProposalsAreRefused(int tokens) {
+    InputException refused =
+        assertThrows(InputException.class, () -> request(new int[] {1}, new int[0], tokens, 3));
+    assertEquals(
+        Term.PROMPT_LOOKUP_NUM_TOKENS + " is " + tokens + "; it must be between 0 and 63",
+        refused.getMessage());
+  }
+
   @Test
   void optionsThatCannotBeAreRefused() {
     Sampling greedy = Sampling.greedy();
@@ -297,6 +312,63 @@ class PromptLookupTest {
     int[] guesses = new int[8];
     lookup.guess(guesses, 1, 7);
     assertArrayEquals(new int[] {0, 7, 8, 7, 8, 7, 8, 7}, guesses);
+  }
+
+  /** Where the token lies that is thought to come next, by trying every place; -1: nowhere. */
+  private static int scanned(List<Integer> ids) {
+    int found = -1;
+    int longest = 1;
+    for (int end = ids.size() - 1; end > 0; end--) {
+      int agree = 0;
+      while (agree < Math.min(8, end)
+          && ids.get(end - 1 - agree).equals(ids.get(ids.size() - 1 - agree))) {
+        agree++;
+      }
+      if (agree > longest) {
+        longest = agree;
+        found = end;
+      }
+    }
+    return found;
+  }
+
+  @Test
+  void placesAreThoseThatTryingEachWouldFind() {
+    Random random = new Random(11);
+    for (int text = 0; text < 300; text++) {
+      int vocabulary = text % 10 == 0 ? Integer.MAX_VALUE : 1 + random.nextInt(40);
+      int[] prompt = random.ints(1 + random.nextInt(200), 0, vocabulary).toArray();
+      List<Integer> ids = new ArrayList<>(Arrays.stream(prompt).boxed().toList());
+      PromptLookup lookup = new PromptLookup(prompt);
+      int expected = scanned(ids);
+      int[] next = new int[1];
+      for (int step = 0; step < 200; step++) {
+        assertEquals(expected >= 0, lookup.trust(1) > 0, "text " + text + ", step " + step);
+        if (expected >= 0) {
+          lookup.guess(next, 0, 1);
+          assertEquals(ids.get(expected), next[0], "text " + text + ", step " + step);
+        }
+        int token = random.nextBoolean() ? next[0] : random.nextInt(vocabulary);
+        boolean isRight = expected >= 0 && ids.get(expected) == token;
+        ids.add(token);
+        lookup.add(token);
+        expected = isRight ? expected + 1 : scanned(ids);
+      }
+    }
+  }
+
+  @Test
+  void longTextsCostNothingNoticeable() {
+    int[] prompt = new Random(1).ints(400_000, 0, Integer.MAX_VALUE).toArray();
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(5),
+        () -> {
+          PromptLookup lookup = new PromptLookup(prompt);
+          for (int i = 0; i < 50_000; i++) {
+            lookup.add(i);
+          }
+          assertEquals(0, lookup.trust(1));
+        });
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -200,6 +201,29 @@ class GenerationServiceTest {
         GeneratedText text = heard.get(i).text();
         assertEquals(expected.get(i), text.tokens() + text.text());
       }
+    }
+  }
+
+  /** By whoever asks, not by who listens: a stream would have begun. */
+  @Test
+  void proposalsOnABackendThatCannotTakeThemAreRefusedAtOnce() {
+    Compute torch = new Compute(BackendKind.TORCH, PrecisionOption.FP32, 1);
+    GenerationOptions proposing =
+        new GenerationOptions(Sampling.greedy(), List.of(), 1, NEW_TOKENS, null, null, 3);
+    try (GenerationService service =
+        GenerationService.open(
+            base, OpenOptions.DEFAULT, torch, new GenerationService.Limits(1, 1 << 20, 0))) {
+      assertFalse(service.takesProposals());
+      Voice voice = service.base();
+      Prompt prompt = voice.prompt("abab");
+      InputException e =
+          assertThrows(
+              InputException.class, () -> service.submit(voice, prompt, proposing, 0, new Heard()));
+      assertTrue(e.getMessage().contains("torch"), e.getMessage());
+      assertEquals(0, service.unfinished());
+    }
+    try (GenerationService service = open(base, PrecisionOption.FP32, 100)) {
+      assertTrue(service.takesProposals());
     }
   }
 

@@ -2,9 +2,12 @@ package dev.attune.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.DType;
+import dev.attune.core.InputException;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
@@ -18,6 +21,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -82,6 +86,47 @@ class TrainedModelTest {
     try (GenerateRun run = GenerateRun.open(config)) {
       return run.generate(run.prompt("Once upon a time"), null).text();
     }
+  }
+
+  private static InputException refusal(Path folder) {
+    return assertThrows(InputException.class, () -> matrices(config(folder)));
+  }
+
+  /** Weights are of another model: what their loading tells. */
+  private static void breakWeights(Path folder) throws IOException {
+    Path file = folder.resolve("config.json");
+    ObjectNode config = (ObjectNode) ModelFolder.readConfig(folder);
+    config.put("intermediate_size", 2 * config.get("intermediate_size").asInt());
+    Files.writeString(file, config.toString());
+  }
+
+  @Test
+  void weightsOfAnotherModelAreRefusedWhenTheyAreLoaded() throws IOException {
+    breakWeights(original);
+    InputException refusal = refusal(original);
+    assertTrue(refusal.getMessage().contains("mlp"), refusal.getMessage());
+    assertEquals(0, refusal.getSuppressed().length);
+  }
+
+  /** Weights may take minutes to load. */
+  @Test
+  void aMissingTokenizerIsToldBeforeWeightsAreRead() throws IOException {
+    Files.delete(original.resolve("merges.txt"));
+    breakWeights(original);
+    InputException refusal = refusal(original);
+    assertTrue(refusal.getMessage().contains("merges.txt is missing"), refusal.getMessage());
+  }
+
+  /** Which is told first is a matter of which was seen first. */
+  @Test
+  void ofABrokenTokenizerAndBrokenWeightsBothAreTold() throws IOException {
+    Files.writeString(original.resolve("tokenizer.json"), "{\"model\": ");
+    breakWeights(original);
+    InputException refusal = refusal(original);
+    assertTrue(
+        Stream.concat(Stream.of(refusal), Stream.of(refusal.getSuppressed()))
+            .anyMatch(each -> each.getMessage().contains("tokenizer.json")),
+        refusal.toString());
   }
 
   @Test

@@ -50,7 +50,8 @@ final class Choices implements AutoCloseable {
    * @param metrics tells of a text with a prompt of so many tokens
    * @param options of each prompt
    * @param each texts of a prompt
-   * @throws ApiException if too many wait, or would ever with these
+   * @throws ApiException if too many wait, or would ever with these; or if they ask for what the
+   *     backend cannot do
    */
   static Choices begin(
       Exchange exchange,
@@ -69,6 +70,13 @@ final class Choices implements AutoCloseable {
               + " texts; this server takes at most "
               + most
               + " at a time, those that wait included");
+    }
+    if (!voice.service().takesProposals()
+        && options.stream().anyMatch(asked -> asked.lookupTokens() > 0)) {
+      throw ApiException.badRequest(
+          "prompt_lookup_num_tokens",
+          "'prompt_lookup_num_tokens' is not for the backend of this server, on which a text might"
+              + " change by it; leave it out");
     }
     Choices choices = new Choices(exchange, (int) wanted);
     try {

@@ -1,8 +1,11 @@
 package dev.attune.server.inference;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Sampling;
 import dev.attune.run.BackendKind;
@@ -18,6 +21,10 @@ import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
 import dev.attune.server.models.ServedModel;
 import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -38,6 +45,59 @@ class ChoicesTest {
 
   private ServedModel decoder() {
     return new ServedModel("decoder", null, Instant.now(), null, scratch, null);
+  }
+
+  /** In the request's words, and before an answer could have begun. */
+  @Test
+  void proposalsThatTheBackendCannotTakeAreABadRequest() throws Exception {
+    Metrics metrics = new Metrics();
+    TextMetrics counted = new TextMetrics(metrics);
+    try (GenerationService service =
+        GenerationService.open(
+            ServedModels.decoder(scratch.resolve("decoder")),
+            OpenOptions.DEFAULT,
+            new Compute(BackendKind.TORCH, PrecisionOption.FP32, 1),
+            new GenerationService.Limits(TEXTS, 1 << 20, 0))) {
+      Route route =
+          new Route(
+              "POST",
+              "/texts",
+              null,
+              exchange -> {
+                Voice voice = service.base();
+                GenerationOptions proposing =
+                    new GenerationOptions(Sampling.greedy(), List.of(), 1, 8, null, null, 2);
+                try (Choices choices =
+                    Choices.begin(
+                        exchange,
+                        voice,
+                        tokens -> counted.text(decoder(), tokens),
+                        List.of(voice.prompt("a")),
+                        List.of(proposing),
+                        1)) {
+                  choices.all();
+                }
+              });
+      Router router =
+          new Router(List.of(route), authorization -> Caller.LOCAL, "127.0.0.1", metrics);
+      try (WebServer server =
+          WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(30), router, metrics)) {
+        HttpResponse<String> response =
+            HttpClient.newHttpClient()
+                .send(
+                    HttpRequest.newBuilder(
+                            URI.create("http://127.0.0.1:" + server.address().getPort() + "/texts"))
+                        .POST(HttpRequest.BodyPublishers.ofString("{}"))
+                        .build(),
+                    HttpResponse.BodyHandlers.ofString());
+        assertEquals(400, response.statusCode(), response.body());
+        JsonNode error = new ObjectMapper().readTree(response.body()).get("error");
+        assertEquals("prompt_lookup_num_tokens", error.get("param").asText(), response.body());
+        assertTrue(
+            error.get("message").asText().startsWith("'prompt_lookup_num_tokens' is not for"),
+            response.body());
+      }
+    }
   }
 
   /** Though there is always something more to be told. */
