@@ -10,20 +10,27 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Texts and the halves of each, by words, as sequences of one target: three of a row. Of a row of
- * two texts, of words, or of a text of few words there is one.
+ * Texts and the halves of each, by words, as sequences of one target: three of a row, where both
+ * halves have tokens. Of a row of two texts, of words, or of a text of few words there is one.
  */
 public final class HalvedRows implements RowEncoder<List<TokenIds>> {
   /** Words of a text that is cut. Halves of fewer say little. */
   private static final int LEAST_WORDS = 4;
 
   private final TextRows texts;
+  private final int[] nothing; // special tokens alone
 
   /**
    * @param texts how a text and its target become a row
    */
   public HalvedRows(TextRows texts) {
     this.texts = texts;
+    this.nothing = texts.encodePart("").ids();
+  }
+
+  /** Sequences of a row at most: a half that has no tokens is none. */
+  public static int most(Example example) {
+    return 1 + halves(example).size();
   }
 
   @Override
@@ -31,7 +38,10 @@ public final class HalvedRows implements RowEncoder<List<TokenIds>> {
     List<TokenIds> parts = new ArrayList<>();
     parts.add(texts.encode(dataset, example));
     for (String half : halves(example)) {
-      parts.add(texts.encodePart(half));
+      TokenIds part = texts.encodePart(half);
+      if (!Arrays.equals(part.ids(), nothing)) {
+        parts.add(part);
+      }
     }
     return parts;
   }

@@ -221,8 +221,8 @@ final class PreparedRun implements AutoCloseable {
                 + " least "
                 + task.leastBatch());
       }
-      long rows = (long) read.train().size() * task.sequencesOfRow();
-      if (Math.min(plan.trainer().batchSize(), rows) > task.mostBatch()) {
+      if (plan.trainer().batchSize() > task.mostBatch()
+          && task.sequences(read.train()) > task.mostBatch()) {
         throw new InputException(
             RunOption.BATCH_SIZE
                 + " is "

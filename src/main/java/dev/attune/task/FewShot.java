@@ -209,8 +209,10 @@ public final class FewShot implements Task, Thresholded {
   }
 
   @Override
-  public int sequencesOfRow() {
-    return pairs.areHalved() ? 3 : 1;
+  public long sequences(Dataset rows) {
+    return pairs.areHalved()
+        ? rows.examples().stream().mapToLong(HalvedRows::most).sum()
+        : rows.size();
   }
 
   @Override

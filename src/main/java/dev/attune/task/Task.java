@@ -135,9 +135,9 @@ public interface Task extends TargetChecks {
     return Integer.MAX_VALUE;
   }
 
-  /** Of a row of the training file there are so many in batches at most. */
-  default int sequencesOfRow() {
-    return 1;
+  /** Of the rows of a training file there are so many in batches at most. */
+  default long sequences(Dataset rows) {
+    return rows.size();
   }
 
   /**

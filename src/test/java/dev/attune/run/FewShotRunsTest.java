@@ -153,6 +153,53 @@ class FewShotRunsTest {
         Files.readAllBytes(scratch.resolve("implied/model.safetensors")));
   }
 
+  /** A text of four words of which the last two are no tokens is its first half alone. */
+  @Test
+  void halvesWithoutTokensAreNoRows() throws IOException {
+    List<String> whole = new ArrayList<>(List.of("text,label"));
+    List<String> cut = new ArrayList<>(List.of("text,label"));
+    for (int k = 0; k < 2; k++) {
+      for (String text : TEXTS[k]) {
+        String begin = text.split(" ")[0] + " " + text.split(" ")[1];
+        whole.add(begin + " \u200b \u200b,class " + k);
+        cut.add(begin + " \u200b \u200b,class " + k);
+        cut.add(begin + ",class " + k);
+      }
+    }
+    run(Files.write(scratch.resolve("whole.csv"), whole), "implied")
+        .with(RunOption.SAMPLING_STRATEGY, "halves")
+        .run();
+    run(Files.write(scratch.resolve("cut.csv"), cut), "written").run();
+    assertArrayEquals(
+        Files.readAllBytes(scratch.resolve("written/model.safetensors")),
+        Files.readAllBytes(scratch.resolve("implied/model.safetensors")));
+  }
+
+  /** What is not cut counts once: texts of few words, or of a script without spaces. */
+  @Test
+  void batchesOfTextsThatAreNotCutMayBeAsLargeAsOthers() throws IOException {
+    List<String> lines = new ArrayList<>(List.of("text,label"));
+    for (int i = 0; i < 200; i++) {
+      lines.add("the cat,class " + i % 2);
+    }
+    RecordedRun run =
+        run(Files.write(scratch.resolve("short.csv"), lines), "short")
+            .with(RunOption.SAMPLING_STRATEGY, "halves")
+            .with(RunOption.BATCH_SIZE, "600")
+            .with(RunOption.MAX_STEPS, "1");
+    assertEquals(1, run.run().training().steps());
+    List<String> longer = new ArrayList<>(lines);
+    for (int i = 1; i < lines.size(); i++) {
+      longer.set(i, "the cat the dog,class " + i % 2);
+    }
+    String refusal =
+        run(Files.write(scratch.resolve("long.csv"), longer), "long")
+            .with(RunOption.SAMPLING_STRATEGY, "halves")
+            .with(RunOption.BATCH_SIZE, "600")
+            .refusal();
+    assertTrue(refusal.contains("512 at most"), refusal);
+  }
+
   @Test
   void iterationsListPairsForEachRow() throws IOException {
     TrainRun.Outcome outcome =
