@@ -59,6 +59,7 @@ final class ColumnGuess {
     guess.refuseJudgements();
     guess.texts();
     guess.targets();
+    guess.wordsOfSentences();
     return columns.withGuessed(guess.guessed);
   }
 
@@ -276,6 +277,20 @@ final class ColumnGuess {
     if (tokens == null || !found.containsKey(Role.TAGS) && free(UsualNames.TAGS).isEmpty()) {
       return;
     }
+    refuseSingleWords(tokens);
+    take(Role.TOKENS, tokens);
+  }
+
+  /** Words with tags beside what must be the number of their sentence. */
+  private void wordsOfSentences() {
+    String tokens = found.get(Role.TOKENS);
+    boolean tagged = found.containsKey(Role.TAGS) && !found.containsKey(Role.TEXT);
+    if (tokens != null && tagged && !columns.asksFor(tokens) && values.size() > 2) {
+      refuseSingleWords(tokens);
+    }
+  }
+
+  private void refuseSingleWords(String tokens) {
     if (values.get(tokens).areSingleWords()) {
       throw new InputException(
           "\""
@@ -283,7 +298,6 @@ final class ColumnGuess {
               + "\" seems to hold one word a row, which is not read. Write a .conll file: a word and"
               + " its tag a line, a blank line between sentences");
     }
-    take(Role.TOKENS, tokens);
   }
 
   private void pairOfTexts() {

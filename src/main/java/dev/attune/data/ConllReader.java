@@ -9,13 +9,19 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * One word and its tag a line, parted by a tab or else by spaces, and a blank line between
  * sentences. More columns are named by position ({@code --columns tokens,_,_,tags}). Lines that
- * begin with {@code -DOCSTART-} part documents and are no sentence.
+ * begin with {@code -DOCSTART-} part documents and are no sentence; comments before a sentence are
+ * no words.
  */
 final class ConllReader {
+  /** Before a sentence, of CoNLL-U and of what took it over: "# text = It ran", "# id 3". */
+  private static final Pattern COMMENT =
+      Pattern.compile("# ?([\\w.:-]+ = |(newdoc|newpar)\\s*$|id [^\\s]+)");
+
   private final Path file;
   private final int wordColumn;
   private final int tagColumn;
@@ -59,6 +65,7 @@ final class ConllReader {
     List<String> tags = new ArrayList<>();
     int first = 0;
     int documents = 0;
+    int comments = 0;
     boolean sound = true; // whether all lines of the sentence can be read
     for (String raw = bad.read(lines::next); raw != null; raw = bad.read(lines::next)) {
       String line = TextLines.chomp(raw);
@@ -67,6 +74,10 @@ final class ConllReader {
       if (isDocument || line.isBlank()) {
         flush(examples, sound, first, tokens, tags);
         sound = true;
+        continue;
+      }
+      if (tokens.isEmpty() && sound && COMMENT.matcher(line).lookingAt()) {
+        comments++;
         continue;
       }
       String[] cells;
@@ -95,14 +106,24 @@ final class ConllReader {
             "",
             List.of());
     Dataset data = bad.noted(new Dataset(file, examples, reading));
-    return documents == 0
+    if (documents > 0) {
+      data =
+          data.with(
+              Finding.ofFile(
+                  Finding.Severity.NOTE,
+                  "documents",
+                  Count.many(documents, "line")
+                      + " of -DOCSTART- part documents and are no sentences"));
+    }
+    return comments == 0
         ? data
         : data.with(
             Finding.ofFile(
                 Finding.Severity.NOTE,
-                "documents",
-                Count.many(documents, "line")
-                    + " of -DOCSTART- part documents and are no sentences"));
+                "comments",
+                Count.many(comments, "line")
+                    + " before a sentence (# name = value, # id …) "
+                    + (comments == 1 ? "is a comment and no word" : "are comments and no words")));
   }
 
   /** The columns of a line. */

@@ -21,6 +21,12 @@ final class EncodingGuess {
 
   private static final List<String> EAST_ASIAN = List.of("GB18030", "Shift_JIS", "EUC-KR", "Big5");
 
+  private static final String MAC = "x-MacRoman";
+
+  /** Letters on old Macs (é, è, ê, ç, ñ, á, à, â, ü …) that are seldom ones in Windows' encoding. */
+  private static final String MAC_LETTERS =
+      "\u0087\u0088\u0089\u008A\u008B\u008D\u008E\u008F\u0090\u0098\u009D\u009F";
+
   private EncodingGuess() {}
 
   /** UTF-16 without a mark, by where its zero bytes stand; null where it is not. */
@@ -70,6 +76,7 @@ final class EncodingGuess {
             badByte = line.toByteArray()[bytes.position()] & 0xFF;
           }
           bad.writeBytes(line.toByteArray());
+          bad.write('\n'); // or the last word of a row and the first of the next are one
         }
       }
     } catch (IOException | RuntimeException e) {
@@ -99,14 +106,15 @@ final class EncodingGuess {
   }
 
   /**
-   * An encoding of one byte a letter: Western where words mix letters of ASCII with others,
-   * Cyrillic where words have none of ASCII and stand in the range of its letters; null for any
-   * other.
+   * An encoding of one byte a letter: Western where words have as many letters of ASCII as others,
+   * Cyrillic where words have fewer and stand in the range of its letters; null for any other. The
+   * text is of an old Mac where the others are none of Windows' letters and follow ASCII's.
    */
   private static String narrow(byte[] bytes) {
     int mixed = 0;
     int pure = 0;
     int letters = 0;
+    int mac = 0;
     int at = 0;
     while (at < bytes.length) {
       int plain = 0;
@@ -115,10 +123,14 @@ final class EncodingGuess {
         plain += bytes[at] < 0 ? 0 : 1;
         beyond += bytes[at] < 0 ? 1 : 0;
         letters += (bytes[at] & 0xFF) >= 0xC0 ? 1 : 0;
+        mac += plain > 0 && MAC_LETTERS.indexOf((char) (bytes[at] & 0xFF)) >= 0 ? 1 : 0;
       }
-      mixed += plain > 0 ? beyond : 0;
-      pure += plain > 0 ? 0 : beyond;
+      mixed += plain >= beyond ? beyond : 0;
+      pure += plain >= beyond ? 0 : beyond;
       at++;
+    }
+    if (mixed >= pure && 2 * mac > mixed && Charset.isSupported(MAC)) {
+      return MAC;
     }
     if (mixed >= pure && decodes(bytes, "windows-1252")) {
       return "windows-1252";

@@ -402,7 +402,8 @@ final class ExampleReader {
   private Instruction instruction(
       int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
     boolean isAlpaca = roles.containsKey(Columns.Role.INSTRUCTION);
-    Object history = isAlpaca ? values.get("history") : null;
+    boolean answers = isAlpaca || roles.containsKey(Columns.Role.PROMPT);
+    Object history = answers ? values.get("history") : null;
     Check.input(
         history == null || history instanceof List<?> list && list.isEmpty(),
         "%s: \"history\" holds earlier turns, which instructions cannot be read with; write the"

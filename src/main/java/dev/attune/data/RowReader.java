@@ -133,6 +133,16 @@ final class RowReader {
 
   private void check(Line line, List<String> names) {
     List<String> row = line.cells();
+    if (names.size() > 1 && !columns.isPositional() && row.equals(names)) {
+      throw new InputException(
+          file
+              + ", row "
+              + line.number()
+              + " is the header once more, as where files were joined"
+              + (options.skipBadRows()
+                  ? ""
+                  : ". Remove it; " + Term.SKIP_BAD_ROWS + " leaves such rows out."));
+    }
     if (line.isBlank()) {
       throw new InputException(
           file

@@ -99,9 +99,13 @@ final class TextLines implements AutoCloseable {
     return broken;
   }
 
-  /** The line without the CR of a CRLF file. */
+  /** The line without the CR of a CRLF file, or those of one that was converted more than once. */
   static String chomp(String line) {
-    return line.endsWith("\r") ? line.substring(0, line.length() - 1) : line;
+    int length = line.length();
+    while (length > 0 && line.charAt(length - 1) == '\r') {
+      length--;
+    }
+    return line.substring(0, length);
   }
 
   @Override

@@ -248,7 +248,10 @@ public final class Classification implements Task {
                         ? "several labels a row are learned with "
                             + Term.TASK.of(MultiLabelClassification.TYPE.name())
                         : "these rows have several labels, and the model gives one")
-                : found.data().reading().advised(many(n, "label is", "labels are") + " missing"));
+                : found
+                    .data()
+                    .reading()
+                    .advised(many(n, "label is", "labels are") + " missing" + otherTask(found)));
     LabelFindings classes = new LabelFindings(found, labels, classCounts, named);
     classes.unknown(
         example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),
@@ -265,6 +268,31 @@ public final class Classification implements Task {
       classes.rare("examples");
     }
     weights.state(found, labels);
+  }
+
+  /** What rows without a label are for, where they have the targets of another task. */
+  private static String otherTask(Findings found) {
+    if (!found.isTraining()) {
+      return ""; // the task is the model's
+    }
+    if (found.data().reading().isRunning()) {
+      return "; the file is read as one running text. Where its rows are examples, say how they are"
+          + " written, such as "
+          + Term.FORMAT.of("csv");
+    }
+    for (Example example : found.data().examples()) {
+      if (example.tokens() != null && example.tags() != null) {
+        return "; words with a tag each are learned with "
+            + Term.TASK.of(TokenClassification.TYPE.name());
+      }
+      if (example.messages() != null || example.completion() != null) {
+        return "; answers to prompts are learned with " + Term.TASK.of(CausalLm.TYPE.name());
+      }
+      if (LabelMap.isPresent(example.label())) {
+        return "";
+      }
+    }
+    return "";
   }
 
   private static final class Type implements TaskType {

@@ -10,6 +10,7 @@ import dev.attune.data.LabelMap;
 import dev.attune.data.Numbers;
 import java.math.BigDecimal;
 import java.text.Normalizer;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -29,6 +30,14 @@ final class LabelFindings {
 
   /** Not with an exponent: 1e999999999 written out would fill the memory. */
   private static final Pattern NUMBER = Pattern.compile("[+-]?\\d+(\\.\\d*)?");
+
+  private static final Pattern TAG = Pattern.compile("O|[BIESLU]-\\S+");
+
+  /** Characters that no one sees: zero-width spaces, marks of byte order and direction. */
+  private static final Pattern INVISIBLE = Pattern.compile("\\p{Cf}");
+
+  private static final Pattern COUNT = Pattern.compile("\\d+");
+  private static final String NO_CLASS = "-1";
 
   private static final double MAJORITY_SHARE = 0.9;
   private static final int FEW_EXAMPLES = 10;
@@ -235,6 +244,93 @@ final class LabelFindings {
     }
   }
 
+  /**
+   * Of rows with several labels: lists that say of each class whether it holds, which would be
+   * learned as labels of the names 0 and 1.
+   */
+  boolean areVectors() {
+    List<String> names = present().map(Map.Entry::getKey).toList();
+    if (names.isEmpty() || !Set.of("0", "1").containsAll(names)) {
+      return false;
+    }
+    List<Integer> sizes =
+        found.data().examples().stream()
+            .map(example -> example.labels() == null ? 0 : example.labels().size())
+            .distinct()
+            .limit(2)
+            .toList();
+    if (sizes.size() != 1 || sizes.get(0) < 2) {
+      return false;
+    }
+    found.add(
+        Severity.FATAL,
+        "vector_labels",
+        "the lists of labels hold 0 and 1 for each of "
+            + sizes.get(0)
+            + " classes and no names. Write the names of the labels that a row has; or a column of 0"
+            + " and 1 for each label: "
+            + Term.COLUMNS.of("text=NAME,labels=NAME;NAME"));
+    return true;
+  }
+
+  /**
+   * Of rows with several labels: names that are several in one, where no row has more than one.
+   *
+   * @param of the labels of an example
+   */
+  boolean areJoined(Function<Example, Set<String>> of) {
+    Set<String> names = present().map(Map.Entry::getKey).collect(Collectors.toSet());
+    String joined =
+        names.stream()
+            .filter(
+                name -> parts(name).size() > 1 && parts(name).stream().anyMatch(names::contains))
+            .min(String::compareTo)
+            .orElse(null);
+    if (joined == null || found.data().examples().stream().anyMatch(e -> of.apply(e).size() > 1)) {
+      return false;
+    }
+    found.add(
+        Severity.FATAL,
+        "joined_labels",
+        "labels such as "
+            + quoted(List.of(joined))
+            + " would be learned as one label each, and no row has several. Part the labels of a row"
+            + " by |: \""
+            + String.join("|", parts(joined))
+            + '"');
+    return true;
+  }
+
+  private static List<String> parts(String name) {
+    return Stream.of(name.split("[,;]")).map(String::strip).filter(p -> !p.isEmpty()).toList();
+  }
+
+  /** Words that are the tags of a file whose columns stand the other way round. */
+  boolean areWords() {
+    Stream<String> words =
+        found.data().examples().stream()
+            .filter(example -> example.tokens() != null)
+            .flatMap(example -> example.tokens().stream());
+    Set<String> kinds = new HashSet<>();
+    boolean tags =
+        words.allMatch(
+            word -> {
+              kinds.add(word);
+              return TAG.matcher(word).matches();
+            });
+    if (!tags || kinds.size() < 2 || !kinds.contains("O")) {
+      return false;
+    }
+    found.add(
+        Severity.FATAL,
+        "columns_swapped",
+        "the words are tags ("
+            + quoted(kinds.stream().sorted().limit(SHOWN).toList())
+            + "): words and tags seem to be exchanged. Where the tag comes first, give "
+            + Term.COLUMNS.of("tags,tokens"));
+    return true;
+  }
+
   /** A first row that looks like a header, where the file is said to have none. */
   void header() {
     Example first = found.data().size() == 0 ? null : found.data().get(0);
@@ -260,8 +356,7 @@ final class LabelFindings {
 
   /** Names that a typing error, or another program's spelling of numbers, may have made. */
   void alike() {
-    List<String> gaps =
-        present().map(Map.Entry::getKey).filter(name -> GAPS.contains(plain(name))).toList();
+    List<String> gaps = present().map(Map.Entry::getKey).filter(this::isGap).toList();
     if (!gaps.isEmpty()) {
       found.add(
           Severity.WARNING,
@@ -290,10 +385,19 @@ final class LabelFindings {
                         + " and are different classes"));
   }
 
+  /** Of classes that are numbered from 0 on, -1 is where data sets have no class. */
+  private boolean isGap(String name) {
+    return GAPS.contains(plain(name))
+        || name.equals(NO_CLASS)
+            && present()
+                .map(Map.Entry::getKey)
+                .allMatch(n -> n.equals(NO_CLASS) || COUNT.matcher(n).matches());
+  }
+
   /** The same for labels that people would call one: "Pos", "pos " and, of numbers, 1 and 1.0. */
   private static String plain(String label) {
     String composed = Normalizer.normalize(label, Normalizer.Form.NFKC);
-    String folded = composed.strip().toLowerCase(Locale.ROOT);
+    String folded = INVISIBLE.matcher(composed).replaceAll("").strip().toLowerCase(Locale.ROOT);
     if (NUMBER.matcher(folded).matches()) {
       return new BigDecimal(folded).stripTrailingZeros().toPlainString();
     }

@@ -169,6 +169,11 @@ public final class MultiLabelClassification implements Task, Thresholded {
     return named == null ? null : new TreeSet<>(named);
   }
 
+  private static Set<String> labelsOrNone(Example example) {
+    Set<String> names = labels(example);
+    return names == null ? Set.of() : names;
+  }
+
   /** The labels as the file names them; null where it does not. */
   private static List<String> named(Example example) {
     if (example.labels() != null || example.label() == null) {
@@ -398,6 +403,9 @@ public final class MultiLabelClassification implements Task, Thresholded {
     }
     if (labels.size() == 0) {
       found.add(Severity.FATAL, "single_class", "no row has a label: there is nothing to learn");
+    }
+    if (classes.areVectors() || classes.areJoined(MultiLabelClassification::labelsOrNone)) {
+      return;
     }
     classes.alike();
     classes.rare("examples");

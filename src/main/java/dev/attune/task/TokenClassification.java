@@ -398,7 +398,7 @@ public final class TokenClassification implements Task {
           "plain_tags",
           "the tags mark no entities (as B-PER and I-PER do): they are measured one by one");
     }
-    if (!classes.isSingle("tag")) {
+    if (!classes.areWords() && !classes.isSingle("tag")) {
       classes.alike();
       classes.rare("words");
     }

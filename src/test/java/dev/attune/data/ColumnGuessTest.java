@@ -166,6 +166,10 @@ class ColumnGuessTest {
         "a.csv: \"Word\" seems to hold one word a row, which is not read. Write a .conll file: a"
             + " word and its tag a line, a blank line between sentences",
         refusal("a.csv", "Sentence #,Word,POS,Tag\n1,Bob,NN,B-PER\n1,ran,VB,O\n", null));
+    String known = "sentence_id,words,labels\n1,Bob,B-PER\n1,ran,O\n2,Hi,O\n";
+    assertTrue(refusal("b.csv", known, null).contains("\"words\" seems to hold one word a row"));
+    assertEquals(3, read("c.csv", known, "tokens=words,tags=labels").size(), "as it was asked for");
+    assertEquals(1, read("d.csv", "tokens,tags\nHi,O\n", (String) null).size());
   }
 
   @Test

@@ -135,6 +135,7 @@ class DataFormatsTest extends FormatTrial {
     "windows-1252,“smart” quotes – café",
     "windows-1252,Größe",
     "windows-1251,Отличный товар",
+    "x-MacRoman,un café né à Genève",
   })
   void otherEncodingsAreRefusedWithTheNameThatReadsThem(String encoding, String text) {
     String content = "text,label\nplain,a\n" + text + ",b\n";
@@ -159,6 +160,15 @@ class DataFormatsTest extends FormatTrial {
     String content = "text,label\nこの映画は素晴らしい,a\n";
     String message = refusal(file("a.csv", content.getBytes(Charset.forName("Shift_JIS"))));
     assertTrue(message.contains("--encoding Shift_JIS"), message);
+    String bytes = "text,label\nこれは良い映画です1,a\nこれは良い映画です2,b\n"; // with one of ASCII
+    message = refusal(file("b.csv", bytes.getBytes(Charset.forName("Shift_JIS"))));
+    assertTrue(message.contains("--encoding Shift_JIS"), message);
+    String rows = "text,label\n这部电影很好0,a\n这部电影很好1,b\n这部电影很好2,a\n";
+    message = refusal(file("c.csv", rows.getBytes(Charset.forName("GB18030"))));
+    assertTrue(message.contains("--encoding GB18030"), message);
+    String cyrillic = "text,label\nОтличный товар,a\nПлохой товар,b\nХороший товар,a\n";
+    message = refusal(file("d.csv", cyrillic.getBytes(Charset.forName("windows-1251"))));
+    assertTrue(message.endsWith("--encoding windows-1251"), message);
   }
 
   @Test

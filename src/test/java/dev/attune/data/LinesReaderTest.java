@@ -219,6 +219,20 @@ class LinesReaderTest extends ReadingTest {
   }
 
   @Test
+  void commentsBeforeASentenceAreNoWords() {
+    String id = "# id 5239 domain=en\nBob _ _ B-PER\n# _ _ O\n\n# id 7 domain=en\nHi _ _ O\n";
+    Dataset data = read("a.conll", id, "tokens,_,_,tags");
+    assertEquals(List.of("Bob", "#"), data.get(0).tokens());
+    assertEquals(List.of("Hi"), data.get(1).tokens());
+    assertEquals(
+        List.of("2 lines before a sentence (# name = value, # id …) are comments and no words"),
+        data.reading().findings().stream().map(Finding::message).toList());
+    Dataset universal = read("b.conll", "# sent_id = 1\n# text = Hi\nHi INTJ\n", null);
+    assertEquals(List.of("Hi"), universal.get(0).tokens());
+    assertEquals(List.of("#"), read("c.conll", "# O\n", null).get(0).tokens());
+  }
+
+  @Test
   void conllColumnsMayStandAnywhere() {
     Example example = read("a.conll", "EU NNP B-NP B-ORG\n", "tokens,_,_,tags").get(0);
     assertEquals(List.of("EU"), example.tokens());

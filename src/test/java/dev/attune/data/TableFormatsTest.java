@@ -37,6 +37,28 @@ class TableFormatsTest extends FormatTrial {
   }
 
   @ParameterizedTest
+  @CsvSource({
+    "a.csv,'text,label~good,1~\"bad\",\"0\"~'",
+    "a.tsv,'text\tlabel~good\t1~bad\t0~'",
+    "a.jsonl,'{\"text\":\"good\",\"label\":1}~{\"text\":\"bad\",\"label\":0}~'"
+  })
+  void linesThatWereConvertedTwiceEndOnce(String name, String content) {
+    Dataset data = read(file(name, content.replace("~", "\r\r\n")));
+    assertEquals(List.of("good", "bad"), texts(data));
+    assertEquals(List.of("1", "0"), data.examples().stream().map(Example::label).toList());
+  }
+
+  @Test
+  void aHeaderThatComesAgainIsNoRow() {
+    Path file = file("a.csv", "text,label\ngood,1\ntext,label\nbad,0\n");
+    assertEquals(
+        "a.csv, row 3 is the header once more, as where files were joined. Remove it;"
+            + " --skip-bad-rows leaves such rows out.",
+        refusal(file, null, FileOptions.AUTOMATIC));
+    assertEquals(List.of("text", "a"), texts(read(file("b.csv", "text\ntext\na\n"))));
+  }
+
+  @ParameterizedTest
   @CsvSource(
       delimiter = '/',
       value = {
