@@ -40,7 +40,8 @@ final class LevelTiming {
   /** Of a layer that is only compared, at every start: a third in each direction. */
   private static final int COMPARED_WIDTH = WIDTH / 3;
 
-  // Products that are only compared: of rows so deep that their sums go on from one block to the next, and of few.
+  // Products that are only compared: of rows so deep that their sums go on from one block to the
+  // next, and of few.
   private static final int DEEP = 1056;
   private static final int MANY_ROWS = ROWS + 1;
   private static final int FEW_ROWS = 16;
@@ -232,8 +233,8 @@ final class LevelTiming {
     }
 
     /**
-     * What the layer's calls leave out of a level's kinds of products, for {@link #numbers}: bf16 in
-     * two blocks of the depth, few rows of f32 with a weight in bf16, and integers.
+     * What the layer's calls leave out of a level's kinds of products, for {@link #numbers}: bf16
+     * in two blocks of the depth, few rows of f32 with a weight in bf16, and integers.
      */
     void addRarerCalls() {
       Buffer weight = input((long) COLUMNS * DEEP, DType.F32);
