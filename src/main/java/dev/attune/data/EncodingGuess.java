@@ -23,7 +23,9 @@ final class EncodingGuess {
 
   private static final String MAC = "x-MacRoman";
 
-  /** Letters on old Macs (é, è, ê, ç, ñ, á, à, â, ü …) that are seldom ones in Windows' encoding. */
+  /**
+   * Letters on old Macs (é, è, ê, ç, ñ, á, à, â, ü …) that are seldom ones in Windows' encoding.
+   */
   private static final String MAC_LETTERS =
       "\u0087\u0088\u0089\u008A\u008B\u008D\u008E\u008F\u0090\u0098\u009D\u009F";
 
