@@ -45,12 +45,6 @@ public final class GenerationLoop implements AutoCloseable {
   private final int[] places = new int[Decoding.ADVANCED];
   private final Object[] adapters = new Object[Decoding.ADVANCED];
 
-  /** A request that was taken. */
-  public interface Ticket {
-    /** Ends it at the next step, with {@link Finish#CANCELLED}. */
-    void cancel();
-  }
-
   /**
    * @param model a language model with its weights loaded; the caller closes it
    * @param tape in the precision wanted; the caller closes it
@@ -116,7 +110,7 @@ public final class GenerationLoop implements AutoCloseable {
    *     model does not know; or if it is to propose tokens on a backend where a text might change
    *     by that
    */
-  public Ticket submit(Request request, Consumer<Completion> whenDone) {
+  public GenerationTicket submit(Request request, Consumer<Completion> whenDone) {
     return submit(request, whenDone, null);
   }
 
@@ -126,7 +120,7 @@ public final class GenerationLoop implements AutoCloseable {
    * @param whenFailed is called during {@link #step}, which does not throw what is wrong with this
    *     request alone; null: it does
    */
-  public Ticket submit(
+  public GenerationTicket submit(
       Request request, Consumer<Completion> whenDone, Consumer<RuntimeException> whenFailed) {
     request.checkFits(context);
     if (request.lookupTokens() > 0) {

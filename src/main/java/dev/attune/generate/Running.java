@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /** A request in work, and what has become of it. */
-final class Running implements GenerationLoop.Ticket {
+final class Running implements GenerationTicket {
   private static final int[] NOTHING = {};
 
   final Request request;

@@ -198,7 +198,7 @@ public final class TextGeneration {
    * @param onFailure hears why there is none, where that is a matter of this text alone
    * @throws InputException if the prompt does not fit
    */
-  public GenerationLoop.Ticket submit(
+  public GenerationTicket submit(
       GenerationLoop loop,
       Prompt prompt,
       int stream,

@@ -8,6 +8,7 @@ import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.GenerationTicket;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.Sampling;
 import dev.attune.generate.ScoredToken;
@@ -169,7 +170,7 @@ public final class GenerationService implements AutoCloseable {
   /** A text on its way. */
   private final class Submission implements Ticket, Listener {
     final Listener listener;
-    volatile GenerationLoop.Ticket ticket; // null: not begun
+    volatile GenerationTicket ticket; // null: not begun
     volatile boolean isCancelled;
 
     Submission(Listener listener) {
@@ -179,13 +180,13 @@ public final class GenerationService implements AutoCloseable {
     @Override
     public void cancel() {
       isCancelled = true;
-      GenerationLoop.Ticket begun = ticket;
+      GenerationTicket begun = ticket;
       if (begun != null) {
         begun.cancel();
       }
     }
 
-    void begin(Supplier<GenerationLoop.Ticket> start) {
+    void begin(Supplier<GenerationTicket> start) {
       try {
         ticket = start.get();
         if (isCancelled) {

@@ -46,7 +46,7 @@ class TrainPlanTest {
     "epochs, 0, above 0",
     "epochs, 1e300, at most 1000000",
     "warmup-steps, -2, at least 0",
-    "max-grad-norm, Infinity, finite",
+    "max-grad-norm, 1e999, finite",
     "max-length, 0, at least 1",
     "threads, -2, allowed are 1 to 4096",
     "precision, fp64, allowed are auto",
