@@ -385,7 +385,12 @@ class FewShotRunsTest {
             "--batch-size is 50000; all pairs of the rows of a batch are compared, of"
                 + " which there may be 512 at most"),
         refusal);
-    Path fewer = Files.write(scratch.resolve("fewer.csv"), lines.subList(0, 200));
+    // Texts of four words are cut in two: 200 rows are 600.
+    List<String> longer = new ArrayList<>(List.of("text,label"));
+    for (int i = 0; i < 200; i++) {
+      longer.add("the cat sat " + i + ",class " + i % 2);
+    }
+    Path fewer = Files.write(scratch.resolve("fewer.csv"), longer);
     refusal =
         run(fewer, "halved")
             .with(RunOption.SAMPLING_STRATEGY, "halves")
