@@ -53,7 +53,7 @@ class JsonFormatsTest extends FormatTrial {
         "a.jsonl, row 1: \"history\" holds earlier turns, which instructions cannot be read with;"
             + " write the rows as messages",
         refusal(file("a.jsonl", row.formatted("[\"a\", \"b\"]"))));
-    assertEquals("hi", read(file("b.jsonl", row.formatted(""))).get(0).prompt());
+    assertEquals("hi\n", read(file("b.jsonl", row.formatted(""))).get(0).prompt());
     String text = "{\"text\": \"good\", \"label\": 1, \"history\": [1]}\n";
     assertEquals(List.of("good"), texts(read(file("c.jsonl", text))), "of another kind");
   }
