@@ -56,7 +56,7 @@ static inline vf as_stored(vf value) {
   }
 }
 
-// Whether forward of so many rows is done on tiles. Few rows of f32 are bound by the memory that the weight comes from.
+// Whether tiles write whole rows of blocks, as of many rows: few rows of f32 are taken a panel of the weight at a time.
 template <class T>
 static inline bool forward_on_tiles(int64_t N) {
   return kOnTiles<T> || (kLinearOnTiles<T> && N > kFewRows);

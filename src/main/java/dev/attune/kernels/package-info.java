@@ -45,12 +45,12 @@
  *
  * <p>Decision: the level amx multiplies bf16 on matrix tiles, where a prototype reached ten times
  * the rate of f32 multiply-adds, and f32 too, as three parts of bf16 with six products: one and a
- * half to two times their rate (measured on two threads), and a smaller error. Few rows of f32 are
- * bound by memory and are multiplied as they are, but for those that meet a weight in bf16, which
- * takes three products. It does everything else by the formulas of the level avx512: beside tiles
- * the dot products of avx512_bf16 are the slower ones. Its kernels are tested on emulated tiles,
- * which have the bits of the hardware, at the level amx_emulated: the product's library does not
- * have it, {@code native/CMakeLists.txt} builds a second one that does.
+ * half to two times their rate (measured on two threads), and a smaller error. Few rows of f32 take
+ * the same six products, or the three that are left of them where the weight is bf16, so that a
+ * weight has the same results in either type. It does everything else by the formulas of the level
+ * avx512: beside tiles the dot products of avx512_bf16 are the slower ones. Its kernels are tested
+ * on emulated tiles, which have the bits of the hardware, at the level amx_emulated: the product's
+ * library does not have it, {@code native/CMakeLists.txt} builds a second one that does.
  *
  * <p>Decision: products of integers ({@link dev.attune.kernels.calls.LinearInt8Call}) are of
  * inference on the CPU, on matrix tiles or in dot products of bytes where a level has them, else in
