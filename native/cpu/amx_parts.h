@@ -199,9 +199,9 @@ static inline void parts_transposed(char* to, const V* from, int64_t stride, int
   }
 }
 
-// Tiles of A of up to 16 rows of f32, one for each part, part_bytes apart, whose pairs are neighbours of the depth.
-static inline void neighbours_of_rows(char* to, int64_t part_bytes, const float* from, int64_t stride, int rows,
-                                      int n) {
+// Tiles of B of up to 16 rows of f32, one for each part, part_bytes apart, whose pairs are neighbours of the depth.
+static inline void neighbours_transposed(char* to, int64_t part_bytes, const float* from, int64_t stride, int rows,
+                                         int n) {
   for (int i = 0; i < 16; ++i) {
     const float* row = from + i * stride;
     const wide low = load_wide(row, i < rows ? n : 0), high = load_wide(row + 16, i < rows ? n - 16 : 0);
@@ -209,12 +209,6 @@ static inline void neighbours_of_rows(char* to, int64_t part_bytes, const float*
         to + 64 * i, __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
         __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), part_bytes);
   }
-}
-
-// The same as tiles of B.
-static inline void neighbours_transposed(char* to, int64_t part_bytes, const float* from, int64_t stride, int rows,
-                                         int n) {
-  neighbours_of_rows(to, part_bytes, from, stride, rows, n);
   for (int part = 0; part < kParts<float>; ++part) {
     pairs tile[16];
     std::memcpy(tile, to + part * part_bytes, sizeof(tile));

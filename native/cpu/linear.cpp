@@ -241,7 +241,7 @@ void forward(attune_context* ctx, const T* inp, V weight, int64_t N, int64_t C, 
 #if defined(ATTUNE_TILES)
   if constexpr (kOnTiles<T>) {
     if (N <= kFewTileRows && C <= kFewTileDepth) return tile_few_product(ctx, inp, N, C, F, weight, epilogue);
-  } else if constexpr (!kCoded<V>) {
+  } else if constexpr (std::is_same_v<V, const bf16*>) {
     if (N <= kFewRows && C <= kFewTileDepth) return tile_few_product(ctx, inp, N, C, F, weight, epilogue);
   }
 #endif

@@ -1,7 +1,6 @@
 // Forward of a linear layer for few rows on matrix tiles: the weight is A, which needs no packing, and the activations
-// are B, rows of f32 in three parts (amx_parts.h), which a weight of bf16 meets exactly. A weight of f32 is split on
-// its way, with the bits of a bf16 one that has the same values. In bf16 elements are the chains of linear_amx.h; in
-// f32 the products of the parts of a step follow one another, as there.
+// are B, rows of f32 in three parts (amx_parts.h), which a weight of bf16 meets exactly. In bf16 elements are the
+// chains of linear_amx.h; in f32 the parts of a step follow one another, the smallest first.
 #ifndef ATTUNE_LINEAR_AMX_FEW_H
 #define ATTUNE_LINEAR_AMX_FEW_H
 
@@ -87,26 +86,8 @@ class FewTileProduct {
   }
 
  private:
-  int64_t row_bytes() const {
-    if constexpr (kCoded<V>) {
-      return weight_.row_bytes();
-    } else {
-      return depth_ * static_cast<int64_t>(sizeof(*weight_));
-    }
-  }
-  // A weight that is copied in parts: its tiles have twice the room of others, for half of the steps.
-  static constexpr bool kSplits = std::is_same_v<T, float> && std::is_same_v<V, const float*>;
-  static constexpr int64_t kCopiedSteps = kSplits ? kFewSteps / 2 : kFewSteps;
-  static constexpr int64_t kCopiedBytes = kSplits ? kParts<float> * tmm::kBytes : tmm::kBytes;
-  static_assert(kCopiedSteps * kCopiedBytes <= (kSplits ? 2 : 1) * kFewSteps * tmm::kBytes);
-
-  const char* row(int64_t f) const {
-    if constexpr (kCoded<V>) {
-      return weight_.words(f * depth_);
-    } else {
-      return reinterpret_cast<const char*>(weight_ + f * depth_);
-    }
-  }
+  int64_t row_bytes() const { return weight_row_bytes(weight_, depth_); }
+  const char* row(int64_t f) const { return weight_row(weight_, f, depth_); }
 
   template <int kA, int kB>
   void tiles(FewTileScratch& s, int64_t f, DotAhead& ahead) const {
@@ -129,25 +110,22 @@ class FewTileProduct {
     tmm::zero<2>();
     tmm::zero<3>();
     const bool whole = columns_ - f >= 16 * kA && in_place();
-    const int64_t most = whole ? steps_ : kCopiedSteps;
+    const int64_t most = whole ? steps_ : kFewSteps;
     for (int64_t k = 0; k < steps_; k += most) {
       const int64_t steps = std::min(most, steps_ - k);
       const char* a[kA];
       for (int i = 0; i < kA; ++i) {
-        char* const copied = s.weight[kSplits ? 2 * i : i];
-        a[i] = whole ? row(f + 16 * i) + k * 64 : copied;
-        if (!whole) copy(s, copied, f + 16 * i, k, steps);
+        a[i] = whole ? row(f + 16 * i) + k * 64 : s.weight[i];
+        if (!whole) copy(s, s.weight[i], f + 16 * i, k, steps);
       }
       const char* b = s.inp + k * tmm::kBytes;
       for (int64_t step = 0; step < steps; ++step, b += tmm::kBytes) {
         if constexpr (kOnTiles<T>) {
           multiply_step<kA, kB>(a, whole ? row_bytes() : 64, b);
-        } else if constexpr (kSplits) {
-          multiply_all_parts(a, b);
         } else {
           multiply_parts(a, whole ? row_bytes() : 64, b);
         }
-        for (int i = 0; i < kA; ++i) a[i] += whole ? 64 : kCopiedBytes;
+        for (int i = 0; i < kA; ++i) a[i] += whole ? 64 : tmm::kBytes;
         ahead.fetch();
       }
     }
@@ -203,44 +181,14 @@ class FewTileProduct {
     tmm::product<1, 3, 4>();
   }
 
-  // The same of a weight in parts; of a register, 7, for all but its first parts.
-  inline __attribute__((always_inline)) void multiply_all_parts(const char* const (&a)[2], const char* b) const {
-    const int64_t next = steps_ * tmm::kBytes;
-    tmm::load<6>(b + 2 * next, 64);
-    tmm::load<2>(a[0], 64);
-    tmm::product<0, 2, 6>();
-    tmm::load<3>(a[1], 64);
-    tmm::product<1, 3, 6>();
-    tmm::load<5>(b + next, 64);
-    tmm::product<0, 2, 5>();
-    tmm::product<1, 3, 5>();
-    tmm::load<4>(b, 64);
-    tmm::load<7>(a[0] + tmm::kBytes, 64);
-    tmm::product<0, 7, 5>();
-    tmm::product<0, 7, 4>();
-    tmm::load<7>(a[1] + tmm::kBytes, 64);
-    tmm::product<1, 7, 5>();
-    tmm::product<1, 7, 4>();
-    tmm::load<7>(a[0] + 2 * tmm::kBytes, 64);
-    tmm::product<0, 7, 4>();
-    tmm::load<7>(a[1] + 2 * tmm::kBytes, 64);
-    tmm::product<1, 7, 4>();
-    tmm::product<0, 2, 4>();
-    tmm::product<1, 3, 4>();
-  }
-
   // Steps k.. of 16 rows of the weight as tiles; rows past the last are zero.
   void copy(FewTileScratch& s, char* to, int64_t f, int64_t k, int64_t steps) const {
     const int rows = tile_part(columns_ - f, 16);
     const int64_t begin = k * tmm::kDepth;
     const auto copy_from = [&](const auto* from, int64_t stride) {
       for (int64_t i = 0; i < steps; ++i) {
-        const int n = tile_part(depth_ - begin - i * tmm::kDepth, tmm::kDepth);
-        if constexpr (kSplits) {
-          neighbours_of_rows(to + i * kCopiedBytes, tmm::kBytes, from + i * tmm::kDepth, stride, rows, n);
-        } else {
-          tile_of_rows(to + i * tmm::kBytes, from + i * tmm::kDepth, stride, rows, n);
-        }
+        tile_of_rows(to + i * tmm::kBytes, from + i * tmm::kDepth, stride, rows,
+                     tile_part(depth_ - begin - i * tmm::kDepth, tmm::kDepth));
       }
     };
     if constexpr (kCoded<V>) {

@@ -268,20 +268,8 @@ class DotProduct {
   };
   static_assert(sizeof(Scratch) <= kWorkspaceBytes, "scratch of few rows");
 
-  int64_t row_bytes() const {
-    if constexpr (kCoded<V>) {
-      return weight_.row_bytes();
-    } else {
-      return depth_ * static_cast<int64_t>(sizeof(Plain));
-    }
-  }
-  const char* row(int64_t f) const {
-    if constexpr (kCoded<V>) {
-      return weight_.words(f * depth_);
-    } else {
-      return reinterpret_cast<const char*>(weight_ + f * depth_);
-    }
-  }
+  int64_t row_bytes() const { return weight_row_bytes(weight_, depth_); }
+  const char* row(int64_t f) const { return weight_row(weight_, f, depth_); }
 
   // Elements begin..end of all rows of inp as f32, one block of the depth after the other: rows whose distance is a
   // multiple of the page would meet in few sets of the first-level cache.

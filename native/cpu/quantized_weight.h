@@ -209,6 +209,24 @@ static inline void dequantize_range(T* to, const Weight& weight, int64_t begin, 
   }
 }
 
+// Row f of a weight of rows of `depth`, of plain elements or codes, where it lies in memory, and the bytes of one.
+template <class V>
+static inline const char* weight_row(const V& weight, int64_t f, int64_t depth) {
+  if constexpr (kCoded<V>) {
+    return weight.words(f * depth);
+  } else {
+    return reinterpret_cast<const char*>(weight + f * depth);
+  }
+}
+template <class V>
+static inline int64_t weight_row_bytes(const V& weight, int64_t depth) {
+  if constexpr (kCoded<V>) {
+    return weight.row_bytes();
+  } else {
+    return depth * static_cast<int64_t>(sizeof(*weight));
+  }
+}
+
 }  // namespace ATTUNE_ISA
 }  // namespace attune
 

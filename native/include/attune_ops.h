@@ -136,7 +136,7 @@ attune_status attune_copy(attune_context* ctx, void* out, const void* inp, int64
 // stream the weight and many pack it, and the two sum in different orders (in bf16 at the level amx in the same);
 // within each a row of out depends on its row of inp and on the weight alone, bit for bit, whatever N is and whatever
 // the other rows hold.
-// In f32 the level amx multiplies plain weights, and gradients, in three parts of bf16 that are
+// In f32 the level amx multiplies many rows, few with a weight in bf16, and gradients, in three parts of bf16 that are
 // exact together: an infinity, or a number from 3.396e38, gives NaN, and what a part leaves below 2^-126 is lost.
 attune_status attune_linear_fwd(attune_context* ctx, void* out, void* pre, const void* inp, const void* weight,
                                 const float* bias, int64_t N, int64_t C, int64_t F, int32_t activation, int32_t dtype,

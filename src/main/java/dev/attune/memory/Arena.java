@@ -175,11 +175,20 @@ public final class Arena implements AutoCloseable {
   /** Frees the blocks that were allocated since a moment, but for some. */
   public void freeSince(long mark, long... keep) {
     for (int i = liveCount - 1; i >= 0; i--) {
-      long block = liveAddress[i];
-      if (liveSerial[i] >= mark && Arrays.stream(keep).noneMatch(kept -> kept == block)) {
-        free(block);
+      if (liveSerial[i] >= mark && !contains(keep, liveAddress[i])) {
+        free(liveAddress[i]);
       }
     }
+  }
+
+  /** A loop, for it is asked for each block of each layer of each token. */
+  private static boolean contains(long[] blocks, long block) {
+    for (long other : blocks) {
+      if (other == block) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Frees every block but some. */

@@ -1,5 +1,6 @@
 package dev.attune.kernels;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.attune.core.DType;
@@ -421,7 +422,10 @@ class LinearTest extends KernelContract {
     }
   }
 
-  /** A frozen bf16 weight and its f32 twin with the same values give the same bits. */
+  /**
+   * A frozen bf16 weight and its f32 twin with the same values give the same bits, but where few
+   * rows of f32 meet the one on tiles and the other in dot products.
+   */
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#cpu")
   void theTypeOfTheWeightDoesNotMatterWhereItsValuesAreTheSame(Target target) {
@@ -433,9 +437,12 @@ class LinearTest extends KernelContract {
           narrow.copyTensorsTo(wide, "inp", "bias", "out");
           wide.input("weight", DType.F32, narrow.initial("weight"));
           callForward(wide, N, C, 90, Activation.NONE, dtype, DType.F32);
-          assertValues(
-              narrow.run(target.backend()).values().get("out"),
-              wide.run(target.backend()).values().get("out"));
+          double[] out = narrow.run(target.backend()).values().get("out");
+          double[] twin = wide.run(target.backend()).values().get("out");
+          boolean differs = target.multipliesInParts() && dtype == DType.F32 && N <= 16;
+          // Of sums of C products of about one: some units in the last place of sqrt(C).
+          assertArrayEquals(
+              twin, out, differs ? 4e-7 * Math.sqrt(C) : 0, "N=%d C=%d".formatted(N, C));
         }
       }
     }
