@@ -80,12 +80,6 @@ run_peer() {
   esac
 }
 
-# percentiles: 20, 50 and 80 of the numbers on standard input, separated by commas.
-percentiles() {
-  cat >"$work/numbers"
-  echo "$(percentile 0.2 <"$work/numbers"),$(percentile 0.5 <"$work/numbers"),$(percentile 0.8 <"$work/numbers")"
-}
-
 [[ $output == - || -s $output ]] || { mkdir -p "$(dirname "$output")"; echo "$header" >"$output"; }
 for run in ${runs//,/ }; do
   : >"$work/ours"; : >"$work/peer"; : >"$work/ratio"; : >"$work/busy"

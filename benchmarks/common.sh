@@ -49,6 +49,13 @@ percentile() {
     }'
 }
 
+# percentiles: 20, 50 and 80 of the numbers on standard input, separated by commas.
+percentiles() {
+  local numbers
+  numbers=$(cat)
+  echo "$(percentile 0.2 <<<"$numbers"),$(percentile 0.5 <<<"$numbers"),$(percentile 0.8 <<<"$numbers")"
+}
+
 # busy_share: the share of the cores that programs take right now, over two seconds.
 busy_share() {
   local before after
