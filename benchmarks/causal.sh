@@ -82,24 +82,5 @@ run_peer() {
 
 [[ $output == - || -s $output ]] || { mkdir -p "$(dirname "$output")"; echo "$header" >"$output"; }
 for run in ${runs//,/ }; do
-  : >"$work/ours"; : >"$work/peer"; : >"$work/ratio"; : >"$work/busy"
-  for ((round = 1; round <= rounds; round++)); do
-    busy=$(busy_share)
-    warn_if_busy "$busy"
-    echo "$busy" >>"$work/busy"
-    ours=$(run_attune "$run")
-    peer=$(run_peer "$run")
-    echo "$ours" >>"$work/ours"; echo "$peer" >>"$work/peer"
-    awk -v a="${ours%% *}" -v b="${peer%% *}" 'BEGIN { print a / b }' >>"$work/ratio"
-    echo "$shape $run $precision round $round: attune $ours  peer $peer" >&2
-  done
-  ratios=$(percentiles <"$work/ratio")
-  busy=$(percentile 1 <"$work/busy")
-  for system in ours peer; do
-    memory=$(awk '$2 > m { m = $2 } END { print m }' "$work/$system")
-    rates=$(awk '{ print $1 }' "$work/$system" | percentiles)
-    row="$shape,$run,$precision,${system/ours/attune},$rounds,$threads,$rates,$memory,$ratios,$busy,$commit,$cpu,$date"
-    echo "$row"
-    [[ $output == - ]] || echo "$row" >>"$output"
-  done
+  in_turn "$shape,$run,$precision" "$threads" "$run"
 done

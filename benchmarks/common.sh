@@ -73,6 +73,34 @@ warn_if_busy() {
     if (busy > 0.1) printf "WARNING: other programs take %.0f %% of the cores: not for the record\n", 100 * busy }' >&2
 }
 
+# in_turn BEFORE AFTER ARGUMENT...: $rounds pairs of run_attune and run_peer of these arguments, A B A B …, each of which
+# prints tokens/s and MiB; then a row of CSV each, to $output as well: BEFORE, system, rounds, AFTER, 20th, 50th and 80th
+# percentile of the rate, most memory, those of the ratio within a round, others' load, commit, processor, date. Files in $work.
+in_turn() {
+  local before=$1 after=$2 round busy ours peer ratios system memory rates row
+  shift 2
+  : >"$work/attune"; : >"$work/peer"; : >"$work/ratio"; : >"$work/busy"
+  for ((round = 1; round <= rounds; round++)); do
+    busy=$(busy_share)
+    warn_if_busy "$busy"
+    echo "$busy" >>"$work/busy"
+    ours=$(run_attune "$@")
+    peer=$(run_peer "$@")
+    echo "$ours" >>"$work/attune"; echo "$peer" >>"$work/peer"
+    awk -v a="${ours%% *}" -v b="${peer%% *}" 'BEGIN { print a / b }' >>"$work/ratio"
+    echo "$before round $round: attune $ours  peer $peer" >&2
+  done
+  ratios=$(percentiles <"$work/ratio")
+  busy=$(percentile 1 <"$work/busy")
+  for system in attune peer; do
+    memory=$(awk '$2 > m { m = $2 } END { print m }' "$work/$system")
+    rates=$(awk '{ print $1 }' "$work/$system" | percentiles)
+    row="$before,$system,$rounds,$after,$rates,$memory,$ratios,$busy,$commit,$cpu,$date"
+    echo "$row"
+    [[ $output == - ]] || echo "$row" >>"$output"
+  done
+}
+
 fail() {
   echo "$(basename "$0"): $*" >&2
   exit 2

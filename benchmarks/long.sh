@@ -95,24 +95,5 @@ run_peer() {
 [[ $output == - || -s $output ]] || echo "$header" >"$output"
 for length in ${lengths//,/ }; do
   batch=$(((tokens + length - 1) / length))
-  : >"$work/attune"; : >"$work/peer"; : >"$work/ratio"; : >"$work/busy"
-  for ((round = 1; round <= rounds; round++)); do
-    busy=$(busy_share)
-    warn_if_busy "$busy"
-    echo "$busy" >>"$work/busy"
-    ours=$(run_attune "$length" "$batch")
-    peer=$(run_peer "$length" "$batch")
-    echo "$ours" >>"$work/attune"; echo "$peer" >>"$work/peer"
-    awk -v a="${ours%% *}" -v b="${peer%% *}" 'BEGIN { print a / b }' >>"$work/ratio"
-    echo "$length tokens $precision round $round: attune $ours  peer $peer" >&2
-  done
-  ratios=$(percentiles <"$work/ratio")
-  busy=$(percentile 1 <"$work/busy")
-  for system in attune peer; do
-    memory=$(awk '$2 > m { m = $2 } END { print m }' "$work/$system")
-    rates=$(awk '{ print $1 }' "$work/$system" | percentiles)
-    row="$length,$batch,$precision,$system,$rounds,$steps,$threads,$rates,$memory,$ratios,$busy,$commit,$cpu,$date"
-    echo "$row"
-    [[ $output == - ]] || echo "$row" >>"$output"
-  done
+  in_turn "$length,$batch,$precision" "$steps,$threads" "$length" "$batch"
 done

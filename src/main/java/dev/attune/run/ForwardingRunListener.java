@@ -1,16 +1,16 @@
 package dev.attune.run;
 
 import dev.attune.data.DataReport;
-import java.io.UncheckedIOException;
+import dev.attune.train.ForwardingListener;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Optional;
 
 /** Passes on all that a run says, for those that change some of it. */
-class ForwardingRunListener implements RunListener {
+class ForwardingRunListener extends ForwardingListener implements RunListener {
   private final RunListener next;
 
   ForwardingRunListener(RunListener next) {
+    super(next);
     this.next = next;
   }
 
@@ -27,6 +27,12 @@ class ForwardingRunListener implements RunListener {
   @Override
   public void onNote(String note) {
     next.onNote(note);
+  }
+
+  /** As a note, of which whoever changes notes hears then. */
+  @Override
+  public void onData(String finding) {
+    onNote(finding);
   }
 
   @Override
@@ -55,26 +61,6 @@ class ForwardingRunListener implements RunListener {
   }
 
   @Override
-  public void onStep(Step step) {
-    next.onStep(step);
-  }
-
-  @Override
-  public void onSkipped(Step step, long skipped) {
-    next.onSkipped(step, skipped);
-  }
-
-  @Override
-  public void onLossSpike(Step step, double usual) {
-    next.onLossSpike(step, usual);
-  }
-
-  @Override
-  public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {
-    next.onEvaluation(step, epoch, metrics, best);
-  }
-
-  @Override
   public Optional<Path> modelOfCheckpoint(long step) {
     return next.modelOfCheckpoint(step);
   }
@@ -82,26 +68,6 @@ class ForwardingRunListener implements RunListener {
   @Override
   public void onCheckpointModel(long step, Path folder) {
     next.onCheckpointModel(step, folder);
-  }
-
-  @Override
-  public void onCheckpointBegins(long step) {
-    next.onCheckpointBegins(step);
-  }
-
-  @Override
-  public void onCheckpoint(long step) {
-    next.onCheckpoint(step);
-  }
-
-  @Override
-  public void onCheckpointFailed(long step, UncheckedIOException failure) {
-    next.onCheckpointFailed(step, failure);
-  }
-
-  @Override
-  public void onTrained() {
-    next.onTrained();
   }
 
   @Override

@@ -18,9 +18,6 @@ import dev.attune.data.SplitSummary;
 import dev.attune.data.TokenLengths;
 import dev.attune.data.TokenLengths.Texts;
 import dev.attune.model.HeadKind;
-import dev.attune.model.Model;
-import dev.attune.tape.Tape;
-import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
 import java.util.List;
 import java.util.Locale;
@@ -42,7 +39,7 @@ import java.util.function.BiConsumer;
  * SFTTrainer does. Prompts with their completions and conversations are cut at the maximum length;
  * rows that then have nothing to learn are left out, and counted.
  */
-public final class CausalLm implements Task {
+public final class CausalLm implements VocabularyTask {
   /** Makes such tasks. */
   public static final TaskType TYPE = new Type();
 
@@ -88,26 +85,6 @@ public final class CausalLm implements Task {
         maxLength);
     int apart = overlap ? stride : maxLength;
     return new NextTokens(tokenizer, maxLength, apart, trainOnPrompt);
-  }
-
-  @Override
-  public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    return VocabularyLoss.apply(tape, model, output, staging, labelSmoothing);
-  }
-
-  @Override
-  public boolean smoothsLabels() {
-    return true;
-  }
-
-  @Override
-  public List<String> metricNames() {
-    return VocabularyLoss.metricNames();
-  }
-
-  @Override
-  public Measurement measurement(EncodedDataset data) {
-    return VocabularyLoss.measurement();
   }
 
   @Override

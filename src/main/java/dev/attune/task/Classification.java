@@ -295,30 +295,10 @@ public final class Classification implements Task {
     return "";
   }
 
-  private static final class Type implements TaskType {
+  private static final class Type implements SequenceType {
     @Override
     public String name() {
       return "classification";
-    }
-
-    @Override
-    public String peftType() {
-      return "SEQ_CLS";
-    }
-
-    @Override
-    public String pipeline() {
-      return "text-classification";
-    }
-
-    @Override
-    public boolean streams() {
-      return true;
-    }
-
-    @Override
-    public String classSuffix() {
-      return "ForSequenceClassification";
     }
 
     @Override

@@ -46,7 +46,7 @@ import java.util.function.BiConsumer;
  * any token. ModernBERT was pretrained with 30 %. Where words are masked as a whole, all of them
  * become mask tokens, as in Transformers' data collator.
  */
-public final class MaskedLm implements Task {
+public final class MaskedLm implements VocabularyTask {
   /** Makes such tasks. */
   public static final TaskType TYPE = new Type();
 
@@ -187,26 +187,6 @@ public final class MaskedLm implements Task {
   /** The probabilities of all tokens, of a row of {@link #logits} on the host. */
   public static double[] probabilities(FloatBuffer logits, int row, int cols) {
     return Logits.softmax(logits, row, cols);
-  }
-
-  @Override
-  public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
-    return VocabularyLoss.apply(tape, model, output, staging, labelSmoothing);
-  }
-
-  @Override
-  public boolean smoothsLabels() {
-    return true;
-  }
-
-  @Override
-  public List<String> metricNames() {
-    return VocabularyLoss.metricNames();
-  }
-
-  @Override
-  public Measurement measurement(EncodedDataset data) {
-    return VocabularyLoss.measurement();
   }
 
   @Override

@@ -426,7 +426,7 @@ public final class MultiLabelClassification implements Task, Thresholded {
     return example.labels() == null && example.label() != null && labels(example).isEmpty();
   }
 
-  private static final class Type implements TaskType {
+  private static final class Type implements SequenceType {
     @Override
     public String name() {
       return "multi-label-classification";
@@ -445,26 +445,6 @@ public final class MultiLabelClassification implements Task, Thresholded {
     @Override
     public String stratum(Example example) {
       return String.valueOf(MultiLabelClassification.labels(example));
-    }
-
-    @Override
-    public String peftType() {
-      return "SEQ_CLS";
-    }
-
-    @Override
-    public String pipeline() {
-      return "text-classification";
-    }
-
-    @Override
-    public boolean streams() {
-      return true;
-    }
-
-    @Override
-    public String classSuffix() {
-      return "ForSequenceClassification";
     }
 
     @Override

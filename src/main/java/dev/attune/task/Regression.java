@@ -220,30 +220,10 @@ public final class Regression implements Task {
         .orElseThrow();
   }
 
-  private static final class Type implements TaskType {
+  private static final class Type implements SequenceType {
     @Override
     public String name() {
       return "regression";
-    }
-
-    @Override
-    public String peftType() {
-      return "SEQ_CLS";
-    }
-
-    @Override
-    public String pipeline() {
-      return "text-classification";
-    }
-
-    @Override
-    public boolean streams() {
-      return true;
-    }
-
-    @Override
-    public String classSuffix() {
-      return "ForSequenceClassification";
     }
 
     /** Transformers takes one output for a score where problem_type says nothing. */

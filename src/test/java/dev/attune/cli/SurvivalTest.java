@@ -8,11 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
-import dev.attune.data.DataReport;
 import dev.attune.folder.ModelFolder;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunConfig;
-import dev.attune.run.RunListener;
+import dev.attune.run.SilentRunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
 import dev.attune.testkit.FileRecord;
@@ -124,7 +123,7 @@ class SurvivalTest {
   }
 
   private static void train(RunConfig config) {
-    new TrainRun(config, new Silent(), () -> false).run();
+    new TrainRun(config, new SilentRunListener(), () -> false).run();
   }
 
   /** Ends a run in this process, with the options it was begun with; counts how. */
@@ -349,25 +348,5 @@ class SurvivalTest {
       }
     }
     return to;
-  }
-
-  private static final class Silent implements RunListener {
-    @Override
-    public void onNote(String note) {}
-
-    @Override
-    public void onDataReport(DataReport report) {}
-
-    @Override
-    public void onModel(String name, long parameters, String backend, String precision) {}
-
-    @Override
-    public void onStep(Step step) {}
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
-
-    @Override
-    public void onCheckpoint(long step) {}
   }
 }

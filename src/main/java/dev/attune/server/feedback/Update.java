@@ -2,13 +2,12 @@ package dev.attune.server.feedback;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
-import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.folder.ModelFolder;
 import dev.attune.run.Datasets;
 import dev.attune.run.RunConfig;
-import dev.attune.run.RunListener;
+import dev.attune.run.SilentRunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
 import dev.attune.server.http.Fields;
@@ -121,7 +120,7 @@ record Update(LearnerSettings settings, String data, long after, long last) {
     return !new TrainRun(
             config(parent, base, output, version, threads),
             new Datasets(train, null, null),
-            new Quiet(),
+            new SilentRunListener(),
             stopRequested)
         .run()
         .training()
@@ -154,26 +153,5 @@ record Update(LearnerSettings settings, String data, long after, long last) {
       config.set(RunOption.MAX_LENGTH, Integer.toString(maxLength));
     }
     return config.build();
-  }
-
-  /** Hears what nobody asks for here: the version's folder has it. */
-  private static final class Quiet implements RunListener {
-    @Override
-    public void onNote(String note) {}
-
-    @Override
-    public void onDataReport(DataReport report) {}
-
-    @Override
-    public void onModel(String model, long parameters, String backend, String precision) {}
-
-    @Override
-    public void onStep(Step step) {}
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
-
-    @Override
-    public void onCheckpoint(long step) {}
   }
 }

@@ -2,16 +2,14 @@ package dev.attune.server.jobs;
 
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
-import dev.attune.data.DataReport;
 import dev.attune.data.Finding;
 import dev.attune.memory.DeviceMemoryException;
-import dev.attune.run.RunListener;
+import dev.attune.run.SilentRunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainEstimate;
 import dev.attune.server.http.ApiException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
-import java.util.Map;
 import java.util.Set;
 
 /** Looks at the files of a job before it is queued, and finds out what it needs. */
@@ -43,7 +41,7 @@ final class JobValidation {
           TrainEstimate.of(
               made.config(),
               job.request().choosesBatchSize() ? JobConfig::usualBatch : null,
-              new Silent());
+              new SilentRunListener());
       judge(job, made, estimate);
     } catch (ApiException e) {
       fail(job, new JobError("invalid_job", e.getMessage(), e.param()));
@@ -170,26 +168,5 @@ final class JobValidation {
             .tell(
                 JobEvent.Level.ERROR,
                 Count.many(estimate.wrongRowCount(), "row") + " cannot be learned"));
-  }
-
-  /** What it has to say stands in the report. */
-  private static final class Silent implements RunListener {
-    @Override
-    public void onNote(String note) {}
-
-    @Override
-    public void onDataReport(DataReport report) {}
-
-    @Override
-    public void onModel(String model, long parameters, String backend, String precision) {}
-
-    @Override
-    public void onStep(Step step) {}
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {}
-
-    @Override
-    public void onCheckpoint(long step) {}
   }
 }

@@ -6,10 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.data.DataReport;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunConfig;
-import dev.attune.run.RunListener;
+import dev.attune.run.SilentRunListener;
 import dev.attune.run.RunOption;
 import dev.attune.run.TrainRun;
 import dev.attune.server.AttuneServer;
@@ -266,7 +265,7 @@ final class JobsTrial implements AutoCloseable {
             .set(RunOption.PRECISION, "fp32")
             .set(RunOption.LORA_R, "4");
     more.forEach(config::set);
-    new TrainRun(config.build(), new Quiet(), () -> false).run();
+    new TrainRun(config.build(), new SilentRunListener(), () -> false).run();
     return output.resolve("adapter_model.safetensors");
   }
 
@@ -280,25 +279,5 @@ final class JobsTrial implements AutoCloseable {
     if (server != null) {
       server.close();
     }
-  }
-
-  private static final class Quiet implements RunListener {
-    @Override
-    public void onNote(String note) {}
-
-    @Override
-    public void onDataReport(DataReport report) {}
-
-    @Override
-    public void onModel(String model, long parameters, String backend, String precision) {}
-
-    @Override
-    public void onStep(Step step) {}
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> values, boolean best) {}
-
-    @Override
-    public void onCheckpoint(long step) {}
   }
 }
