@@ -32,7 +32,6 @@ struct FewTileScratch {
   char inp[kFewTileRows * kFewTileDepth * 2];  // or three parts of 16 rows
   char weight[kFewPanel / 16][kFewSteps * tmm::kBytes];
   float sums[kFewTileRows * kFewPanel];
-  bf16 unpacked[tmm::kRows * kFewSteps * tmm::kDepth];
 };
 static_assert(sizeof(FewTileScratch) <= kWorkspaceBytes, "scratch of few rows on tiles");
 
@@ -69,7 +68,9 @@ class FewTileProduct {
   void panel(FewTileScratch& s, int64_t f, int64_t end) const {
     const int64_t bytes = kFewPanel * row_bytes(), next = std::min(f + kFewPanel, end);
     const int64_t passes = !kOnTiles<T> ? 2 : rows_ <= 16 ? 1 : rows_ <= 32 ? 2 : 4;
-    const int64_t fetches = steps_ * passes, lines = (bytes + 63) / 64;
+    // With each step, or with each row of codes that is copied: the memory rests at no time.
+    const int64_t copies = steps_ / kCodedSteps * kFewPanel;
+    const int64_t fetches = kCoded<V> ? copies : steps_ * passes, lines = (bytes + 63) / 64;
     const int64_t at_once = (lines + fetches - 1) / fetches;
     const int interval = static_cast<int>(std::max<int64_t>(1, fetches / lines));
     DotAhead ahead{row(next), row(std::min(next + kFewPanel, end)), static_cast<int>(at_once), interval, interval};
@@ -86,6 +87,9 @@ class FewTileProduct {
   }
 
  private:
+  // A block of codes at a time: tiles that are made meet the activations before they leave the L1.
+  static constexpr int64_t kCodedSteps = QuantizedLayout::kBlock / tmm::kDepth;
+
   int64_t row_bytes() const { return weight_row_bytes(weight_, depth_); }
   const char* row(int64_t f) const { return weight_row(weight_, f, depth_); }
 
@@ -110,13 +114,13 @@ class FewTileProduct {
     tmm::zero<2>();
     tmm::zero<3>();
     const bool whole = columns_ - f >= 16 * kA && in_place();
-    const int64_t most = whole ? steps_ : kFewSteps;
+    const int64_t most = whole ? steps_ : kCoded<V> ? kCodedSteps : kFewSteps;
     for (int64_t k = 0; k < steps_; k += most) {
       const int64_t steps = std::min(most, steps_ - k);
       const char* a[kA];
       for (int i = 0; i < kA; ++i) {
         a[i] = whole ? row(f + 16 * i) + k * 64 : s.weight[i];
-        if (!whole) copy(s, s.weight[i], f + 16 * i, k, steps);
+        if (!whole) copy(s.weight[i], f + 16 * i, k, steps, ahead);
       }
       const char* b = s.inp + k * tmm::kBytes;
       for (int64_t step = 0; step < steps; ++step, b += tmm::kBytes) {
@@ -126,7 +130,7 @@ class FewTileProduct {
           multiply_parts(a, whole ? row_bytes() : 64, b);
         }
         for (int i = 0; i < kA; ++i) a[i] += whole ? 64 : tmm::kBytes;
-        ahead.fetch();
+        if constexpr (!kCoded<V>) ahead.fetch();
       }
     }
   }
@@ -182,24 +186,26 @@ class FewTileProduct {
   }
 
   // Steps k.. of 16 rows of the weight as tiles; rows past the last are zero.
-  void copy(FewTileScratch& s, char* to, int64_t f, int64_t k, int64_t steps) const {
+  void copy(char* to, int64_t f, int64_t k, int64_t steps, [[maybe_unused]] DotAhead& ahead) const {
     const int rows = tile_part(columns_ - f, 16);
     const int64_t begin = k * tmm::kDepth;
-    const auto copy_from = [&](const auto* from, int64_t stride) {
+    if constexpr (kCoded<V>) {
+      constexpr int64_t kBlock = QuantizedLayout::kBlock;
+      static_assert(kBlock % tmm::kDepth == 0 && tmm::kDepth % W == 0, "a block of codes is whole steps");
+      for (int i = 0; i < 16; ++i) {
+        ahead.fetch();
+        const int64_t element = (f + i) * depth_ + begin;
+        const vf scale = i < rows ? splat(weight_.scale(element / kBlock)) : vf{};
+        for (int64_t e = 0; e < kBlock; e += W) {
+          auto* const row = reinterpret_cast<bf16*>(to + e / tmm::kDepth * tmm::kBytes + 64 * i);
+          store(row + e % tmm::kDepth, i < rows ? weight_.values(element + e, W) * scale : vf{});
+        }
+      }
+    } else {
       for (int64_t i = 0; i < steps; ++i) {
-        tile_of_rows(to + i * tmm::kBytes, from + i * tmm::kDepth, stride, rows,
+        tile_of_rows(to + i * tmm::kBytes, weight_ + f * depth_ + begin + i * tmm::kDepth, depth_, rows,
                      tile_part(depth_ - begin - i * tmm::kDepth, tmm::kDepth));
       }
-    };
-    if constexpr (kCoded<V>) {
-      constexpr int64_t kStride = kFewSteps * tmm::kDepth;
-      for (int i = 0; i < rows; ++i) {
-        dequantize_range(s.unpacked + i * kStride, weight_, (f + i) * depth_ + begin,
-                         std::min(steps * tmm::kDepth, depth_ - begin));
-      }
-      copy_from(s.unpacked, kStride);
-    } else {
-      copy_from(weight_ + f * depth_ + begin, depth_);
     }
   }
 

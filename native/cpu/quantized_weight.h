@@ -122,6 +122,14 @@ struct Nf4Weight {
 
   // W elements from `element`, which is even, unscaled; n of them exist.
   vf values(int64_t element, int n) const {
+#if defined(__AVX512F__)
+    if (n == W) {
+      // Each byte twice, and the upper half of the second: the table takes the low four bits of a lane.
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + element / 2));
+      const __m512i twice = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(bytes, bytes));
+      return nf4_values((vu)_mm512_srlv_epi32(twice, _mm512_set1_epi64(int64_t{4} << 32)));
+    }
+#endif
     uint8_t bytes[W / 2] = {};
     std::memcpy(bytes, codes + element / 2, static_cast<size_t>((n + 1) / 2));
     vu lanes;
@@ -162,6 +170,12 @@ struct Int8Weight {
   static vf value(vu word, int i) { return __builtin_convertvector((vi)(word << (24 - 8 * i)) >> 24, vf); }
 
   vf values(int64_t element, int n) const {
+#if defined(__AVX512F__)
+    if (n == W) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + element));
+      return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+    }
+#endif
     typedef int8_t bytes_of_lanes __attribute__((vector_size(W)));
     bytes_of_lanes bytes = {};
     std::memcpy(&bytes, codes + element, static_cast<size_t>(n));
