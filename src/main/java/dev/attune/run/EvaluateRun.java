@@ -67,7 +67,7 @@ public final class EvaluateRun {
 
   /** Evaluates. */
   public static Outcome run(RunConfig config) {
-    config.checkNeeds(RunOption.TEMPERATURE, RunOption.ZERO_SHOT);
+    IdleOptions.check(config);
     config.required(RunOption.FILE);
     if (EvaluationWay.of(config) == EvaluationWay.GENERATE) {
       if (Comparison.isAsked(config)) {

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
@@ -124,11 +125,20 @@ public final class LanguageModel implements AutoCloseable {
     shared.use(
         lane -> {
           int most = most(chosen, prompts);
+          checkRoom(lane, chosen, most, prompts);
           long needed = chosen.cacheBytes(model(), shared.precision(), most, prompts);
           Tape tape = tape(lane, chosen, needed);
           chosen.generate(model(), tape, most, prompts, onPiece, onText);
           return null;
         });
+  }
+
+  /** On a device the arena knows, which leaves keys and values their room. */
+  private void checkRoom(Lane lane, TextGeneration chosen, int most, List<Prompt> prompts) {
+    if (lane.backend().device() == DeviceKind.CPU) {
+      chosen.checkRoom(
+          model(), shared.precision(), most, prompts, lane.backend().reservableBytes());
+    }
   }
 
   /**
@@ -221,6 +231,7 @@ public final class LanguageModel implements AutoCloseable {
     return shared.use(
         lane -> {
           ComparedAnswers answers = new ComparedAnswers(generation, dataset, positions);
+          checkRoom(lane, generation, positions, answers.prompts());
           long needed = answers.cacheBytes(model(), shared.precision());
           answers.measure(model(), tape(lane, generation, needed));
           return answers;

@@ -56,7 +56,7 @@ public final class PredictRun {
 
   /** Predicts; the output file appears only once it is complete. */
   public static Outcome run(RunConfig config) {
-    config.checkNeeds(RunOption.TEMPERATURE, RunOption.ZERO_SHOT);
+    IdleOptions.check(config);
     Path output = OutputFile.of(config, RunOption.FILE);
     PredictionFile.delimiter(output);
     try (Session session = Session.open(config);

@@ -5,6 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TrainingData;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
@@ -358,6 +359,9 @@ final class PreparedRun implements AutoCloseable {
       data.prepareAnswers(
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
           model.maxLength());
+      if (session.backend().device() == DeviceKind.CPU) {
+        data.checkAnswerRoom(model, session.precision(), session.backend().reservableBytes());
+      }
     }
     if (base.isAdapter()) {
       listener.onNote(
@@ -380,6 +384,14 @@ final class PreparedRun implements AutoCloseable {
               + " is "
               + config.text(RunOption.LEARNING_RATE)
               + ", the default of adapters");
+    }
+    if (config.isGiven(RunOption.EPOCHS) && plan.trainer().maxSteps() > 0) {
+      listener.onNote(
+          "the run ends as "
+              + RunOption.MAX_STEPS.with(plan.trainer().maxSteps())
+              + " says, in whose place "
+              + RunOption.EPOCHS.with(config.text(RunOption.EPOCHS))
+              + " would count");
     }
     TextLength.note(maxLength(), model).ifPresent(listener::onNote);
     String usual = config.usualOnes();
