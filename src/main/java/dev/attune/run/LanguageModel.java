@@ -10,6 +10,8 @@ import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
+import dev.attune.kernels.Backend;
+import dev.attune.model.Beyond;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
@@ -83,6 +85,11 @@ public final class LanguageModel implements AutoCloseable {
     return folderSays.left();
   }
 
+  /** See {@link TrainedModel#unusedNote}. */
+  Optional<String> unusedNote() {
+    return shared.model().unusedNote();
+  }
+
   Task task() {
     return shared.model().task();
   }
@@ -125,7 +132,6 @@ public final class LanguageModel implements AutoCloseable {
     shared.use(
         lane -> {
           int most = most(chosen, prompts);
-          checkRoom(lane, chosen, most, prompts);
           long needed = chosen.cacheBytes(model(), shared.precision(), most, prompts);
           Tape tape = tape(lane, chosen, needed);
           chosen.generate(model(), tape, most, prompts, onPiece, onText);
@@ -134,10 +140,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /** On a device the arena knows, which leaves keys and values their room. */
-  private void checkRoom(Lane lane, TextGeneration chosen, int most, List<Prompt> prompts) {
-    if (lane.backend().device() == DeviceKind.CPU) {
-      chosen.checkRoom(
-          model(), shared.precision(), most, prompts, lane.backend().reservableBytes());
+  private void checkRoom(TextGeneration chosen, int most, List<Prompt> prompts) {
+    Backend backend = shared.backend();
+    if (backend.device() == DeviceKind.CPU) {
+      chosen.checkRoom(model(), shared.precision(), most, prompts, backend.reservableBytes());
     }
   }
 
@@ -146,13 +152,11 @@ public final class LanguageModel implements AutoCloseable {
    * its positions go on.
    */
   private int most(TextGeneration chosen, List<Prompt> prompts) {
-    long wanted = chosen.wanted(prompts);
-    boolean goesOn =
-        !isBounded
-            && wanted > positions
-            && wanted <= Integer.MAX_VALUE
-            && model().reach((int) wanted);
-    return goesOn ? (int) wanted : positions;
+    int wanted = (int) Math.min(chosen.wanted(prompts), Integer.MAX_VALUE);
+    int most =
+        !isBounded && model().beyond() != Beyond.NOTHING ? Math.max(wanted, positions) : positions;
+    checkRoom(chosen, most, prompts); // tables of positions would take memory first
+    return most > positions && !model().reach(most) ? positions : most;
   }
 
   /** What is shared. */
@@ -231,7 +235,7 @@ public final class LanguageModel implements AutoCloseable {
     return shared.use(
         lane -> {
           ComparedAnswers answers = new ComparedAnswers(generation, dataset, positions);
-          checkRoom(lane, generation, positions, answers.prompts());
+          checkRoom(generation, positions, answers.prompts());
           long needed = answers.cacheBytes(model(), shared.precision());
           answers.measure(model(), tape(lane, generation, needed));
           return answers;

@@ -413,9 +413,7 @@ final class PreparedRun implements AutoCloseable {
     } else if (isNew) {
       listener.onNote("new weights: " + String.join(", ", loaded.created()));
     }
-    if (!loaded.unused().isEmpty()) {
-      listener.onNote("tensors of the folder that are not used: " + summary(loaded.unused()));
-    }
+    TrainedModel.unusedNote(loaded.unused()).ifPresent(listener::onNote);
   }
 
   private TrainingData streamed(EncodedDataset first, int vocabulary) {
@@ -452,12 +450,6 @@ final class PreparedRun implements AutoCloseable {
             ? known
             : ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads);
     return loaded;
-  }
-
-  private static String summary(List<String> names) {
-    return names.size() <= 4
-        ? String.join(", ", names)
-        : String.join(", ", names.subList(0, 3)) + " and " + (names.size() - 3) + " more";
   }
 
   /**
