@@ -85,8 +85,8 @@ public enum Format {
     return new InputException(
         file
             + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
-            + " .jsonl, .json, .parquet, .arrow, .conll (word and tag a line; also .conllu, .bio, .iob) or, without"
-            + " columns, .txt (one running text), and in .gz or .zst behind that where they are"
+            + " .jsonl, .json, .parquet, .arrow, .conll (word and tag a line; also .conllu, .bio,"
+            + " .iob) or, without columns, .txt (one running text), and in .gz or .zst behind that where they are"
             + " compressed. Else say it: "
             + Term.FORMAT
             + " with one of "

@@ -10,6 +10,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,7 +52,7 @@ class DamagedFilesTest extends FormatTrial {
   @ValueSource(ints = {1, 2, 5, 9, 12, 40, 70_000})
   void whatFollowsGzipIsNoEnd(int length) {
     byte[] junk = new byte[length];
-    java.util.Arrays.fill(junk, (byte) 'x');
+    Arrays.fill(junk, (byte) 'x');
     byte[] member = gzip(bytes(TWO));
     assertEquals(
         "a.csv.gz cannot be read: its gzip data are damaged: what follows their end, from byte "
@@ -64,7 +65,7 @@ class DamagedFilesTest extends FormatTrial {
   @ValueSource(ints = {0, 3, 8, 10, 20, -1, -5, -8})
   void gzipThatIsCutOffIsDamaged(int length) {
     byte[] member = gzip(bytes(TWO));
-    byte[] cut = java.util.Arrays.copyOf(member, length > 0 ? length : member.length + length);
+    byte[] cut = Arrays.copyOf(member, length > 0 ? length : member.length + length);
     if (length == 0) {
       cut[member.length - 6] ^= 1; // the checksum
     }
@@ -75,13 +76,14 @@ class DamagedFilesTest extends FormatTrial {
   @ParameterizedTest
   @ValueSource(strings = {"a.csv", "a.tsv", "a.jsonl", "a.txt", "a.conll"})
   void zerosAreNoText(String name) {
-    String content = name.endsWith("tsv") ? "text\tlabel\ngood\t1\n" : TWO;
-    Path file = file(name, content + "go\0od,1\n");
-    String refusal = refusal(file);
-    if (name.endsWith("jsonl")) {
-      file = file(name, "{\"text\": \"good\"}\n{\"text\": \"b\0ad\"}\n");
-      refusal = refusal(file);
-    }
+    String content =
+        switch (name) {
+          case "a.tsv" -> "text\tlabel\ngo\0od\t1\n";
+          case "a.jsonl" -> "{\"text\": \"good\"}\n{\"text\": \"b\0ad\"}\n";
+          case "a.conll" -> "good O\nb\0ad O\n";
+          default -> TWO + "go\0od,1\n";
+        };
+    String refusal = refusal(file(name, content));
     assertTrue(refusal.contains(name + ", row "), refusal);
     assertTrue(refusal.contains("is NUL, a byte of zero"), refusal);
     assertTrue(refusal.contains("tr -d '\\000' < " + name + " > clean"), refusal);

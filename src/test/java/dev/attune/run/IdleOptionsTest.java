@@ -5,6 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
+import dev.attune.task.CausalLm;
+import dev.attune.task.Classification;
+import dev.attune.task.TaskOptions;
+import dev.attune.task.Tasks;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -116,6 +121,19 @@ class IdleOptionsTest {
                   .getMessage());
       assertTrue(message.endsWith("needs --lora-r"), message);
     }
+  }
+
+  /** What means nothing to a task is a matter of tasks. */
+  @Test
+  void aStrideIsOfRunningTexts() {
+    TaskOptions stride = option -> option == Term.STRIDE ? "2" : null;
+    assertDoesNotThrow(() -> Tasks.check(CausalLm.TYPE, stride));
+    String message =
+        RunOption.worded(
+            assertThrows(
+                    InputException.class, () -> Tasks.check(Classification.TYPE, stride))
+                .getMessage());
+    assertTrue(message.startsWith("--stride has no meaning for"), message);
   }
 
   /** A bad number is said before that it would do nothing. */
