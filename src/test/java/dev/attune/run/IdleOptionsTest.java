@@ -130,8 +130,7 @@ class IdleOptionsTest {
     assertDoesNotThrow(() -> Tasks.check(CausalLm.TYPE, stride));
     String message =
         RunOption.worded(
-            assertThrows(
-                    InputException.class, () -> Tasks.check(Classification.TYPE, stride))
+            assertThrows(InputException.class, () -> Tasks.check(Classification.TYPE, stride))
                 .getMessage());
     assertTrue(message.startsWith("--stride has no meaning for"), message);
   }
