@@ -11,7 +11,6 @@ import dev.attune.generate.Prompt;
 import dev.attune.generate.ScoredToken;
 import dev.attune.run.Fetched;
 import dev.attune.run.GenerateRun;
-import dev.attune.run.IdleOptions;
 import dev.attune.run.OutputFile;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -85,7 +84,7 @@ final class GenerateCommand implements Command {
               + " and "
               + RunOption.INTERACTIVE);
     }
-    IdleOptions.check(given);
+    GenerateRun.check(given);
     Path output = given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
     RunConfig config = Fetched.all(given, new FetchView(console));
     Consumer<String> notes =

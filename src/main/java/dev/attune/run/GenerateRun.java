@@ -40,6 +40,12 @@ public final class GenerateRun implements AutoCloseable {
     this.model = model;
   }
 
+  /** Refuses what options cannot say, or say in vain, before anything is fetched. */
+  public static void check(RunConfig config) {
+    GenerationSettings.of(config);
+    IdleOptions.check(config);
+  }
+
   /** Opens the model that a config names. */
   public static GenerateRun open(RunConfig config) {
     return open(config, note -> {});
