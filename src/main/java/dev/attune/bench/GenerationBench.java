@@ -16,6 +16,7 @@ import dev.attune.model.TransformerModel;
 import dev.attune.run.Backends;
 import dev.attune.run.Compute;
 import dev.attune.run.HeldWeights;
+import dev.attune.run.IdleOptions;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -56,6 +57,7 @@ public final class GenerationBench {
 
   /** Runs: {@code --streams} requests of {@code --max-new-tokens} each. */
   public static Outcome run(RunConfig config) {
+    IdleOptions.check(config);
     int streams = atLeastOne(config, RunOption.STREAMS);
     int newTokens = atLeastOne(config, RunOption.MAX_NEW_TOKENS);
     int lookupTokens = config.smallInteger(RunOption.PROMPT_LOOKUP_NUM_TOKENS);

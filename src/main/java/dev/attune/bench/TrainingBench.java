@@ -24,6 +24,7 @@ import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
 import dev.attune.run.Compute;
 import dev.attune.run.Datasets;
+import dev.attune.run.IdleOptions;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -64,16 +65,6 @@ public final class TrainingBench {
   private static final long DEVICE_STEPS_OF_ONE_LENGTH = 3;
 
   private static final int MOST_STEPS = 1_000_000;
-
-  /** What says how a file is read. */
-  private static final List<RunOption> OF_FILES =
-      List.of(
-          RunOption.COLUMNS,
-          RunOption.FORMAT,
-          RunOption.ENCODING,
-          RunOption.DELIMITER,
-          RunOption.QUOTING,
-          RunOption.SKIP_BAD_ROWS);
 
   /**
    * What came out.
@@ -149,16 +140,8 @@ public final class TrainingBench {
     within(config, RunOption.MAX_STEPS, 0, MOST_STEPS);
     within(config, RunOption.MAX_LENGTH, 1, Integer.MAX_VALUE);
     within(config, RunOption.BATCH_SIZE, 1, Integer.MAX_VALUE);
-    if (config.isGiven(RunOption.MAX_NEW_TOKENS)) {
-      throw new InputException(
-          RunOption.MAX_NEW_TOKENS + " needs " + RunOption.STREAMS + ": it is for generation");
-    }
+    IdleOptions.check(config);
     boolean hasFile = !config.texts(RunOption.FILE).isEmpty();
-    for (RunOption option : OF_FILES) {
-      if (config.isGiven(option) && !hasFile) {
-        throw new InputException(option + " needs " + RunOption.FILE);
-      }
-    }
     if (hasFile && config.flag(RunOption.FIXED_LENGTH)) {
       throw new InputException(
           RunOption.FIXED_LENGTH

@@ -8,6 +8,7 @@ import dev.attune.data.Finding;
 import dev.attune.run.RunOption;
 import java.io.PrintStream;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -105,6 +106,14 @@ final class Console {
     if (method != null) {
       result.put("method", method);
       line("%s", "labels that the model has not learned are chosen " + method);
+    }
+  }
+
+  /** What whoever asked should know of a model. */
+  void notes(List<String> notes, ObjectNode result) {
+    notes.forEach(note -> line("· %s", TerminalText.visible(note)));
+    if (!notes.isEmpty()) {
+      notes.forEach(result.putArray("notes")::add);
     }
   }
 

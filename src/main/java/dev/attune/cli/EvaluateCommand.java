@@ -55,6 +55,7 @@ final class EvaluateCommand implements Command {
     result.put("tokens_per_second", outcome.tokens() / outcome.seconds());
     result.put("truncated_tokens", outcome.truncated());
     console.method(outcome.method(), result);
+    console.notes(outcome.notes(), result);
     console.line(
         "%s, %,.0f real tokens/s",
         Count.many(outcome.data().size(), "example"), outcome.tokens() / outcome.seconds());

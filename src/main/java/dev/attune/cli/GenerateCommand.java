@@ -30,17 +30,6 @@ import java.util.function.Consumer;
 
 /** {@code attune generate}. */
 final class GenerateCommand implements Command {
-  /** What says how a file of prompts is read, and where the texts go. */
-  private static final List<RunOption> OF_FILES =
-      List.of(
-          RunOption.OUTPUT,
-          RunOption.COLUMNS,
-          RunOption.FORMAT,
-          RunOption.ENCODING,
-          RunOption.DELIMITER,
-          RunOption.QUOTING,
-          RunOption.SKIP_BAD_ROWS);
-
   @Override
   public String name() {
     return "generate";
@@ -95,11 +84,7 @@ final class GenerateCommand implements Command {
               + " and "
               + RunOption.INTERACTIVE);
     }
-    for (RunOption option : OF_FILES) {
-      if (given.isGiven(option) && !given.isGiven(RunOption.PROMPTS)) {
-        throw new InputException(option + " needs " + RunOption.PROMPTS);
-      }
-    }
+    GenerateRun.check(given);
     Path output = given.isGiven(RunOption.OUTPUT) ? OutputFile.of(given, RunOption.PROMPTS) : null;
     RunConfig config = Fetched.all(given, new FetchView(console));
     Consumer<String> notes =

@@ -67,6 +67,7 @@ final class PredictCommand implements Command {
     result.put("empty_texts", outcome.emptyTexts());
     result.put("output", outcome.output().toString());
     console.method(outcome.method(), result);
+    console.notes(outcome.notes(), result);
     console.line(
         "%s in %s (%.0f examples/s)",
         Count.many(examples, "prediction"), outcome.output(), examples / outcome.seconds());

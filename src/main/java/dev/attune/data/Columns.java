@@ -3,6 +3,7 @@ package dev.attune.data;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -484,6 +485,15 @@ public final class Columns {
     return Stream.concat(chosen.values().stream(), labelColumns.stream())
         .filter(c -> !names.contains(c))
         .toList();
+  }
+
+  /**
+   * Refuses columns that are asked for of a file that has none.
+   *
+   * @param form what it is instead, to follow its name
+   */
+  void checkNone(Path file, String form) {
+    Check.input(absent(List.of()).isEmpty(), "%s %s; leave %s out", file, form, Term.COLUMNS);
   }
 
   /** Whether the names give an example something to read. */

@@ -9,24 +9,32 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
  * One word and its tag a line, parted by a tab or else by spaces, and a blank line between
  * sentences. More columns are named by position ({@code --columns tokens,_,_,tags}). Lines that
  * begin with {@code -DOCSTART-} part documents and are no sentence; comments before a sentence are
- * no words.
+ * no words. Lines of CoNLL-U's ten columns are read as that has them: FORM is the word, UPOS its
+ * tag, and ranges (1-2) and empty nodes (1.1) are no words.
  */
 final class ConllReader {
   /** Before a sentence, of CoNLL-U and of what took it over: "# text = It ran", "# id 3". */
   private static final Pattern COMMENT =
       Pattern.compile("# ?([\\w.:-]+ = |(newdoc|newpar)\\s*$|id [^\\s]+)");
 
+  private static final String XPOS = "_,tokens,_,_,tags,_,_,_,_,_";
+  private static final int UNIVERSAL_WIDTH = 10;
+  private static final Pattern UNIVERSAL_ID = Pattern.compile("\\d+([-.]\\d+)?");
+  private static final String NO_TAG = "_";
+
   private final Path file;
-  private final int wordColumn;
-  private final int tagColumn;
-  private final int width;
-  private final boolean moreAllowed;
+  private int wordColumn;
+  private int tagColumn;
+  private int width;
+  private boolean moreAllowed;
+  private boolean isUniversal; // CoNLL-U
   private final BadRows bad;
 
   ConllReader(Path file, ReadOptions options) {
@@ -47,10 +55,7 @@ final class ConllReader {
       width = columns.positions().size();
       moreAllowed = columns.moreAllowed();
     } else {
-      wordColumn = 0;
-      tagColumn = 1;
-      width = 2;
-      moreAllowed = false;
+      width = 0; // the first line tells
     }
   }
 
@@ -66,6 +71,7 @@ final class ConllReader {
     int first = 0;
     int documents = 0;
     int comments = 0;
+    int others = 0; // lines of CoNLL-U that are no words
     boolean sound = true; // whether all lines of the sentence can be read
     for (String raw = bad.read(lines::next); raw != null; raw = bad.read(lines::next)) {
       String line = TextLines.chomp(raw);
@@ -76,8 +82,15 @@ final class ConllReader {
         sound = true;
         continue;
       }
-      if (tokens.isEmpty() && sound && COMMENT.matcher(line).lookingAt()) {
+      if (tokens.isEmpty() && sound && isComment(line)) {
         comments++;
+        continue;
+      }
+      if (width == 0) {
+        tellColumns(split(line));
+      }
+      if (isNoWord(split(line))) {
+        others++;
         continue;
       }
       String[] cells;
@@ -109,21 +122,78 @@ final class ConllReader {
     if (documents > 0) {
       data =
           data.with(
-              Finding.ofFile(
-                  Finding.Severity.NOTE,
+              note(
                   "documents",
                   Count.many(documents, "line")
                       + " of -DOCSTART- part documents and are no sentences"));
     }
+    if (isUniversal) {
+      checkTagged(examples);
+      data =
+          data.with(
+              note(
+                  "conllu",
+                  "the ten columns of CoNLL-U: words are FORM, tags UPOS. For XPOS: "
+                      + Term.COLUMNS.of(XPOS)));
+    }
+    if (others > 0) {
+      data =
+          data.with(
+              note(
+                  "conllu_ids",
+                  Count.many(others, "line")
+                      + " of ranges (1-2) or empty nodes (1.1) are left out: they are no words"));
+    }
     return comments == 0
         ? data
         : data.with(
-            Finding.ofFile(
-                Finding.Severity.NOTE,
+            note(
                 "comments",
                 Count.many(comments, "line")
                     + " before a sentence (# name = value, # id …) "
                     + (comments == 1 ? "is a comment and no word" : "are comments and no words")));
+  }
+
+  private static Finding note(String code, String message) {
+    return Finding.ofFile(Finding.Severity.NOTE, code, message);
+  }
+
+  /** Whether a line in front of a sentence is no word. */
+  static boolean isComment(String line) {
+    return COMMENT.matcher(line).lookingAt();
+  }
+
+  /** Unless the options say what columns are, the first line does. */
+  private void tellColumns(String[] cells) {
+    isUniversal =
+        cells.length == UNIVERSAL_WIDTH && UNIVERSAL_ID.matcher(cells[0].strip()).matches();
+    wordColumn = 0;
+    tagColumn = 1;
+    width = 2;
+    if (isUniversal) {
+      wordColumn = 1;
+      tagColumn = 3;
+      width = UNIVERSAL_WIDTH;
+    }
+  }
+
+  /** A range of words that are one in the text, or a word that is not there. */
+  private boolean isNoWord(String[] cells) {
+    Matcher id = UNIVERSAL_ID.matcher(cells[0].strip());
+    return cells.length == UNIVERSAL_WIDTH && wordColumn > 0 && id.matches() && id.group(1) != null;
+  }
+
+  private void checkTagged(List<Example> sentences) {
+    boolean hasTags =
+        sentences.stream().flatMap(s -> s.tags().stream()).anyMatch(tag -> !tag.equals(NO_TAG));
+    if (!hasTags) {
+      throw new InputException(
+          file
+              + " has the ten columns of CoNLL-U, and no tag in the fourth (UPOS). Say where tags"
+              + " stand: "
+              + Term.COLUMNS.of(XPOS)
+              + " is XPOS");
+    }
   }
 
   /** The columns of a line. */

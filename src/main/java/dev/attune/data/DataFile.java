@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Locale;
-import java.util.zip.GZIPInputStream;
 
 /**
  * The bytes of a data file, decompressed as they are read. Its first bytes tell whether it is
@@ -232,7 +231,7 @@ final class DataFile implements AutoCloseable {
   private InputStream decompressed(InputStream in) throws IOException {
     return switch (compression) {
       case NONE -> in;
-      case GZIP -> new GZIPInputStream(in, 1 << 16);
+      case GZIP -> new GzipMembers(in);
       case ZSTD -> new ZstdInputStream(in);
     };
   }

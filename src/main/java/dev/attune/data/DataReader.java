@@ -75,11 +75,23 @@ public final class DataReader {
     Columns columns = read.columns();
     FileOptions options = read.written();
     Format format = format(file, columns, options);
-    if (format == Format.PARQUET) {
-      return ParquetRows.read(file, read);
-    }
-    if (format == Format.ARROW) {
-      return ArrowRows.read(file, read);
+    boolean table = format == Format.CSV || format == Format.TSV;
+    boolean isText = format != Format.PARQUET && format != Format.ARROW;
+    Check.input(
+        isText || options.encoding() == null,
+        "%s is of the format %s, which is no text and has no %s; leave it out",
+        file.shown(),
+        format,
+        Term.ENCODING);
+    Check.input(
+        table || options.delimiter() == null && options.quoting() == null,
+        "%s is of the format %s, whose rows have no %s and no %s; leave them out",
+        file.shown(),
+        format,
+        Term.DELIMITER,
+        Term.QUOTING);
+    if (!isText) {
+      return format == Format.PARQUET ? ParquetRows.read(file, read) : ArrowRows.read(file, read);
     }
     Format binary = ForeignContent.binary(file.head());
     if (binary != null) {
@@ -89,14 +101,6 @@ public final class DataReader {
               + " file under another name; say so: "
               + Term.FORMAT.of(binary));
     }
-    boolean table = format == Format.CSV || format == Format.TSV;
-    Check.input(
-        table || options.delimiter() == null && options.quoting() == null,
-        "%s is of the format %s, whose rows have no %s and no %s; leave them out",
-        file.shown(),
-        format,
-        Term.DELIMITER,
-        Term.QUOTING);
     Dialect dialect = table ? Dialect.of(file, format, columns, options) : null;
     try (DecodedText text = new DecodedText(file, options.encoding());
         TextLines lines = new TextLines(file.shown(), text)) {
@@ -111,6 +115,7 @@ public final class DataReader {
             case CONLL -> new ConllReader(file.shown(), read).read(lines);
             case TXT -> text(file.shown(), read, lines);
             case LINES -> texts(file.shown(), read, lines);
+            case FASTTEXT -> new FastTextReader(file.shown(), read).read(lines);
             case PARQUET, ARROW -> throw new IllegalStateException("read above");
           };
       String own = data.parts().get(0).form();
@@ -136,6 +141,9 @@ public final class DataReader {
         return Format.CONLL;
       }
     }
+    if (named == null && !columns.isPositional() && FastTextReader.isIn(file.head())) {
+      return Format.FASTTEXT;
+    }
     return Format.of(file.named(), columns);
   }
 
@@ -152,9 +160,9 @@ public final class DataReader {
    * file of prose, verse or code is the order of its lines. Line ends become LF.
    */
   private static Dataset text(Path file, ReadOptions read, TextLines lines) {
-    checkNoColumns(file, read.columns(), "is one running text and has no columns");
+    read.columns().checkNone(file, "is one running text and has no columns");
     if (!read.space().isMemory()) {
-      return new RunningText(file, lines, read.space()).read();
+      return FastTextReader.advised(new RunningText(file, lines, read.space()).read());
     }
     StringBuilder text = new StringBuilder();
     for (String line = lines.next(); line != null; line = lines.next()) {
@@ -162,12 +170,12 @@ public final class DataReader {
     }
     String whole = text.toString();
     Example only = new Example(1, whole, null, null, null, null, Map.of("text", whole));
-    return new Dataset(file, List.of(only), "one running text");
+    return FastTextReader.advised(new Dataset(file, List.of(only), "one running text"));
   }
 
   /** Every line is a text; blank ones are none. */
   private static Dataset texts(Path file, ReadOptions read, TextLines lines) {
-    checkNoColumns(file, read.columns(), "has a text a line and no columns");
+    read.columns().checkNone(file, "has a text a line and no columns");
     RowSpace.Rows<Example> examples = read.space().examples();
     for (String line = lines.next(); line != null; line = lines.next()) {
       String text = TextLines.chomp(line);
@@ -177,10 +185,5 @@ public final class DataReader {
       }
     }
     return new Dataset(file, examples.list(), "a text a line");
-  }
-
-  static void checkNoColumns(Path file, Columns columns, String form) {
-    Check.input(
-        columns.absent(List.of()).isEmpty(), "%s %s; leave %s out", file, form, Term.COLUMNS);
   }
 }

@@ -341,6 +341,7 @@ public final class DataReport {
         return;
       }
       checks.examine(found, known.classCounts);
+      DamagedText.find(found);
       found.finish();
       Findings equal = new Findings(name, dataset, maxLength, known.onEqualTexts);
       TextFindings.equalTexts(equal, known.texts);

@@ -8,10 +8,26 @@ import java.util.Map;
 /** What parts the fields of tables, with names that no shell takes for its own. */
 final class Delimiters {
   /** Those that files are tried with, the usual first. */
-  static final List<Character> KNOWN = List.of(',', '\t', ';', '|');
+  static final List<Character> KNOWN = List.of(',', '\t', ';', '|', '，', '；');
 
   private static final Map<Character, String> NAMES =
-      Map.of(',', "comma", '\t', "tab", ';', "semicolon", '|', "pipe", ' ', "space", ':', "colon");
+      Map.of(
+          ',',
+          "comma",
+          '\t',
+          "tab",
+          ';',
+          "semicolon",
+          '|',
+          "pipe",
+          ' ',
+          "space",
+          ':',
+          "colon",
+          '，',
+          "full-width-comma",
+          '；',
+          "full-width-semicolon");
 
   private Delimiters() {}
 

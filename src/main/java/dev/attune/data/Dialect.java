@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.FileOptions.Quoting;
@@ -14,6 +15,8 @@ import java.util.regex.Pattern;
 /**
  * How the rows of a table are written: what parts fields, and whether they may stand in quotes.
  *
+ * <p>Blank lines and comments (#) above the header are no rows, which the data report says.
+ *
  * <p>The delimiter is what the user says, else what a first line {@code sep=;} says (as Excel
  * writes it), else that of the format; but where the rows do not fit that one and do fit exactly
  * one other, it is the other. Where rows without header fit two, nothing can tell, and it is asked
@@ -25,10 +28,11 @@ import java.util.regex.Pattern;
  *
  * @param delimiter between fields
  * @param quoting of fields
- * @param sepLine whether the first line only names the delimiter
+ * @param linesAbove lines in front of the first row: one that only names the delimiter, comments
+ *     and blank ones
  * @param note what was told from the content, for the data report; or empty
  */
-record Dialect(char delimiter, Quoting quoting, boolean sepLine, String note) {
+record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
   private static final Pattern SEP_LINE = Pattern.compile("\"?(?i:sep)=(.)\"?\\r?");
 
   /** Characters at the start of a file by which its delimiter is told. */
@@ -43,19 +47,20 @@ record Dialect(char delimiter, Quoting quoting, boolean sepLine, String note) {
     if (delimiter != usual && options.delimiter() == null) {
       notes.add("fields parted by " + Delimiters.plural(delimiter));
     }
+    if (!sample.above.isEmpty()) {
+      notes.add(Count.many(sample.above.size(), "line") + " above the header left out");
+    }
+    int linesAbove = sample.above.size() + (sample.sepLine == null ? 0 : 1);
     Quoting quoting = options.quoting();
     if (quoting == null && delimiter == '\t') {
-      TabQuoting found = TabQuoting.of(file, columns, options, sample.sepLine != null);
+      TabQuoting found = TabQuoting.of(file, columns, options, linesAbove);
       quoting = found.quoting();
       if (!found.note().isEmpty()) {
         notes.add(found.note());
       }
     }
     return new Dialect(
-        delimiter,
-        quoting == null ? Quoting.CSV : quoting,
-        sample.sepLine != null,
-        String.join(", ", notes));
+        delimiter, quoting == null ? Quoting.CSV : quoting, linesAbove, String.join(", ", notes));
   }
 
   private static char delimiter(Sample sample, char usual, FileOptions options) {
@@ -100,9 +105,7 @@ record Dialect(char delimiter, Quoting quoting, boolean sepLine, String note) {
 
   /** The rows of a file's text. */
   TableRows records(Path file, TextLines lines) {
-    if (sepLine) {
-      lines.next();
-    }
+    lines.skip(linesAbove);
     return records(file, lines, delimiter, quoting);
   }
 
@@ -140,11 +143,18 @@ record Dialect(char delimiter, Quoting quoting, boolean sepLine, String note) {
    * The beginning of a file, whose rows are tried with several delimiters.
    *
    * @param sepLine what its first line says, or null
-   * @param text whole lines, without that one
+   * @param above comments and blank lines in front of the header
+   * @param text whole lines, without those
    * @param whole whether that is the whole file
    */
   private record Sample(
-      Path file, Character sepLine, String text, boolean whole, Columns columns, Quoting quoting) {
+      Path file,
+      Character sepLine,
+      List<String> above,
+      String text,
+      boolean whole,
+      Columns columns,
+      Quoting quoting) {
 
     static Sample of(DataFile file, Columns columns, FileOptions options) {
       try (TextLines lines =
@@ -157,13 +167,39 @@ record Dialect(char delimiter, Quoting quoting, boolean sepLine, String note) {
           said = sepLine.group(1).charAt(0);
           line = lines.next();
         }
+        List<String> above = new ArrayList<>();
+        while (line != null && mayBeAbove(line) && !columns.isPositional()) {
+          above.add(line);
+          line = lines.next();
+        }
+        if (!above.isEmpty() && (line == null || isHeader(above, line, columns))) {
+          above.forEach(each -> text.append(each).append('\n'));
+          above.clear();
+        }
         while (line != null && text.length() < SAMPLE) {
           text.append(line).append('\n');
           line = lines.next();
         }
         return new Sample(
-            file.shown(), said, text.toString(), line == null, columns, options.quoting());
+            file.shown(), said, above, text.toString(), line == null, columns, options.quoting());
       }
+    }
+
+    private static boolean mayBeAbove(String line) {
+      return line.isBlank() || line.startsWith("#");
+    }
+
+    /** Whether what looks like a comment is the header itself: it has as many fields as a row. */
+    private static boolean isHeader(List<String> above, String row, Columns columns) {
+      String last = TextLines.chomp(above.get(above.size() - 1));
+      return last.startsWith("#")
+          && (columns.asksFor(last)
+              || Delimiters.KNOWN.stream()
+                  .anyMatch(c -> fields(last, c) > 1 && fields(last, c) == fields(row, c)));
+    }
+
+    private static long fields(String line, char delimiter) {
+      return 1 + line.chars().filter(c -> c == delimiter).count();
     }
 
     /** Whether every row has as many fields as the first, two or more, or as columns are named. */

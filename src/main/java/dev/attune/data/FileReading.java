@@ -62,6 +62,11 @@ public record FileReading(
     return new FileReading(columns, roles, positions, advice, more, isRunning);
   }
 
+  /** The same with other advice. */
+  FileReading advising(String other) {
+    return new FileReading(columns, roles, positions, other, findings, isRunning);
+  }
+
   FileReading withoutFindings() {
     return new FileReading(columns, roles, positions, advice, List.of(), isRunning);
   }

@@ -22,6 +22,9 @@ final class ForeignContent {
     if (Magic.holds(head, 0, "%PDF")) {
       return "is a PDF document. Export its text to a .csv, .jsonl or .txt file";
     }
+    if (Magic.starts(head, 0x1F, 0x8B) || Magic.starts(head, 0x28, 0xB5, 0x2F, 0xFD)) {
+      return "is compressed twice. Decompress it once (gunzip or unzstd)";
+    }
     if (Magic.holds(head, 0, "BZh") && Magic.holds(head, 4, "1AY&SY")) {
       return "is compressed with bzip2. Decompress it (bunzip2 " + name + "), or use gzip or zstd";
     }

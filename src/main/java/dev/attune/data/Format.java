@@ -25,6 +25,8 @@ public enum Format {
   TXT,
   /** A text a line. */
   LINES,
+  /** A text a line with its labels in front, as fastText has them: {@code __label__good A text}. */
+  FASTTEXT,
   /** Apache Parquet. */
   PARQUET,
   /** Apache Arrow's file or stream, as Hugging Face's datasets saves data sets. */
@@ -72,7 +74,7 @@ public enum Format {
       case "txt" -> TXT;
       case "jsonl", "ndjson" -> JSONL;
       case "json" -> JSON;
-      case "conll", "bio", "iob", "iob2" -> CONLL;
+      case "conll", "conllu", "bio", "iob", "iob2" -> CONLL;
       case "parquet" -> PARQUET;
       case "arrow", "feather" -> ARROW;
       default -> null;
@@ -83,8 +85,8 @@ public enum Format {
     return new InputException(
         file
             + ": the extension does not say how the file is written. Data files end in .csv, .tsv,"
-            + " .jsonl, .json, .parquet, .arrow, .conll (word and tag a line; also .bio, .iob) or, without"
-            + " columns, .txt (one running text), and in .gz or .zst behind that where they are"
+            + " .jsonl, .json, .parquet, .arrow, .conll (word and tag a line; also .conllu, .bio,"
+            + " .iob) or, without columns, .txt (one running text), and in .gz or .zst behind that where they are"
             + " compressed. Else say it: "
             + Term.FORMAT
             + " with one of "

@@ -20,6 +20,8 @@ final class RowReader {
   /** Words that the name of a column has at most. */
   private static final int NAME_WORDS = 4;
 
+  private static final char MARK = '\uFEFF';
+
   /** A record and the line on which it begins. */
   private record Line(int number, List<String> cells) {
     static final RowCodec<Line> CODEC =
@@ -46,6 +48,7 @@ final class RowReader {
   private final Columns columns;
   private final Dialect dialect;
   private final BadRows bad;
+  private int headerRow;
 
   RowReader(Path file, ReadOptions options, Dialect dialect) {
     this.file = file;
@@ -60,6 +63,7 @@ final class RowReader {
     if (first == null) {
       throw new InputException(file + " is empty");
     }
+    headerRow = records.row();
     List<String> names;
     RowSpace.Rows<Line> read = options.space().rows(Line.CODEC);
     if (columns.isPositional()) {
@@ -133,7 +137,7 @@ final class RowReader {
 
   private void check(Line line, List<String> names) {
     List<String> row = line.cells();
-    if (names.size() > 1 && !columns.isPositional() && row.equals(names)) {
+    if (names.size() > 1 && !columns.isPositional() && isHeader(row, names)) {
       throw new InputException(
           file
               + ", row "
@@ -177,6 +181,14 @@ final class RowReader {
                   ? " End " + Term.COLUMNS + " with ... to ignore further fields."
                   : ""));
     }
+  }
+
+  /** Files that were joined have byte order marks in front of theirs. */
+  private static boolean isHeader(List<String> row, List<String> names) {
+    return row.equals(names)
+        || row.size() == names.size()
+            && row.get(0).equals(MARK + names.get(0))
+            && row.subList(1, row.size()).equals(names.subList(1, names.size()));
   }
 
   /** The columns among those of words, tags and labels whose every cell is a list. */
@@ -235,7 +247,9 @@ final class RowReader {
     if (columns.repeatsHeader(first)) {
       throw new InputException(
           file
-              + ", row 1 is a header ("
+              + ", row "
+              + headerRow
+              + " is a header ("
               + Excerpt.quoted(first)
               + "), but "
               + Term.COLUMNS
@@ -250,7 +264,8 @@ final class RowReader {
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : header) {
       if (!distinct.add(name) && !name.isEmpty()) {
-        throw new InputException(file + ", row 1: the column \"" + name + "\" is there twice");
+        throw new InputException(
+            file + ", row " + headerRow + ": the column \"" + name + "\" is there twice");
       }
     }
     List<String> absent = columns.absent(header);
@@ -286,18 +301,24 @@ final class RowReader {
     if (columns.arePairs()) {
       throw new InputException(
           file
-              + ", row 1 names no pair of texts: "
+              + ", row "
+              + headerRow
+              + " names no pair of texts: "
               + Excerpt.quoted(header)
               + dialect.otherDelimiter(header)
               + "\n  Say which columns are one: "
               + Term.COLUMNS.of(Columns.PAIR_BY_NAME)
-              + "; where row 1 is data, say what its columns are: "
+              + "; where row "
+              + headerRow
+              + " is data, say what its columns are: "
               + Term.COLUMNS.of("anchor,positive"));
     }
     if (columns.arePreferences()) {
       throw new InputException(
           file
-              + ", row 1 does not name a prompt with two answers: "
+              + ", row "
+              + headerRow
+              + " does not name a prompt with two answers: "
               + Excerpt.quoted(header)
               + dialect.otherDelimiter(header)
               + "\n  Say which columns they are: "
@@ -305,17 +326,28 @@ final class RowReader {
     }
     throw new InputException(
         file
-            + ", row 1 names no text column: "
+            + ", row "
+            + headerRow
+            + " names no text column: "
             + Excerpt.quoted(header)
             + dialect.otherDelimiter(header)
             + (looksLikeData(header, values)
-                ? "\n  Row 1 looks like data. Say what the columns are: "
-                    + Term.COLUMNS.of(
-                        String.join(",", ColumnGuess.rolesByContent(header, values.values())))
-                : "\n  Row 1 looks like a header. Say which columns to use: "
-                    + ColumnGuess.byContent(values))
+                ? "\n  Row "
+                    + headerRow
+                    + " looks like data. Say what the columns are: "
+                    + byPosition(header, values)
+                : "\n  Row "
+                    + headerRow
+                    + " looks like a header. Say which columns to use: "
+                    + ColumnGuess.byContent(values)
+                    + "; or where it is data, what its columns are: "
+                    + byPosition(header, values))
             + "\n  Recognised without saying: "
             + Columns.documentation());
+  }
+
+  private static String byPosition(List<String> header, Map<String, ColumnValues> values) {
+    return Term.COLUMNS.of(String.join(",", ColumnGuess.rolesByContent(header, values.values())));
   }
 
   /** Names of columns are short, no numbers, and do not come again below. */

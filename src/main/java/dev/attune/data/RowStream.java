@@ -80,7 +80,7 @@ public final class RowStream implements AutoCloseable {
     if (format == Format.JSONL) {
       JsonlReader.checkColumns(path, options.columns());
     } else {
-      DataReader.checkNoColumns(path, options.columns(), "has a text a line and no columns");
+      options.columns().checkNone(path, "has a text a line and no columns");
     }
     return new RowStream(path, format, options);
   }

@@ -28,9 +28,9 @@ record TabQuoting(Quoting quoting, String note) {
   private static final String QUOTED = "fields quoted as in CSV";
   private static final String TEXT = "quotes are text";
 
-  static TabQuoting of(DataFile file, Columns columns, FileOptions options, boolean sepLine) {
+  static TabQuoting of(DataFile file, Columns columns, FileOptions options, int linesAbove) {
     Evidence evidence = new Evidence(columns);
-    try (TextLines lines = lines(file, options, sepLine)) {
+    try (TextLines lines = lines(file, options, linesAbove)) {
       for (String line = lines.next(); line != null; line = lines.next()) {
         evidence.add(TextLines.chomp(line));
       }
@@ -39,8 +39,8 @@ record TabQuoting(Quoting quoting, String note) {
       return new TabQuoting(Quoting.NONE, "");
     }
     boolean quoted =
-        evidence.even ? evidence.quoted() : fits(file, columns, options, sepLine, false);
-    if (evidence.even && !quoted && fits(file, columns, options, sepLine, true)) {
+        evidence.even ? evidence.quoted() : fits(file, columns, options, linesAbove, false);
+    if (evidence.even && !quoted && fits(file, columns, options, linesAbove, true)) {
       throw new InputException(
           file.shown()
               + ": its rows are even whether quotes hold tabs and line breaks or are text. Say"
@@ -52,11 +52,9 @@ record TabQuoting(Quoting quoting, String note) {
     return quoted ? new TabQuoting(Quoting.CSV, QUOTED) : new TabQuoting(Quoting.NONE, TEXT);
   }
 
-  private static TextLines lines(DataFile file, FileOptions options, boolean sepLine) {
+  private static TextLines lines(DataFile file, FileOptions options, int linesAbove) {
     TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()));
-    if (sepLine) {
-      lines.next();
-    }
+    lines.skip(linesAbove);
     return lines;
   }
 
@@ -66,8 +64,8 @@ record TabQuoting(Quoting quoting, String note) {
    * @param byRule whether fields must also stand in quotes just where they need to
    */
   private static boolean fits(
-      DataFile file, Columns columns, FileOptions options, boolean sepLine, boolean byRule) {
-    try (TextLines lines = lines(file, options, sepLine)) {
+      DataFile file, Columns columns, FileOptions options, int linesAbove, boolean byRule) {
+    try (TextLines lines = lines(file, options, linesAbove)) {
       CsvRecords records = new CsvRecords(file.shown(), lines, '\t');
       Evidence evidence = new Evidence(columns);
       for (List<String> row = records.next(); row != null; row = records.next()) {

@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -28,8 +29,11 @@ final class TaggedLines {
           boundaries += words > 0 ? 1 : 0;
           continue;
         }
+        if (ConllReader.isComment(line)) {
+          continue;
+        }
         String[] cells = ConllReader.split(line);
-        named |= words == 0 && Columns.automatic().isUsable(Set.of(cells));
+        named |= words == 0 && Columns.automatic().isUsable(new HashSet<>(List.of(cells)));
         widths.add(cells.length);
         words++;
       }

@@ -43,7 +43,7 @@ final class TextLines implements AutoCloseable {
           begin = i + 1;
           broken = true;
           number++;
-          return rest == null ? part : rest.append(part).toString();
+          return checked(rest == null ? part : rest.append(part).toString());
         }
       }
       if (begin < end) {
@@ -58,9 +58,34 @@ final class TextLines implements AutoCloseable {
       if (end == 0) {
         broken &= rest == null;
         number += rest == null ? 0 : 1;
-        return rest == null ? null : rest.toString();
+        return rest == null ? null : checked(rest.toString());
       }
     }
+  }
+
+  /** Leaves out so many of the next lines. */
+  void skip(int lines) {
+    for (int i = 0; i < lines; i++) {
+      next();
+    }
+  }
+
+  /** Zeros come of files that are damaged, or are no text. */
+  private String checked(String line) {
+    int zero = line.indexOf('\0');
+    if (zero < 0) {
+      return line;
+    }
+    throw new InputException(
+        file
+            + ", row "
+            + number
+            + ": character "
+            + (zero + 1)
+            + " is NUL, a byte of zero, which no text holds: the file is damaged, or none of text."
+            + " This makes a file without such bytes: tr -d '\\000' < "
+            + file.getFileName()
+            + " > clean");
   }
 
   private void fill() {

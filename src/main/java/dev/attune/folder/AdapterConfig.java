@@ -143,8 +143,7 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
     String type = json.path("peft_type").asText();
     if (!type.equals("LORA")) {
       throw new InputException(
-          "peft_type is "
-              + json.path("peft_type")
+          (type.isEmpty() ? "peft_type is missing" : "peft_type is " + json.path("peft_type"))
               + "; supported is \"LORA\". Merge an adapter of another kind with its base in PEFT"
               + " (merge_and_unload), and use the model that this makes");
     }

@@ -27,6 +27,10 @@ import java.util.regex.Pattern;
 /** Joins a model's parameters with the weight files of a Hugging Face folder. */
 public final class ModelWeights {
   /** The names that Transformers gives the last product of a head over sequences or tokens. */
+  /** Last products of language models, which may be the word embedding. */
+  private static final Set<String> LAST_OF_VOCABULARY =
+      Set.of("lm_head.weight", "embed_out.weight");
+
   private static final Pattern LAST_PRODUCT =
       Pattern.compile(
           "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj"
@@ -376,7 +380,12 @@ public final class ModelWeights {
         }
       }
     }
-    return lack + "; config.json does not describe these weights" + beside;
+    String tied =
+        LAST_OF_VOCABULARY.contains(segment.name())
+            ? "; if the model has its word embedding in that place too, it is to say"
+                + " 'tie_word_embeddings': true"
+            : "";
+    return lack + "; config.json does not describe these weights" + beside + tied;
   }
 
   private static String misfit(TensorInfo info, Segment segment) {

@@ -6,6 +6,7 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.kernels.Backend;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.text.ChatMessage;
@@ -293,6 +294,37 @@ public final class TextGeneration {
    */
   public long cacheBytes(TransformerModel model, DType dtype, int most, List<Prompt> prompts) {
     return cacheBytes(model, dtype, context(prompts, most), prompts.size());
+  }
+
+  /**
+   * Refuses texts that memory has no room for, should they become as long as they may.
+   *
+   * @param most tokens of a text, prompt included
+   * @param roomBytes that keys and values may take
+   */
+  public void checkRoom(
+      TransformerModel model, DType dtype, int most, List<Prompt> prompts, long roomBytes) {
+    int context = context(prompts, most);
+    long needed = cacheBytes(model, dtype, context, prompts.size());
+    if (needed <= roomBytes) {
+      return;
+    }
+    long least = cacheBytes(model, dtype, 2, prompts.size());
+    long ofToken = cacheBytes(model, dtype, 3, prompts.size()) - least;
+    long longest = wanted(prompts) - options.maxNewTokens();
+    long fitting = 2 + Math.max(0, roomBytes - least) / ofToken - longest;
+    throw new InputException(
+        String.format(
+            "%s is %d: to write texts of up to %d tokens, keys and values take up to %s, and have"
+                + " %s here; %s",
+            Term.MAX_NEW_TOKENS,
+            options.maxNewTokens(),
+            context,
+            DeviceMemoryException.size(needed),
+            DeviceMemoryException.size(roomBytes),
+            fitting > 0
+                ? Term.MAX_NEW_TOKENS.of(fitting) + " fits"
+                : "give shorter prompts, or fewer " + Term.STREAMS + " or " + Term.NUM_BEAMS));
   }
 
   /** What they take at the most, whatever the prompts. */

@@ -1,8 +1,12 @@
 package dev.attune.model;
 
 import dev.attune.core.Chunk;
+import dev.attune.core.DeviceKind;
+import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Buffer;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Block.State;
 import dev.attune.model.Names.Module;
 import dev.attune.model.TransformerConfig.EmbeddingProjection;
@@ -199,7 +203,19 @@ public final class Transformer implements AutoCloseable {
 
   private Buffer fill(Rotary rotary, int length) {
     int rowBytes = rotary.size() * Float.BYTES;
-    Buffer table = Buffer.allocate(backend, (long) length * rowBytes, false);
+    long bytes = (long) length * rowBytes;
+    if (backend.device() == DeviceKind.CPU && bytes > backend.reservableBytes()) {
+      throw new InputException(
+          Term.MAX_LENGTH
+              + " is "
+              + length
+              + ": rotary positions of so many tokens take "
+              + DeviceMemoryException.size(bytes)
+              + ", and have "
+              + DeviceMemoryException.size(backend.reservableBytes())
+              + " here; give a smaller one");
+    }
+    Buffer table = Buffer.allocate(backend, bytes, false);
     int rowsAtOnce = Chunk.BYTES / rowBytes;
     try (Chunk lent = Chunk.borrow()) {
       for (int first = 0; first < length; first += rowsAtOnce) {

@@ -27,23 +27,6 @@ import java.util.stream.Collectors;
 public final class Adapters {
   private Adapters() {}
 
-  /** What shapes adapters, and is nothing without them. */
-  private static final List<RunOption> SHAPING =
-      List.of(
-          RunOption.LORA_ALPHA,
-          RunOption.LORA_DROPOUT,
-          RunOption.LORA_TARGETS,
-          RunOption.LORA_EXCLUDE_MODULES,
-          RunOption.LORA_LAYERS,
-          RunOption.LORA_RANK_PATTERN,
-          RunOption.LORA_ALPHA_PATTERN,
-          RunOption.LORA_MODULES_TO_SAVE,
-          RunOption.LORA_TRAINABLE_TOKEN_INDICES,
-          RunOption.LORA_BIAS,
-          RunOption.INIT_LORA_WEIGHTS,
-          RunOption.USE_RSLORA,
-          RunOption.USE_DORA);
-
   /** What an option says, as one value to compare with that of another config. */
   private static final Map<RunOption, Function<LoraConfig, Object>> SAID = said();
 
@@ -87,11 +70,7 @@ public final class Adapters {
   public static LoraConfig of(RunConfig config) {
     int rank = config.smallInteger(RunOption.LORA_R);
     if (rank == 0) {
-      for (RunOption option : SHAPING) {
-        if (config.isGiven(option)) {
-          throw new InputException(option + " needs " + RunOption.LORA_R);
-        }
-      }
+      IdleOptions.checkWithoutAdapters(config);
       return null;
     }
     return of(config, rank);
@@ -252,7 +231,7 @@ public final class Adapters {
     }
     LoraConfig asked = of(config, saved.rank());
     RunConfig out = config.with(RunOption.LORA_R, Integer.toString(saved.rank()));
-    for (RunOption option : SHAPING) {
+    for (RunOption option : IdleOptions.OF_ADAPTERS) {
       Object wanted = SAID.get(option).apply(asked);
       Object there = SAID.get(option).apply(saved);
       // A head is trained whole too, and named there without having been asked for.

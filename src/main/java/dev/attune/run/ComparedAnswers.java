@@ -70,6 +70,16 @@ final class ComparedAnswers implements AnswerCheck {
     return answer;
   }
 
+  /** What is to be continued. */
+  List<Prompt> prompts() {
+    return prompts;
+  }
+
+  /** Refuses a measurement whose keys and values might find no room. */
+  void checkRoom(Model model, DType dtype, long roomBytes) {
+    generation.checkRoom((TransformerModel) model, dtype, most, prompts, roomBytes);
+  }
+
   /** What keys and values take during a measurement. */
   long cacheBytes(Model model, DType dtype) {
     return generation.cacheBytes((TransformerModel) model, dtype, most, prompts);

@@ -117,6 +117,15 @@ final class Data {
     testAnswers = test == null ? null : new ComparedAnswers(generation, test, most);
   }
 
+  /** Refuses answers whose keys and values might find no room. */
+  void checkAnswerRoom(Model model, DType dtype, long roomBytes) {
+    for (ComparedAnswers answers : new ComparedAnswers[] {validationAnswers, testAnswers}) {
+      if (answers != null) {
+        answers.checkRoom(model, dtype, roomBytes);
+      }
+    }
+  }
+
   /** What keys and values take while answers are compared, one file at a time; or 0. */
   long answerCacheBytes(Model model, DType dtype) {
     long bytes = 0;

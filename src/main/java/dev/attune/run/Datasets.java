@@ -83,10 +83,6 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
               + "'; allowed are first_exhausted and all_exhausted");
     }
     if (!config.isGiven(RunOption.INTERLEAVE_PROBS)) {
-      if (config.isGiven(RunOption.STOPPING_STRATEGY)) {
-        throw new InputException(
-            RunOption.STOPPING_STRATEGY + " is for " + RunOption.INTERLEAVE_PROBS);
-      }
       return null;
     }
     String given = config.text(RunOption.INTERLEAVE_PROBS);

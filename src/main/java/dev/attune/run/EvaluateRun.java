@@ -11,6 +11,7 @@ import dev.attune.task.Task;
 import dev.attune.task.ZeroShot;
 import dev.attune.train.Evaluator;
 import dev.attune.train.Inference;
+import java.util.List;
 import java.util.Map;
 
 /** Measures a fine-tuned model on a file. */
@@ -26,6 +27,7 @@ public final class EvaluateRun {
    * @param truncated tokens that were cut off
    * @param comparison of single rows; null where none was asked for
    * @param method how labels were chosen that the model has not learned; null: it has learned them
+   * @param notes what whoever asked should know of the model
    */
   public record Outcome(
       Map<String, Double> values,
@@ -35,7 +37,8 @@ public final class EvaluateRun {
       double seconds,
       long truncated,
       Comparison comparison,
-      String method) {}
+      String method,
+      List<String> notes) {}
 
   private EvaluateRun() {}
 
@@ -55,7 +58,20 @@ public final class EvaluateRun {
           seconds,
           0,
           null,
-          null);
+          null,
+          run.unused().stream().toList());
+    }
+  }
+
+  /** Prompts with completions, and conversations, are sequences of their own. */
+  private static void checkStride(RunConfig config, Dataset dataset) {
+    if (config.isGiven(RunOption.STRIDE)
+        && dataset.examples().stream().allMatch(row -> row.text() == null)) {
+      throw new InputException(
+          RunOption.STRIDE
+              + " is of running texts, and no row of "
+              + dataset.source()
+              + " is one; leave it out");
     }
   }
 
@@ -67,7 +83,7 @@ public final class EvaluateRun {
 
   /** Evaluates. */
   public static Outcome run(RunConfig config) {
-    config.checkNeeds(RunOption.TEMPERATURE, RunOption.ZERO_SHOT);
+    IdleOptions.check(config);
     config.required(RunOption.FILE);
     if (EvaluationWay.of(config) == EvaluationWay.GENERATE) {
       if (Comparison.isAsked(config)) {
@@ -86,6 +102,7 @@ public final class EvaluateRun {
       Comparison comparison = Comparison.of(config, trained.task());
       Dataset dataset = Datasets.file(config, trained.task(), trained.asTurns(), true);
       checkRows(dataset);
+      checkStride(config, dataset);
       DataReport.builder(trained.task()).validation(dataset, null).build().throwIfFatal();
       int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
       Task task = trained.ready(inference, session.tape(0), threads);
@@ -112,7 +129,8 @@ public final class EvaluateRun {
           seconds,
           encoded.droppedTokens(),
           comparison,
-          ZeroShot.method(task));
+          ZeroShot.method(task),
+          trained.unusedNote().stream().toList());
     }
   }
 }

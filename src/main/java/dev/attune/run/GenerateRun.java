@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.InputException;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
 import dev.attune.data.ReadOptions;
@@ -21,6 +22,9 @@ import java.util.stream.Stream;
  * What {@code attune generate} does: a language model and how its options say to continue texts.
  */
 public final class GenerateRun implements AutoCloseable {
+  private static final List<RunOption> OF_ROWS =
+      List.of(RunOption.DELIMITER, RunOption.QUOTING, RunOption.SKIP_BAD_ROWS);
+
   private final RunConfig config;
   private final GenerationOptions options;
   private final LanguageModel model;
@@ -34,6 +38,12 @@ public final class GenerateRun implements AutoCloseable {
     this.config = config;
     this.options = options;
     this.model = model;
+  }
+
+  /** Refuses what options cannot say, or say in vain, before anything is fetched. */
+  public static void check(RunConfig config) {
+    GenerationSettings.of(config);
+    IdleOptions.check(config);
   }
 
   /** Opens the model that a config names. */
@@ -56,8 +66,14 @@ public final class GenerateRun implements AutoCloseable {
             options,
             LanguageModel.open(folder, OpenOptions.of(config), compute, options),
             notes);
+    run.unused().ifPresent(notes);
     run.recommended().ifPresent(notes);
     return run;
+  }
+
+  /** See {@link TrainedModel#unusedNote}. */
+  Optional<String> unused() {
+    return model.unusedNote();
   }
 
   /** The folder recommends a choice that no option asks for. */
@@ -103,6 +119,12 @@ public final class GenerateRun implements AutoCloseable {
     ReadOptions options = Datasets.options(config, CausalLm.TYPE, model.asTurns());
     boolean isTable = config.isGiven(RunOption.FORMAT) || config.isGiven(RunOption.COLUMNS);
     if (DataReader.isText(file) && !isTable) {
+      for (RunOption option : OF_ROWS) {
+        if (config.isGiven(option)) {
+          throw new InputException(
+              option + " is of rows, and " + file + " is a prompt a line; leave it out");
+        }
+      }
       return DataReader.lines(file, options.written()).stream().map(this::prompt).toList();
     }
     return model.prompts(DataReader.read(file, options), this::prompt);

@@ -23,13 +23,8 @@ final class GenerationSettings {
           RunOption.STOP,
           RunOption.STREAMS);
 
-  /** Reads the options; those that would do nothing, or exclude each other, are refused. */
+  /** Reads the options; those that exclude each other are refused. */
   static GenerationOptions of(RunConfig config) {
-    boolean talks = config.flag(RunOption.CHAT) || config.flag(RunOption.INTERACTIVE);
-    if (!talks && config.isGiven(RunOption.SYSTEM)) {
-      throw new InputException(
-          RunOption.SYSTEM + " needs " + RunOption.CHAT + " or " + RunOption.INTERACTIVE);
-    }
     String stop = config.text(RunOption.STOP);
     if (stop != null && stop.isEmpty()) {
       throw new InputException(RunOption.STOP + " is empty, which would end every text at once");
@@ -50,9 +45,6 @@ final class GenerationSettings {
   /** Null where none are asked for. */
   private static Integer topLogprobs(RunConfig config) {
     if (!config.flag(RunOption.LOGPROBS)) {
-      if (config.isGiven(RunOption.TOP_LOGPROBS)) {
-        throw new InputException(RunOption.TOP_LOGPROBS + " needs " + RunOption.LOGPROBS);
-      }
       return null;
     }
     if (config.flag(RunOption.INTERACTIVE)) {
@@ -73,10 +65,6 @@ final class GenerationSettings {
   private static BeamSearch.Config beams(RunConfig config, int maxNewTokens) {
     int beams = atLeastOne(config, RunOption.NUM_BEAMS);
     if (beams == 1) {
-      if (config.isGiven(RunOption.LENGTH_PENALTY)) {
-        throw new InputException(
-            RunOption.LENGTH_PENALTY + " needs " + RunOption.NUM_BEAMS + " of 2 or more");
-      }
       return null;
     }
     BeamSearch.Config search =

@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
@@ -9,6 +10,8 @@ import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.TextGeneration;
+import dev.attune.kernels.Backend;
+import dev.attune.model.Beyond;
 import dev.attune.model.TransformerModel;
 import dev.attune.tape.Tape;
 import dev.attune.task.Task;
@@ -82,6 +85,11 @@ public final class LanguageModel implements AutoCloseable {
     return folderSays.left();
   }
 
+  /** See {@link TrainedModel#unusedNote}. */
+  Optional<String> unusedNote() {
+    return shared.model().unusedNote();
+  }
+
   Task task() {
     return shared.model().task();
   }
@@ -131,18 +139,24 @@ public final class LanguageModel implements AutoCloseable {
         });
   }
 
+  /** On a device the arena knows, which leaves keys and values their room. */
+  private void checkRoom(TextGeneration chosen, int most, List<Prompt> prompts) {
+    Backend backend = shared.backend();
+    if (backend.device() == DeviceKind.CPU) {
+      chosen.checkRoom(model(), shared.precision(), most, prompts, backend.reservableBytes());
+    }
+  }
+
   /**
    * Tokens of a text at most: what the model was made for, unless texts are to become longer and
    * its positions go on.
    */
   private int most(TextGeneration chosen, List<Prompt> prompts) {
-    long wanted = chosen.wanted(prompts);
-    boolean goesOn =
-        !isBounded
-            && wanted > positions
-            && wanted <= Integer.MAX_VALUE
-            && model().reach((int) wanted);
-    return goesOn ? (int) wanted : positions;
+    int wanted = (int) Math.min(chosen.wanted(prompts), Integer.MAX_VALUE);
+    int most =
+        !isBounded && model().beyond() != Beyond.NOTHING ? Math.max(wanted, positions) : positions;
+    checkRoom(chosen, most, prompts); // tables of positions would take memory first
+    return most > positions && !model().reach(most) ? positions : most;
   }
 
   /** What is shared. */
@@ -221,6 +235,7 @@ public final class LanguageModel implements AutoCloseable {
     return shared.use(
         lane -> {
           ComparedAnswers answers = new ComparedAnswers(generation, dataset, positions);
+          checkRoom(generation, positions, answers.prompts());
           long needed = answers.cacheBytes(model(), shared.precision());
           answers.measure(model(), tape(lane, generation, needed));
           return answers;

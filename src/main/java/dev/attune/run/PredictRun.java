@@ -19,6 +19,7 @@ import dev.attune.train.Inference;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /** Writes a fine-tuned model's predictions for a file. */
@@ -32,6 +33,7 @@ public final class PredictRun {
    * @param comparison with what rows say; null where none was asked for
    * @param renamed names that fields of ours have where the input has theirs
    * @param method how labels were chosen that the model has not learned; null: it has learned them
+   * @param notes what whoever asked should know of the model
    */
   public record Outcome(
       Dataset data,
@@ -41,7 +43,8 @@ public final class PredictRun {
       Path output,
       Comparison comparison,
       Map<String, String> renamed,
-      String method) {}
+      String method,
+      List<String> notes) {}
 
   private final PredictionFile out;
   private final Comparison comparison; // null: none
@@ -56,7 +59,7 @@ public final class PredictRun {
 
   /** Predicts; the output file appears only once it is complete. */
   public static Outcome run(RunConfig config) {
-    config.checkNeeds(RunOption.TEMPERATURE, RunOption.ZERO_SHOT);
+    IdleOptions.check(config);
     Path output = OutputFile.of(config, RunOption.FILE);
     PredictionFile.delimiter(output);
     try (Session session = Session.open(config);
@@ -126,7 +129,8 @@ public final class PredictRun {
           output,
           comparison,
           renamed,
-          ZeroShot.method(task));
+          ZeroShot.method(task),
+          trained.unusedNote().stream().toList());
     }
   }
 

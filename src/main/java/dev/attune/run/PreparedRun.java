@@ -5,6 +5,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.TrainingData;
 import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
+import dev.attune.core.DeviceKind;
 import dev.attune.core.InputException;
 import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
@@ -358,6 +359,9 @@ final class PreparedRun implements AutoCloseable {
       data.prepareAnswers(
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
           model.maxLength());
+      if (session.backend().device() == DeviceKind.CPU) {
+        data.checkAnswerRoom(model, session.precision(), session.backend().reservableBytes());
+      }
     }
     if (base.isAdapter()) {
       listener.onNote(
@@ -381,6 +385,14 @@ final class PreparedRun implements AutoCloseable {
               + config.text(RunOption.LEARNING_RATE)
               + ", the default of adapters");
     }
+    if (config.isGiven(RunOption.EPOCHS) && plan.trainer().maxSteps() > 0) {
+      listener.onNote(
+          "the run ends as "
+              + RunOption.MAX_STEPS.with(plan.trainer().maxSteps())
+              + " says, in whose place "
+              + RunOption.EPOCHS.with(config.text(RunOption.EPOCHS))
+              + " would count");
+    }
     TextLength.note(maxLength(), model).ifPresent(listener::onNote);
     String usual = config.usualOnes();
     if (!usual.isEmpty()) {
@@ -401,9 +413,7 @@ final class PreparedRun implements AutoCloseable {
     } else if (isNew) {
       listener.onNote("new weights: " + String.join(", ", loaded.created()));
     }
-    if (!loaded.unused().isEmpty()) {
-      listener.onNote("tensors of the folder that are not used: " + summary(loaded.unused()));
-    }
+    TrainedModel.unusedNote(loaded.unused()).ifPresent(listener::onNote);
   }
 
   private TrainingData streamed(EncodedDataset first, int vocabulary) {
@@ -440,12 +450,6 @@ final class PreparedRun implements AutoCloseable {
             ? known
             : ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads);
     return loaded;
-  }
-
-  private static String summary(List<String> names) {
-    return names.size() <= 4
-        ? String.join(", ", names)
-        : String.join(", ", names.subList(0, 3)) + " and " + (names.size() - 3) + " more";
   }
 
   /**

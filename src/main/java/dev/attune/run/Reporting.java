@@ -38,6 +38,20 @@ public record Reporting(Path store, Set<Place> places, MlflowSink.Server mlflow,
    * @throws InputException on a place that is not known, or cannot be told
    */
   public static Reporting of(RunConfig config) {
+    Set<Place> places = places(config);
+    int port = config.smallInteger(RunOption.METRICS_PORT);
+    if (port < 0 || port > 65535) {
+      throw new InputException(
+          RunOption.METRICS_PORT + " is " + port + "; it must be from 1 to 65535, or 0 for none");
+    }
+    return new Reporting(
+        store(config),
+        places,
+        places.contains(Place.MLFLOW) ? MlflowSink.Server.of(System::getenv) : null,
+        port);
+  }
+
+  static Set<Place> places(RunConfig config) {
     String list = config.text(RunOption.REPORT_TO);
     Set<Place> places = new LinkedHashSet<>();
     if (list != null && !list.equals(NONE)) {
@@ -45,20 +59,7 @@ public record Reporting(Path store, Set<Place> places, MlflowSink.Server mlflow,
         places.add(place(name.strip()));
       }
     }
-    int port = config.smallInteger(RunOption.METRICS_PORT);
-    if (port < 0 || port > 65535) {
-      throw new InputException(
-          RunOption.METRICS_PORT + " is " + port + "; it must be from 1 to 65535, or 0 for none");
-    }
-    if (port > 0 && !places.contains(Place.OPENMETRICS)) {
-      throw new InputException(
-          RunOption.METRICS_PORT + " needs " + RunOption.REPORT_TO.with("openmetrics"));
-    }
-    return new Reporting(
-        store(config),
-        places,
-        places.contains(Place.MLFLOW) ? MlflowSink.Server.of(System::getenv) : null,
-        port);
+    return places;
   }
 
   private static Path store(RunConfig config) {

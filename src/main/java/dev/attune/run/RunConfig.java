@@ -173,6 +173,11 @@ public final class RunConfig {
         .orElseThrow(() -> OptionNames.unknown(name, known, where + ": "));
   }
 
+  /** Whether the command that this is of has the option. */
+  boolean knows(RunOption option) {
+    return known.contains(option);
+  }
+
   /** Whether a value was given, as opposed to a default. */
   public boolean isGiven(RunOption option) {
     return values.containsKey(option);
@@ -210,13 +215,6 @@ public final class RunConfig {
         .filter(option -> usual(option).filter(value -> value.equals(text(option))).isPresent())
         .map(option -> option + " " + text(option))
         .collect(Collectors.joining(", "));
-  }
-
-  /** Refuses an option without the flag that gives it a meaning. */
-  void checkNeeds(RunOption option, RunOption flag) {
-    if (isGiven(option) && !flag(flag)) {
-      throw new InputException(option + " needs " + flag);
-    }
   }
 
   /** What a task may ask for. */

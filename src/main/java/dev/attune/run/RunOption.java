@@ -43,7 +43,7 @@ public enum RunOption {
       "NAME",
       null,
       "how files are written, whatever their names: csv, tsv, jsonl, json, parquet, arrow, conll,"
-          + " txt or lines (a text a line)",
+          + " txt, lines (a text a line) or fasttext (__label__NAME text)",
       OnResume.BY_CONTENT),
   ENCODING("NAME", null, "of text files, such as windows-1252; else UTF-8", OnResume.BY_CONTENT),
   DELIMITER(

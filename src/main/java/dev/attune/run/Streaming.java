@@ -49,7 +49,6 @@ final class Streaming implements AutoCloseable {
    * @param needsFile whether the training data come from a file
    */
   static void check(RunConfig config, TaskType task, boolean needsFile) {
-    config.checkNeeds(RunOption.SHUFFLE_BUFFER_SIZE, RunOption.STREAMING);
     if (!config.flag(RunOption.STREAMING)) {
       return;
     }

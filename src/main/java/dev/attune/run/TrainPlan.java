@@ -22,7 +22,6 @@ import dev.attune.train.TrainerConfig.Guards;
 import dev.attune.train.TrainerConfig.Rates;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 
 /**
  * What the options of a training run say, checked as far as they can be before anything is read.
@@ -65,17 +64,20 @@ record TrainPlan(
     checkLogging(config);
     checkRetries(config);
     Reporting.of(config);
-    return new TrainPlan(
-        config,
-        task,
-        trainer(config),
-        optimizerConfig(config),
-        factors(config, task),
-        Frozen.of(config, task, isAdapter),
-        isAdapter || mayBeAdapter(config) ? null : adapters(config),
-        config.probability(RunOption.DROPOUT),
-        generation(config, task),
-        newHead(config, task));
+    TrainPlan plan =
+        new TrainPlan(
+            config,
+            task,
+            trainer(config),
+            optimizerConfig(config),
+            factors(config, task),
+            Frozen.of(config, task, isAdapter),
+            isAdapter || mayBeAdapter(config) ? null : adapters(config),
+            config.probability(RunOption.DROPOUT),
+            generation(config, task),
+            newHead(config, task));
+    IdleOptions.check(config);
+    return plan;
   }
 
   private static LoraConfig adapters(RunConfig config) {
@@ -173,21 +175,6 @@ record TrainPlan(
 
   private static Rates rates(RunConfig config) {
     Schedule.Kind kind = Schedule.Kind.ofOption(config.text(RunOption.LR_SCHEDULER));
-    if (!kind.hasWarmup()) {
-      for (RunOption warmup : List.of(RunOption.WARMUP_STEPS, RunOption.WARMUP_RATIO)) {
-        if (config.isGiven(warmup) && config.number(warmup) > 0) {
-          throw new InputException(
-              RunOption.LR_SCHEDULER.with(kind.option())
-                  + " has no warmup, but "
-                  + warmup
-                  + " is "
-                  + config.text(warmup)
-                  + (kind == Schedule.Kind.CONSTANT
-                      ? "; " + Schedule.Kind.CONSTANT_WITH_WARMUP.option() + " has one"
-                      : "; leave it out"));
-        }
-      }
-    }
     long steps = config.integer(RunOption.WARMUP_STEPS);
     if (steps < -1) {
       throw new InputException(
@@ -306,9 +293,6 @@ record TrainPlan(
               + " is "
               + kept
               + "; at least 2 checkpoints are kept, so that a damaged one loses little");
-    }
-    if (config.flag(RunOption.KEEP_FOLD_MODELS) && config.smallInteger(RunOption.K_FOLD) == 0) {
-      throw new InputException(RunOption.KEEP_FOLD_MODELS + " needs " + RunOption.K_FOLD);
     }
   }
 

@@ -28,6 +28,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
 
 /**
  * A fine-tuned model folder, opened for inference: the model with its weights on a backend, its
@@ -39,9 +41,16 @@ public final class TrainedModel implements AutoCloseable {
   private final Model model;
   private final TextTokenizer tokenizer;
   private final int maxLength;
+  private final List<String> unused;
 
   private TrainedModel(
-      ModelFolder folder, Task task, Model model, TextTokenizer tokenizer, int maxLength) {
+      ModelFolder folder,
+      Task task,
+      Model model,
+      TextTokenizer tokenizer,
+      int maxLength,
+      List<String> unused) {
+    this.unused = List.copyOf(unused);
     this.folder = folder;
     this.task = task;
     this.model = model;
@@ -73,10 +82,10 @@ public final class TrainedModel implements AutoCloseable {
       ParameterBuilder builder = builder(folder, task, options.weights(), backend, precision);
       Model model = opening.add(task.model(backend, folder.config(), null, builder));
       reading.throwIfFailed(); // nobody waits for gigabytes to hear of it
-      fill(model, folder, precision);
+      List<String> unused = fill(model, folder, precision);
       TextTokenizer tokenizer = reading.joinUninterruptibly();
       return new TrainedModel(
-          folder, task, model, tokenizer, maxLength(options, folder, task, model));
+          folder, task, model, tokenizer, maxLength(options, folder, task, model), unused);
     } catch (RuntimeException | Error e) {
       opening.closeAfter(e);
       throw e;
@@ -123,7 +132,7 @@ public final class TrainedModel implements AutoCloseable {
       model.parameters().prepareInference(precision);
       TextTokenizer tokenizer =
           folder.hasTokenizerOf(base.folder) ? base.tokenizer : folder.openTokenizer();
-      return new TrainedModel(folder, task, model, tokenizer, base.maxLength);
+      return new TrainedModel(folder, task, model, tokenizer, base.maxLength, List.of());
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -167,9 +176,11 @@ public final class TrainedModel implements AutoCloseable {
     }
   }
 
-  private static void fill(Model model, ModelFolder folder, DType precision) {
-    load(folder, model);
+  /** Returns the tensors of the folder that the model has no use for. */
+  private static List<String> fill(Model model, ModelFolder folder, DType precision) {
+    List<String> unused = load(folder, model);
     model.parameters().prepareInference(precision);
+    return unused;
   }
 
   /** The same, as a run's options say. */
@@ -241,10 +252,9 @@ public final class TrainedModel implements AutoCloseable {
     }
   }
 
-  private static void load(ModelFolder folder, Model model) {
+  private static List<String> load(ModelFolder folder, Model model) {
     if (folder.isAdapter()) {
-      AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model);
-      return;
+      return AdapterWeights.load(folder.path(), folder.adapter(), folder.base(), model).unused();
     }
     ModelWeights.Loaded loaded = ModelWeights.load(folder.base(), model, 0);
     if (!loaded.misfits().isEmpty()) {
@@ -258,6 +268,24 @@ public final class TrainedModel implements AutoCloseable {
               + "); fine-tune it first with: "
               + Term.TRAINING.of(folder.path()));
     }
+    return loaded.unused();
+  }
+
+  /** Names the folder's tensors that were not used; empty: there are none. */
+  Optional<String> unusedNote() {
+    return unusedNote(unused);
+  }
+
+  /** The same of a list of them. */
+  static Optional<String> unusedNote(List<String> names) {
+    if (names.isEmpty()) {
+      return Optional.empty();
+    }
+    String some =
+        names.size() <= 4
+            ? String.join(", ", names)
+            : String.join(", ", names.subList(0, 3)) + " and " + (names.size() - 3) + " more";
+    return Optional.of("tensors of the folder that are not used: " + some);
   }
 
   static int maxLength(OpenOptions options, ModelFolder folder, Task task, Model model) {

@@ -257,6 +257,14 @@ public final class ParameterBuilder {
         ModuleTargets::isLastPart,
         "product",
         has);
+    PythonPattern excluded = targets.excludedPattern();
+    checkEach(
+        Term.LORA_EXCLUDE_MODULES,
+        excluded == null ? List.of() : List.of(excluded),
+        modules,
+        PythonPattern::matchesAll,
+        "product",
+        has);
     checkEach(
         Term.LORA_LAYERS,
         targets.layers(),
@@ -287,6 +295,20 @@ public final class ParameterBuilder {
         (name, module) -> TrainedBeside.of(Biases.NONE, List.of(name)).saves(module),
         "module",
         all.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", ")));
+    checkBiases();
+  }
+
+  private void checkBiases() {
+    Biases wanted = lora.beside().biases();
+    boolean hasOne =
+        declared.stream()
+            .flatMap(p -> p.declaration().parts().stream())
+            .anyMatch(this::isTrainedBias);
+    if (wanted != Biases.NONE && !hasOne) {
+      throw new InputException(
+          Term.LORA_BIAS.of(wanted.option())
+              + ": this model has no such biases to train; leave it out");
+    }
   }
 
   private static <T> void checkEach(

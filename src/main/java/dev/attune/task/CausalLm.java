@@ -252,7 +252,7 @@ public final class CausalLm implements VocabularyTask {
 
     @Override
     public List<Term> options() {
-      return List.of(Term.TRAIN_ON_PROMPT);
+      return List.of(Term.TRAIN_ON_PROMPT, Term.STRIDE);
     }
 
     @Override

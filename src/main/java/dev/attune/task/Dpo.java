@@ -357,7 +357,7 @@ public final class Dpo implements Task {
 
     @Override
     public void check(TaskOptions options) {
-      of(options);
+      Dpo asked = of(options);
       double smoothing = options.number(Term.LABEL_SMOOTHING, 0);
       if (!(smoothing < 0.5)) {
         throw new InputException(
@@ -366,6 +366,14 @@ public final class Dpo implements Task {
                 + smoothing
                 + "; of preferences it is the share that is taken to be the wrong way round, and"
                 + " must be below 0.5");
+      }
+      if (smoothing != 0 && asked.loss != PreferenceLoss.SIGMOID) {
+        throw new InputException(
+            Term.LABEL_SMOOTHING
+                + " has no meaning for "
+                + Term.LOSS.of(asked.loss.option())
+                + ", of which there is no smoothed form; leave it out, or give "
+                + Term.LOSS.of(PreferenceLoss.SIGMOID.option()));
       }
     }
 

@@ -286,7 +286,11 @@ final class LabelFindings {
                 name -> parts(name).size() > 1 && parts(name).stream().anyMatch(names::contains))
             .min(String::compareTo)
             .orElse(null);
-    if (joined == null || found.data().examples().stream().anyMatch(e -> of.apply(e).size() > 1)) {
+    if (found.data().examples().stream().anyMatch(e -> of.apply(e).size() > 1)) {
+      return false;
+    }
+    if (joined == null) {
+      shareParts(names);
       return false;
     }
     found.add(
@@ -299,6 +303,29 @@ final class LabelFindings {
             + String.join("|", parts(joined))
             + '"');
     return true;
+  }
+
+  /** Names that have a part in common may be several each, none of which stands alone. */
+  private void shareParts(Set<String> names) {
+    Map<String, Long> shared =
+        names.stream()
+            .filter(name -> parts(name).size() > 1)
+            .flatMap(name -> parts(name).stream().distinct())
+            .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()));
+    names.stream()
+        .filter(name -> parts(name).stream().anyMatch(part -> shared.getOrDefault(part, 0L) > 1))
+        .min(String::compareTo)
+        .ifPresent(
+            name ->
+                found.add(
+                    Severity.WARNING,
+                    "joined_labels",
+                    "labels such as "
+                        + quoted(List.of(name))
+                        + " are learned as one each, and have parts in common with others. Where"
+                        + " they are several, part them by |: \""
+                        + String.join("|", parts(name))
+                        + '"'));
   }
 
   private static List<String> parts(String name) {

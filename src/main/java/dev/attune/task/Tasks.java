@@ -95,7 +95,24 @@ public final class Tasks {
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
     check(type, options);
     LabelMap labels = type.hasLabels() ? labels(folder) : null;
-    return type.open(labels, folder.attune(), options).on(folder);
+    Task task = type.open(labels, folder.attune(), options).on(folder);
+    checkOutputs(task, folder);
+    return task;
+  }
+
+  /** Outputs without names are what the task makes of them: so many, and no others. */
+  private static void checkOutputs(Task task, ModelFolder folder) {
+    int saved = folder.savedOutputs().orElse(task.outputs());
+    if (!task.type().hasLabels() && task.type().hasOwnHead() && saved != task.outputs()) {
+      throw new InputException(
+          String.format(
+              "%s: the saved head has %s, and %s here has %s. Its 'problem_type' in config.json says"
+                  + " what they are",
+              folder.path(),
+              Count.many(saved, "output"),
+              task.name(),
+              Count.many(task.outputs(), "output")));
+    }
   }
 
   /**

@@ -40,6 +40,8 @@ class HeadRefusalsTest {
       delimiter = ';',
       value = {
         "{'problem_type': 'ranking'}; 'problem_type' is 'ranking'; regression,",
+        "{'problem_type': 'regression'}; the saved head has 5 outputs, and regression here has 1"
+            + " output. Its 'problem_type' in config.json says",
         "{'architectures': null}; no name stands in 'architectures', a list; those that can",
         "{'architectures': 'BertForSequenceClassification'}; no name stands in 'architectures', a",
         "{'architectures': ['BertForMultipleChoice']}; 'BertForMultipleChoice' is what is named in",

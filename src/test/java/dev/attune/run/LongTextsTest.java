@@ -81,6 +81,22 @@ class LongTextsTest {
     assertTrue(note.contains("--max-length 64 stops there"), note);
   }
 
+  /** Memory that a system hands out as it is touched would be found missing on the way. */
+  @Test
+  void textsThatNoMemoryHoldsAreRefusedBeforeTheFirstToken() {
+    for (String beams : List.of("1", "2")) {
+      String message =
+          RunOption.worded(
+              assertThrows(
+                      InputException.class,
+                      () -> text("MAX_NEW_TOKENS", "2000000000", "NUM_BEAMS", beams))
+                  .getMessage());
+      assertTrue(message.startsWith("--max-new-tokens is 2000000000: "), message);
+      assertTrue(message.matches(".*take up to \\d+ MiB, and have \\d+ MiB here; .*"), message);
+      assertTrue(message.matches(".*; --max-new-tokens \\d+ fits"), message);
+    }
+  }
+
   @Test
   void severalTextsAndBeamsGoOnToo() throws IOException {
     replaceInConfig("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 256");

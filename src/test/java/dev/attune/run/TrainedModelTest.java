@@ -20,6 +20,7 @@ import dev.attune.testkit.TinyDecoder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -98,6 +99,22 @@ class TrainedModelTest {
     ObjectNode config = (ObjectNode) ModelFolder.readConfig(folder);
     config.put("intermediate_size", 2 * config.get("intermediate_size").asInt());
     Files.writeString(file, config.toString());
+  }
+
+  /** As training says it: a number that comes of a part of the weights looks like any other. */
+  @Test
+  void tensorsThatAreNotUsedAreNamed() throws IOException {
+    List<String> notes = new ArrayList<>();
+    GenerateRun.open(config(original), notes::add).close();
+    assertEquals(List.of(), notes);
+    ObjectNode config = (ObjectNode) ModelFolder.readConfig(original);
+    int layers = config.get("num_hidden_layers").asInt();
+    config.put("num_hidden_layers", layers - 1);
+    Files.writeString(original.resolve("config.json"), config.toString());
+    GenerateRun.open(config(original), notes::add).close();
+    assertEquals(1, notes.size(), notes.toString());
+    assertTrue(notes.get(0).startsWith("tensors of the folder that are not used: "), notes.get(0));
+    assertTrue(notes.get(0).contains("model.layers." + (layers - 1) + "."), notes.get(0));
   }
 
   @Test

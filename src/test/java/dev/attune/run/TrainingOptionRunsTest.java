@@ -239,7 +239,8 @@ class TrainingOptionRunsTest {
             "follows evaluations on the way, of which --eval-strategy no makes none"),
         Arguments.of(
             List.of("lr-scheduler", "reduce_lr_on_plateau", "warmup-steps", "3"),
-            "has no warmup, but --warmup-steps is 3; leave it out"),
+            "--warmup-steps does nothing: --lr-scheduler reduce_lr_on_plateau has no warmup; leave it"
+                + " out"),
         Arguments.of(
             List.of("lr-scheduler", "reduce_lr_on_plateau", "lr-scheduler-kwargs", "mode=1"),
             "mode=1, which reduce_lr_on_plateau does not take"));
