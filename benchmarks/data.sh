@@ -14,17 +14,19 @@ usage: benchmarks/data.sh [options]
   --model NAME   encoder whose tokenizer reads the rows (default: minilm)
   --decoder DIR  folder of a GPT-2 that reads the text: needed for text
   --seed-file F  .tsv of texts and labels that rows are made of: needed for rows and peer
+  --output FILE  CSV to append to; "-" for none (default: benchmarks/results/data.csv)
   --work DIR     where files go (default: a temporary folder, which is deleted); what is kept of them stays in the cache
                  folder for a month
 environment: PEER_PYTHON (default python3), with datasets and transformers
 TEXT
 }
 
+output=benchmarks/results/data.csv spent=0
 runs=rows,text,peer rows=1000000 megabytes=500 model=minilm decoder="" seed="" work=""
 while (($#)); do
   case $1 in
     --help | -h) usage; exit 0 ;;
-    --runs | --rows | --megabytes | --model | --decoder | --work)
+    --runs | --rows | --megabytes | --model | --decoder | --work | --output)
       (($# > 1)) || fail "$1 needs a value"
       printf -v "${1#--}" %s "$2"
       shift 2 ;;
@@ -55,23 +57,39 @@ if [[ $runs == *text* && ! -f $prose ]]; then
     END { while (size < bytes) { line = text[n % NR + 1] " " (first + n); n++; print line; size += length(line) + 1 } }' "$seed" >"$prose"
 fi
 
-# one LABEL ARGS...: a run of one step; wall and processor time, the peak of memory that is the process's own.
+# one LABEL ARGS...: a run of one step: seconds to the end of that step, processor time, the peak of memory that is the
+# process's own, and that with mapped files.
 one() {
-  local label=$1 log=$work/run.log
+  local label=$1 log=$work/run.log pid java anonymous=0 resident=0 now begun
   shift
-  local begun
+  rm -f "$work/first"
   begun=$(date +%s.%N)
-  attune train "$@" --output-dir "$work/out" --overwrite --max-steps 1 --json >"$log" 2>&1 &
-  local pid=$! anonymous=0 now
+  attune train "$@" --output-dir "$work/out" --overwrite --max-steps 1 --run-store none \
+    > >(while IFS= read -r line; do
+      [[ $line == *"step 1/1 "* && ! -s $work/first ]] && date +%s.%N >"$work/first"
+      echo "$line"
+    done >"$log") 2>&1 &
+  pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     # The process may end at any moment.
-    now=$(awk '/RssAnon/ { print $2 }' /proc/"$(pgrep -P "$pid" java || echo "$pid")"/status 2>/dev/null || true)
+    java=$(pgrep -P "$pid" java || echo "$pid")
+    read -r now <<<"$(awk '/RssAnon/ { print $2 }' "/proc/$java/status" 2>/dev/null || true)"
     ((${now:-0} > anonymous)) && anonymous=$now
+    read -r now <<<"$(awk '/VmRSS/ { print $2 }' "/proc/$java/status" 2>/dev/null || true)"
+    ((${now:-0} > resident)) && resident=$now
+    now=$(awk '{ print ($14 + $15) / 100 }' "/proc/$java/stat" 2>/dev/null || true)
+    [[ -n $now ]] && spent=$now
     sleep 0.1
   done
   wait "$pid" || { cat "$log" >&2; fail "$label failed"; }
-  awk -v label="$label" -v from="$begun" -v to="$(date +%s.%N)" -v kib="$anonymous" 'BEGIN {
-    printf "%-28s %7.1f s wall   own memory %6.0f MiB\n", label, to - from, kib / 1024 }'
+  [[ -s $work/first ]] || { cat "$log" >&2; fail "$label told of no step"; }
+  awk -v label="$label" -v from="$begun" -v to="$(<"$work/first")" -v spent="$spent" -v own="$anonymous" -v all="$resident" 'BEGIN {
+    printf "%-28s %7.1f s to the first step %7.1f CPU-s   own memory %5.0f MiB, with mapped files %5.0f\n", label, to - from, spent, own / 1024, all / 1024 }'
+  if [[ $output != - ]]; then
+    [[ -f $output ]] || echo "date,commit,cpu,data,first_step_s,cpu_s,own_mib,rss_mib" >"$output"
+    awk -v head="$(date +%F),$(commit_name),$(cpu_name),\"$label\"" -v from="$begun" -v to="$(<"$work/first")" -v spent="$spent" \
+      -v own="$anonymous" -v all="$resident" 'BEGIN { printf "%s,%.1f,%.1f,%.0f,%.0f\n", head, to - from, spent, own / 1024, all / 1024 }' >>"$output"
+  fi
 }
 
 warn_if_busy "$(busy_share)"
@@ -79,16 +97,16 @@ if [[ $runs == *rows* ]]; then
   head -1000 "$table" >"$work/few.csv"
   common=(--model "$model" --task classification --max-length 64 --batch-size 8)
   one "1000 rows" "${common[@]}" --train-file "$work/few.csv"
-  time one "$rows rows, cold" "${common[@]}" --train-file "$table"
-  time one "$rows rows, warm" "${common[@]}" --train-file "$table"
+  one "$rows rows, cold" "${common[@]}" --train-file "$table"
+  one "$rows rows, warm" "${common[@]}" --train-file "$table"
 fi
 if [[ $runs == *text* ]]; then
   [[ -d $decoder ]] || fail "--decoder is needed for text"
   head -1000 "$prose" >"$work/few.txt"
   common=(--model "$decoder" --task causal-lm --max-length 64 --batch-size 2)
   one "1000 lines" "${common[@]}" --train-file "$work/few.txt"
-  time one "$megabytes MB of text, cold" "${common[@]}" --train-file "$prose"
-  time one "$megabytes MB of text, warm" "${common[@]}" --train-file "$prose"
+  one "$megabytes MB of text, cold" "${common[@]}" --train-file "$prose"
+  one "$megabytes MB of text, warm" "${common[@]}" --train-file "$prose"
 fi
 if [[ $runs == *peer* ]]; then
   tokenizer=$(cached_model minilm)

@@ -1,6 +1,5 @@
 package dev.attune.data;
 
-import dev.attune.core.BlockChecksums;
 import dev.attune.core.Cache;
 import dev.attune.core.CodeIdentity;
 import dev.attune.core.InputException;
@@ -11,11 +10,8 @@ import dev.attune.data.mapped.StoreWriter;
 import dev.attune.data.mapped.Stores;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -25,11 +21,11 @@ import java.util.List;
  */
 public final class RowCache {
   /** To be raised whenever rows are read or written otherwise than before. */
-  private static final int FORMAT = 2;
+  private static final int FORMAT = 3;
 
   private final Stores stores;
   private final long leastBytes;
-  private final int threads;
+  private final KnownContent contents;
 
   /**
    * @param leastBytes files of fewer are read into memory
@@ -38,7 +34,7 @@ public final class RowCache {
   public RowCache(Stores stores, long leastBytes, int threads) {
     this.stores = stores;
     this.leastBytes = leastBytes;
-    this.threads = threads;
+    this.contents = new KnownContent(stores, threads);
   }
 
   /** One that keeps nothing: all files are read into memory. */
@@ -107,10 +103,8 @@ public final class RowCache {
         ContentKey.of("rows " + FORMAT + CodeIdentity.text()).with(options.described());
     for (Path file : files) {
       key.with(file.toString());
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-        long size = channel.size();
-        key.with(size + " bytes");
-        key.with(HexFormat.of().formatHex(BlockChecksums.of(channel, size, threads).array()));
+      try {
+        key.with(contents.of(file));
       } catch (IOException e) {
         InterruptedCallException.check("reading " + file); // which closes the channel
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);

@@ -17,31 +17,16 @@ final class LongTexts {
   private static final int CONTEXT = 512;
 
   private final Function<String, int[]> plain;
-  private final TokenIds around;
-  private final int[] word;
-  private final int leading;
+  private final Frame frame;
   private final boolean truncatesLeft;
 
   /**
    * @param plain gives the tokens of a text alone
-   * @param around the encoding of "a" with special tokens
    */
-  LongTexts(Function<String, int[]> plain, TokenIds around, boolean truncatesLeft) {
+  LongTexts(Function<String, int[]> plain, Frame frame, boolean truncatesLeft) {
     this.plain = plain;
-    this.around = around;
-    this.word = plain.apply("a");
-    this.leading = leading(around.ids(), word);
+    this.frame = frame;
     this.truncatesLeft = truncatesLeft;
-  }
-
-  /** Where a word's tokens begin among those of a text that holds it and special tokens. */
-  private static int leading(int[] ids, int[] word) {
-    for (int at = 0; at + word.length <= ids.length; at++) {
-      if (Arrays.equals(ids, at, at + word.length, word, 0, word.length)) {
-        return at;
-      }
-    }
-    return 0;
   }
 
   /**
@@ -50,7 +35,7 @@ final class LongTexts {
    * @return null where the pieces do not have the tokens of the whole, or none may be kept
    */
   TokenIds encode(String text, int maxLength) {
-    int room = maxLength - (around.ids().length - word.length);
+    int room = frame.room(maxLength);
     if (room < 1) {
       return null;
     }
@@ -76,7 +61,7 @@ final class LongTexts {
       before = end(piece);
       begin = end;
     }
-    return framed(truncatesLeft ? last : first.build().toArray(), count - room);
+    return frame.of(truncatesLeft ? last : first.build().toArray(), Math.max(0, count - room));
   }
 
   /** Behind a word, before the single space or behind the single line break that follows it. */
@@ -105,27 +90,6 @@ final class LongTexts {
     return both.length <= most ? both : Arrays.copyOfRange(both, both.length - most, both.length);
   }
 
-  /** Tokens of a text between the special tokens. */
-  private TokenIds framed(int[] own, long lost) {
-    int[] types = null;
-    if (around.typeIds() != null) {
-      types = new int[own.length];
-      Arrays.fill(types, around.typeIds()[leading]);
-      types = replaced(around.typeIds(), types);
-    }
-    return new TokenIds(
-        replaced(around.ids(), own), types, null, Math.toIntExact(Math.max(0, lost)));
-  }
-
-  /** Values around the word around other ones. */
-  private int[] replaced(int[] values, int[] own) {
-    int behind = values.length - leading - word.length;
-    int[] out = Arrays.copyOf(values, leading + own.length + behind);
-    System.arraycopy(own, 0, out, leading, own.length);
-    System.arraycopy(values, leading + word.length, out, leading + own.length, behind);
-    return out;
-  }
-
   /**
    * A part of a text, with the special tokens before the first and behind the last.
    *
@@ -133,13 +97,7 @@ final class LongTexts {
    */
   TextPart part(String before, String text, boolean isLast) {
     TextPart part = own(before, text);
-    int from = before.isEmpty() ? leading : 0;
-    int to = isLast ? around.ids().length - leading - word.length : 0;
-    int[] ids = new int[from + part.ids().length + to];
-    System.arraycopy(around.ids(), 0, ids, 0, from);
-    System.arraycopy(part.ids(), 0, ids, from, part.ids().length);
-    System.arraycopy(around.ids(), around.ids().length - to, ids, ids.length - to, to);
-    return new TextPart(ids, part.isExact());
+    return new TextPart(frame.ofPart(part.ids(), before.isEmpty(), isLast), part.isExact());
   }
 
   /** The tokens of a text behind another one. */

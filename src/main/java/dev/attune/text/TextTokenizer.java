@@ -78,6 +78,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final boolean prefixesWords;
   private final long handle;
   private final TokenVocabulary vocabulary;
+  private final Pieces pieces;
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -124,6 +125,7 @@ public final class TextTokenizer implements AutoCloseable {
     TokenizersLibrary.LIB.disablePadding(created);
     TokenizersLibrary.LIB.disableTruncation(created);
     this.handle = created;
+    this.pieces = new Pieces(this.json, this::encodePlain, this::frame, truncatesLeft);
     this.vocabulary =
         new TokenVocabulary(folder, this.json, config, modelConfig, specialTokens, this::idOf);
   }
@@ -262,6 +264,17 @@ public final class TextTokenizer implements AutoCloseable {
         return ids;
       }
     }
+    if (pair == null && pieces.areWorthIt()) {
+      enter();
+      try {
+        TokenIds ids = pieces.encode(text, maxLength);
+        if (ids != null) {
+          return ids;
+        }
+      } finally {
+        inUse.decrementAndGet();
+      }
+    }
     return reading(() -> encodeNative(text, pair), encoding -> lean(encoding, maxLength, false));
   }
 
@@ -297,9 +310,14 @@ public final class TextTokenizer implements AutoCloseable {
     return longTexts().part(before, text, isLast);
   }
 
-  private LongTexts longTexts() {
+  /** A word as it is encoded between special tokens. */
+  private Frame frame() {
     TokenIds around = reading(() -> encodeNative("a", null), e -> lean(e, MOST, false));
-    return new LongTexts(this::encodePlain, around, truncatesLeft);
+    return new Frame(around, encodePlain("a"));
+  }
+
+  private LongTexts longTexts() {
+    return new LongTexts(pieces.plain(), pieces.frame(), truncatesLeft);
   }
 
   /** Whether two texts have the same tokens one after the other as joined. */

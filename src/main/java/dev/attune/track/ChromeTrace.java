@@ -11,8 +11,8 @@ import java.util.Locale;
 
 /**
  * Where the time of steps went, as a trace for chrome://tracing or ui.perfetto.dev: phases on one
- * line, kernels below them. It holds so many spans and no more: the first steps, which are like the
- * later ones.
+ * line, kernels below them, and below these what other threads called meanwhile. It holds so many
+ * spans and no more: the first steps, which are like the later ones.
  */
 public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
   /** Some 25 MB of JSON: what a browser still opens. */
@@ -20,6 +20,9 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
 
   private static final int PHASES = 1;
   private static final int KERNELS = 2;
+
+  /** Of threads beside the run's own, as a checkpoint that is being saved. */
+  private static final int BESIDE = 3;
 
   private final long originNanos = System.nanoTime();
   private String[] names = new String[1024];
@@ -30,6 +33,7 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
   private boolean isFull;
   private Phase phase;
   private long phaseNanos;
+  private Thread runs; // whose phases those are
 
   private void add(String name, int line, long beginNanos, long endNanos) {
     if (count == MOST_SPANS) {
@@ -49,8 +53,9 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
   }
 
   @Override
-  public void enter(Phase next) {
+  public synchronized void enter(Phase next) {
     long now = System.nanoTime();
+    runs = Thread.currentThread();
     if (phase != null) {
       add(phase.name().toLowerCase(Locale.ROOT), PHASES, phaseNanos, now);
     }
@@ -59,19 +64,19 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
   }
 
   @Override
-  public void called(String name, long beginNanos, long endNanos) {
+  public synchronized void called(String name, long beginNanos, long endNanos) {
     if (phase != null) { // what is done before the first step is no part of any
-      add(name, KERNELS, beginNanos, endNanos);
+      add(name, Thread.currentThread() == runs ? KERNELS : BESIDE, beginNanos, endNanos);
     }
   }
 
   /** Whether something was left out at the end. */
-  public boolean isFull() {
+  public synchronized boolean isFull() {
     return isFull;
   }
 
   /** Writes it. */
-  public void write(Path file) throws IOException {
+  public synchronized void write(Path file) throws IOException {
     try (AtomicFile out = AtomicFile.create(file);
         JsonGenerator json = new JsonFactory().createGenerator(out.writer())) {
       json.writeStartObject();
@@ -79,6 +84,7 @@ public final class ChromeTrace implements StepPhases, TracedBackend.Listener {
       json.writeArrayFieldStart("traceEvents");
       line(json, PHASES, "phases");
       line(json, KERNELS, "kernels");
+      line(json, BESIDE, "beside the run");
       for (int i = 0; i < count; i++) {
         json.writeStartObject();
         json.writeStringField("name", names[i]);

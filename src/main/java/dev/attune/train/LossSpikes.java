@@ -26,7 +26,7 @@ final class LossSpikes {
   /** Takes the loss of a step; returns what is usual where this one is a spike. */
   OptionalDouble add(double loss) {
     double usual = Double.NaN;
-    if (count >= LEAST && count >= quietUntil) {
+    if (count >= LEAST && count >= quietUntil && isFarAboveHalf(loss)) {
       double[] sorted = Arrays.copyOf(losses, (int) Math.min(count, WINDOW));
       double median = median(sorted);
       double[] deviations = Arrays.stream(sorted).map(x -> Math.abs(x - median)).toArray();
@@ -38,6 +38,19 @@ final class LossSpikes {
     }
     losses[(int) (count++ % WINDOW)] = loss;
     return Double.isNaN(usual) ? OptionalDouble.empty() : OptionalDouble.of(usual);
+  }
+
+  /**
+   * Whether a loss is more than so many times what half of the window and one have at most: without
+   * that there is no need to sort, at every step.
+   */
+  private boolean isFarAboveHalf(double loss) {
+    int known = (int) Math.min(count, WINDOW);
+    int below = 0;
+    for (int i = 0; i < known; i++) {
+      below += TIMES * losses[i] < loss ? 1 : 0;
+    }
+    return below > known / 2;
   }
 
   private static double median(double[] values) {

@@ -27,7 +27,7 @@ final class MappedInts implements Ints {
   @Override
   public int get(int index) {
     long at = (long) index * Integer.BYTES;
-    return file.segment(at).getInt(MappedFile.within(at));
+    return file.segment(at, Integer.BYTES).getInt(MappedFile.within(at));
   }
 
   @Override
@@ -35,9 +35,9 @@ final class MappedInts implements Ints {
     int done = 0;
     while (done < count) {
       long place = (long) (from + done) * Integer.BYTES;
-      ByteBuffer segment = file.segment(place);
       int within = MappedFile.within(place);
-      int part = Math.min(count - done, (segment.limit() - within) / Integer.BYTES);
+      int part = Math.min(count - done, (Integer.MAX_VALUE - within) / Integer.BYTES);
+      ByteBuffer segment = file.segment(place, part * Integer.BYTES);
       segment
           .slice(within, part * Integer.BYTES)
           .order(segment.order())

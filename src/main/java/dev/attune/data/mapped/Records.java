@@ -32,7 +32,8 @@ public final class Records {
   /** A record, from the buffer's position to its limit; it may end in up to seven zeros. */
   public ByteBuffer get(int index) {
     long at = place(index);
-    return bytes.segment(at).slice(MappedFile.within(at), sizeBytes(index));
+    int count = sizeBytes(index);
+    return bytes.segment(at, count).slice(MappedFile.within(at), count);
   }
 
   private long place(int index) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -15,6 +16,10 @@ public final class Store {
   static final String INTS = ".i32";
   static final String RECORDS = ".records";
   static final String BEGINS = "-begins";
+  static final String SUMS = ".sums";
+
+  /** Files of more bytes are compared as they are read, which may be never. */
+  static final long LARGE = 16L << 20;
 
   private final Path folder;
   private final JsonNode facts;
@@ -26,11 +31,18 @@ public final class Store {
   }
 
   /**
-   * Opens a store, and compares every byte with its checksums.
+   * Opens a store, and compares its files with their checksums: at once, or those of more than
+   * {@link #LARGE} bytes block by block, before a block is first read. One that is found damaged
+   * then loses its manifest, so that nobody takes it for whole again.
    *
    * @throws StoreException if it is damaged, with what is wrong
    */
   public static Store open(Path folder) {
+    return open(folder, LARGE);
+  }
+
+  /** The same with another bound. */
+  static Store open(Path folder, long large) {
     try {
       JsonNode manifest = WholeJson.read(folder.resolve(MANIFEST));
       String facts = manifest.path("facts").asText();
@@ -39,16 +51,34 @@ public final class Store {
       }
       Store store = new Store(folder, WholeJson.of(facts));
       for (Map.Entry<String, JsonNode> entry : manifest.path("files").properties()) {
-        MappedFile file = new MappedFile(folder.resolve(entry.getKey()));
-        if (file.sizeBytes() != entry.getValue().path("bytes").asLong(-1)
-            || file.checksum() != entry.getValue().path("crc").asLong(-1)) {
-          throw new StoreException(folder.resolve(entry.getKey()) + " is damaged");
-        }
-        store.files.put(entry.getKey(), file);
+        store.files.put(entry.getKey(), opened(folder, entry.getKey(), entry.getValue(), large));
       }
       return store;
     } catch (IOException e) {
       throw StoreException.of(folder + " cannot be read", e);
+    }
+  }
+
+  private static MappedFile opened(Path folder, String name, JsonNode said, long large)
+      throws IOException {
+    Path written = folder.resolve(name + SUMS);
+    BlockSums sums = BlockSums.of(Files.readAllBytes(written));
+    if (sums.checksum() != said.path("crc").asLong(-1)) {
+      throw new StoreException(written + " is damaged");
+    }
+    MappedFile file = new MappedFile(folder.resolve(name));
+    file.expect(said.path("bytes").asLong(-1), sums, () -> disown(folder));
+    if (file.sizeBytes() <= large) {
+      file.compareAll();
+    }
+    return file;
+  }
+
+  private static void disown(Path folder) {
+    try {
+      Files.deleteIfExists(folder.resolve(MANIFEST));
+    } catch (IOException e) {
+      // Who may only read finds the same damage the next time, where it is.
     }
   }
 

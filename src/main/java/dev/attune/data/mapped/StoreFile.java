@@ -7,16 +7,15 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.util.zip.CRC32C;
 
-/** A file of a store in the making: appended to through a buffer, with its checksum. */
+/** A file of a store in the making: appended to through a buffer, with the sums of its blocks. */
 final class StoreFile implements AutoCloseable {
   private final FileOps files;
   private final Path file;
   private final FileChannel channel;
   private final Chunk lent;
   private ByteBuffer buffer;
-  private final CRC32C crc = new CRC32C();
+  private final BlockSums sums = new BlockSums();
   private long sizeBytes;
 
   StoreFile(FileOps files, Path file) throws IOException {
@@ -35,9 +34,9 @@ final class StoreFile implements AutoCloseable {
     return sizeBytes;
   }
 
-  /** CRC-32C of what was written, once it is closed. */
-  long checksum() {
-    return crc.getValue();
+  /** Of what was written, once it is closed. */
+  BlockSums sums() {
+    return sums;
   }
 
   void putInt(int value) {
@@ -77,7 +76,11 @@ final class StoreFile implements AutoCloseable {
 
   private void flush() {
     buffer.flip();
-    crc.update(buffer.duplicate());
+    if (!buffer.hasRemaining()) {
+      buffer.clear();
+      return;
+    }
+    sums.add(buffer); // which is full, unless this is the end
     try {
       files.write(channel, buffer);
     } catch (IOException e) {

@@ -209,18 +209,17 @@ public final class StoreWriter implements Storage, AutoCloseable {
   public void publish(Path folder, JsonNode facts) {
     ObjectNode manifest = JsonNodeFactory.instance.objectNode();
     ObjectNode list = manifest.putObject("files");
-    written.forEach(
-        (name, file) -> {
-          file.finish();
-          list.putObject(name).put("bytes", file.sizeBytes()).put("crc", file.checksum());
-        });
     String said = facts.toString();
     manifest.put("facts", said).put("crc", Store.crc(said));
     try {
-      try (FileChannel channel = files.create(aside.resolve(Store.MANIFEST))) {
-        files.write(
-            channel, ByteBuffer.wrap(manifest.toPrettyString().getBytes(StandardCharsets.UTF_8)));
+      for (Map.Entry<String, StoreFile> entry : written.entrySet()) {
+        StoreFile file = entry.getValue();
+        file.finish();
+        BlockSums sums = file.sums();
+        list.putObject(entry.getKey()).put("bytes", file.sizeBytes()).put("crc", sums.checksum());
+        write(entry.getKey() + Store.SUMS, sums.bytes());
       }
+      write(Store.MANIFEST, manifest.toPrettyString().getBytes(StandardCharsets.UTF_8));
       if (Files.exists(folder)) {
         return;
       }
@@ -230,6 +229,12 @@ public final class StoreWriter implements Storage, AutoCloseable {
       if (!Files.exists(folder.resolve(Store.MANIFEST))) {
         throw StoreException.of(folder + " cannot be made", e);
       }
+    }
+  }
+
+  private void write(String name, byte[] content) throws IOException {
+    try (FileChannel channel = files.create(aside.resolve(name))) {
+      files.write(channel, ByteBuffer.wrap(content));
     }
   }
 

@@ -13,6 +13,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -122,6 +123,50 @@ class StoresTest {
       assertTrue(notes.get(0).contains("is damaged; what it held is made again"), notes.get(0));
       assertFalse(Files.exists(temp.resolve("key")), name);
     }
+  }
+
+  @Test
+  void aLargeFileIsComparedBlockByBlockBeforeItIsRead() throws IOException {
+    Stores stores = stores(FileOps.SYSTEM);
+    int[] many = IntStream.range(0, 3 * BlockSums.BLOCK_BYTES / Integer.BYTES + 5).toArray();
+    try (StoreWriter writer = stores.begin()) {
+      writer.ints("numbers").addAll(many, 0, many.length);
+      stores.publish(writer, "key", facts());
+    }
+    Path file = temp.resolve("key").resolve("numbers.i32");
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[BlockSums.BLOCK_BYTES + 9] ^= 4;
+    Files.write(file, bytes);
+    int inBlock = BlockSums.BLOCK_BYTES / Integer.BYTES;
+
+    Ints numbers = Store.open(temp.resolve("key"), bytes.length - 1).ints("numbers");
+    assertEquals(inBlock - 1, numbers.get(inBlock - 1));
+    assertEquals(many.length - 1, numbers.get(many.length - 1));
+    int[] part = new int[10];
+    numbers.copy(2 * inBlock, part, 0, 10);
+    assertEquals(2 * inBlock + 9, part[9]);
+    assertTrue(Files.exists(temp.resolve("key").resolve("manifest.json")));
+    UncheckedIOException e =
+        assertThrows(
+            UncheckedIOException.class, () -> numbers.copy(inBlock - 5, new int[10], 0, 10));
+    assertTrue(e.getMessage().startsWith(file + " is damaged, at byte 1048576"), e.getMessage());
+    assertThrows(UncheckedIOException.class, () -> numbers.get(inBlock));
+
+    assertNull(stores.find("key"));
+    assertEquals(1, notes.size(), notes::toString);
+    assertFalse(Files.exists(temp.resolve("key")));
+  }
+
+  @Test
+  void damagedSumsAreDamage() throws IOException {
+    Stores stores = stores(FileOps.SYSTEM);
+    write(stores, "key");
+    Path sums = temp.resolve("key").resolve("texts.records.sums");
+    byte[] bytes = Files.readAllBytes(sums);
+    bytes[0] ^= 1;
+    Files.write(sums, bytes);
+    assertNull(stores.find("key"));
+    assertTrue(notes.get(0).startsWith(sums + " is damaged"), notes.get(0));
   }
 
   @Test
