@@ -92,7 +92,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
 
   private static JobConfig of(
       String tenant, JobRequest request, JobPlan plan, Path output, Sources sources, Files find) {
-    ServedModel model = sources.models().find(tenant, request.model());
+    ServedModel model = sources.models().findPinned(tenant, request.model());
     List<StoredFile> files = files(tenant, request, find);
     String task = task(request);
     RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
@@ -134,7 +134,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
               + "' is an adapter that the server has as a base; what it was tuned from is not known"
               + " here, so that it cannot be tuned. Tune another model");
     }
-    Path base = models.baseFolder(model.base());
+    Path base = models.baseFolder(model);
     if (base == null) {
       throw ApiException.badRequest(
           "model",

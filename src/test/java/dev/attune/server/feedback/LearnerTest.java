@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -219,7 +220,11 @@ class LearnerTest {
   void versionsAreComparedRestoredAndLetGo() throws Exception {
     try (FeedbackServer server = start(data)) {
       switchOn(server, ", \"old_tolerance\": 1, \"kept_versions\": 1");
+      server.models.heldBy(
+          (tenant, id) ->
+              id.equals("reviews@v2") ? Optional.of("somebody trains on it") : Optional.empty());
       teach(server, TinyDrift.recent(60, 2));
+      server.call("POST", "/v1/answer", "{\"model\": \"reviews@v2\", \"input\": \"a\"}");
       JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
       String newest = versions.get(0).get("id").asText();
       JsonNode compared = server.call("GET", MODEL + "/versions/v1/compare?with=" + newest, null);
