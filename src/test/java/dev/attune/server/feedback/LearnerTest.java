@@ -45,7 +45,8 @@ class LearnerTest {
 
   private static void switchOn(FeedbackServer server, String more) throws Exception {
     String file = server.file("local", "old.jsonl", TinyDrift.old(256, 1));
-    server.call("POST", MODEL + "/learner", SETTINGS.formatted(file, more));
+    String share = more.contains("replay_share") ? "" : ", \"replay_share\": 0.75";
+    server.call("POST", MODEL + "/learner", SETTINGS.formatted(file, more + share));
   }
 
   private static void teach(FeedbackServer server, List<LabelledText> rows) throws Exception {
