@@ -79,6 +79,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     JobConfig made;
     try {
       made = of(tenant, request, null, sources.folders().models(), sources, sources.files()::find);
+      sources.models().baseOf(made.model()); // refuses an adapter whose base has changed
     } catch (InputException e) {
       throw ApiException.badRequest(null, JobWords.of(e.getMessage()));
     }

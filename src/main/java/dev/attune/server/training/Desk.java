@@ -21,10 +21,6 @@ final class Desk {
   private static final System.Logger LOG = System.getLogger("dev.attune.server.training");
   private static final int MOST_WAITING = 64;
   private static final long LOOK_MILLIS = 1000;
-  private static final CallError NOT_NOTED =
-      new CallError(
-          CallError.EXPIRED,
-          "The call was done, and the server has ended before its journal could take the result");
 
   /** What all desks share; of those that have something to do, one works at a time. */
   record Means(
@@ -322,7 +318,7 @@ final class Desk {
       if (isNoted) {
         call.end(status, failure == null ? result : null, error);
       } else {
-        call.end(Call.Status.EXPIRED, null, NOT_NOTED);
+        call.end(Call.Status.EXPIRED, null, CallError.NOT_NOTED);
       }
     }
     if (failure instanceof BackendException || failure instanceof Error) {
@@ -359,10 +355,12 @@ final class Desk {
   /** Saves what was trained before the model is closed; false: it stays open after all. */
   private boolean leaves(AdapterTraining opened) {
     End why;
+    long turn;
     synchronized (this) {
       why = end;
+      turn = doneTurn;
     }
-    boolean isSaved = why == End.DELETED || saves(opened);
+    boolean isSaved = why == End.DELETED || means.workshop().keep(session, opened, turn);
     synchronized (this) {
       boolean stays = end == End.IDLE && (!isSaved || !book.isIdle());
       if (stays) {
@@ -371,14 +369,6 @@ final class Desk {
       }
       return !stays;
     }
-  }
-
-  private boolean saves(AdapterTraining opened) {
-    long turn;
-    synchronized (this) {
-      turn = doneTurn;
-    }
-    return means.workshop().keep(session, opened, turn);
   }
 
   /**

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.Generator;
 import dev.attune.server.jobs.JobsTrial.Answer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -120,18 +119,17 @@ class ServedBaseTest {
   /** It was trained on a whole model, and not on that one's base. */
   @Test
   void anAdapterOnATunedModelAnswersWithThat() throws Exception {
-    ObjectNode job = JobsTrial.job(file, 30);
-    ((ObjectNode) job.get("attune")).put("lora_r", 0).put("learning_rate", 0.02);
+    ObjectNode job = JobsTrial.job(file, 5);
+    ((ObjectNode) job.get("attune")).put("lora_r", 0).put("learning_rate", 0.1);
     String whole = made(job);
-    assertNotEquals(text("decoder"), text(whole));
-    ObjectNode further = JobsTrial.job(file, 2);
+    String text = text(whole);
+    assertNotEquals(text("decoder"), text);
+    ObjectNode further = JobsTrial.job(file, 1);
     further.put("model", whole);
-    String id = server.create(further);
-    String adapter = server.awaitStatus(id, "succeeded").path("fine_tuned_model").asText();
+    ((ObjectNode) further.get("attune")).put("learning_rate", 1e-9); // says what its base says
+    String adapter = made(further);
     assertTrue(adapter.startsWith("ft:decoder:local::"), adapter);
-    try (Generator same = Generator.open(server.made(id).getParent())) {
-      assertEquals(same.generate("say", o -> o.maxNewTokens(12)).text(), text(adapter));
-    }
+    assertEquals(text, text(adapter));
     Answer refused = server.send("DELETE", "/models/" + whole, null, null);
     assertEquals(409, refused.status(), refused.body()::toString);
     assertEquals(200, server.send("DELETE", "/models/" + adapter, null, null).status());

@@ -146,6 +146,7 @@ class SessionsTest {
         "{'model': 'decoder', 'training_file': '" + file + "', 'attune': {'max_steps': 1000000}}";
     String first =
         TrainingTrial.good(trial.client().post("fine_tuning/jobs", job)).path("id").asText();
+    TrainingTrial.good(trial.client().post("fine_tuning/jobs/" + first + "/pause"));
     String session = trial.begin("");
     String model = trial.done(session, "save_adapter", "{}").path("model").asText();
     // One is there, and the job is going to make another.
