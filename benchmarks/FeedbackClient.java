@@ -187,8 +187,8 @@ public final class FeedbackClient {
       (isScience ? science : other).add(new Row(fields[1] + ". " + fields[2], isScience ? "science" : "other"));
     }
     write(folder, "replay", science, other, 0, 600);
-    write(folder, "held_out", science, other, 600, 150);
-    write(folder, "old_test", science, other, 750, 150);
+    write(folder, "held_out", science, other, 600, 500);
+    write(folder, "old_test", science, other, 1100, 500);
     List<Row> abstracts = new ArrayList<>();
     Columns columns = Columns.parse("text=medical_abstract,label=condition_label");
     for (Example row : DataReader.read(datasets.resolve("medical_abstracts/medical_tc_test.csv"), columns).examples()) {

@@ -165,6 +165,12 @@ final class ServeCommand implements Command {
           (int) whole(config, RunOption.TENANT_REQUESTS, 1, Integer.MAX_VALUE));
     }
     server.tenantSessions((int) whole(config, RunOption.TENANT_SESSIONS, 1, Integer.MAX_VALUE));
+    if (config.isGiven(RunOption.TENANT_MODELS)) {
+      server.tenantModels((int) whole(config, RunOption.TENANT_MODELS, 1, Integer.MAX_VALUE));
+    }
+    if (config.isGiven(RunOption.TENANT_MODEL_BYTES)) {
+      server.tenantModelBytes(whole(config, RunOption.TENANT_MODEL_BYTES, 1, Long.MAX_VALUE));
+    }
     server.sessionIdle(
         Duration.ofSeconds(whole(config, RunOption.SESSION_IDLE, 1, Integer.MAX_VALUE)));
     if (config.isGiven(RunOption.TRAINING_MEMORY)) {

@@ -28,6 +28,17 @@ import java.util.List;
 public final class ContentDigest {
   private static final int DIGITS = 16;
 
+  /** By which the folder of an adapter says, in attune.json, what base it was made on. */
+  public static final String BASE_CONTENT = "base_content";
+
+  /**
+   * What a run begins from.
+   *
+   * @param all see {@link #ofModel}
+   * @param base see {@link #ofBase}
+   */
+  public record Contents(String all, String base) {}
+
   private ContentDigest() {}
 
   /**
@@ -38,15 +49,36 @@ public final class ContentDigest {
    * @param threads that read at a time
    */
   public static String ofModel(ModelFolder folder, List<Path> more, int threads) {
+    return contents(folder, more, threads).all();
+  }
+
+  /** Of the base that a folder holds or names: config.json and the weights, nothing of adapters. */
+  public static String ofBase(ModelFolder folder, int threads) {
     try {
-      List<Path> files = new ArrayList<>(ModelFiles.weights(folder.base()));
-      files.add(folder.base().resolve(ModelFiles.CONFIG));
+      List<Path> files = baseFiles(folder);
+      return of(files, files.size(), threads).base();
+    } catch (IOException e) {
+      throw new InputException(folder.base() + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  private static List<Path> baseFiles(ModelFolder folder) throws IOException {
+    List<Path> files = new ArrayList<>(ModelFiles.weights(folder.base()));
+    files.add(folder.base().resolve(ModelFiles.CONFIG));
+    return files;
+  }
+
+  /** {@link #ofModel} and {@link #ofBase}; the weights are read once. */
+  public static Contents contents(ModelFolder folder, List<Path> more, int threads) {
+    try {
+      List<Path> files = baseFiles(folder);
+      int ofBase = files.size();
       if (folder.isAdapter()) {
         files.addAll(ModelFiles.weights(folder.path()));
         files.add(folder.path().resolve(ModelFiles.ADAPTER_CONFIG));
       }
       more.stream().filter(Files::isRegularFile).forEach(files::add);
-      return of(files, threads);
+      return of(files, ofBase, threads);
     } catch (IOException e) {
       throw new InputException(folder.base() + " cannot be read: " + e.getMessage(), e);
     }
@@ -60,7 +92,8 @@ public final class ContentDigest {
   /** Of the named files of a folder that are there. */
   static String ofFiles(Path folder, List<String> names) {
     try {
-      return of(names.stream().map(folder::resolve).filter(Files::isRegularFile).toList(), 1);
+      return of(names.stream().map(folder::resolve).filter(Files::isRegularFile).toList(), 0, 1)
+          .all();
     } catch (IOException e) {
       throw new InputException(folder + " cannot be read: " + e.getMessage(), e);
     }
@@ -77,17 +110,30 @@ public final class ContentDigest {
     return digits(all);
   }
 
-  private static String of(List<Path> files, int threads) throws IOException {
+  private static Contents of(List<Path> files, int ofBase, int threads) throws IOException {
     MessageDigest all = sha256();
-    for (Path file : files) {
+    String base = null;
+    for (int i = 0; i < files.size(); i++) {
+      Path file = files.get(i);
       all.update(file.getFileName().toString().getBytes(StandardCharsets.UTF_8));
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
         long size = channel.size();
         all.update(ByteBuffer.allocate(Long.BYTES).putLong(0, size));
         all.update(BlockChecksums.of(channel, size, threads));
       }
+      if (i + 1 == ofBase) {
+        base = digitsSoFar(all);
+      }
     }
-    return digits(all);
+    return new Contents(digits(all), base);
+  }
+
+  private static String digitsSoFar(MessageDigest digest) {
+    try {
+      return digits((MessageDigest) digest.clone());
+    } catch (CloneNotSupportedException e) {
+      throw new IllegalStateException("SHA-256 of every Java can be cloned", e);
+    }
   }
 
   private static String digits(MessageDigest digest) {

@@ -21,6 +21,7 @@ import dev.attune.generate.Request;
 import dev.attune.generate.Sampling;
 import dev.attune.hub.Progress;
 import dev.attune.kernels.Backend;
+import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
 import dev.attune.model.TransformerModel;
 import dev.attune.optim.AdamW;
@@ -92,7 +93,7 @@ public final class AdapterTraining implements AutoCloseable {
   private final ReadWriteLock uses = new ReentrantReadWriteLock(); // of the tokenizer, by others
   private boolean isClosed; // of these
   private TokenTrainer trainer;
-  private String digest; // of the base, once it is asked for
+  private final ContentDigest.Contents contents; // null: nothing was loaded
 
   private AdapterTraining(
       RunConfig config,
@@ -101,7 +102,8 @@ public final class AdapterTraining implements AutoCloseable {
       Session session,
       TextTokenizer tokenizer,
       Task task,
-      Model model) {
+      Model model,
+      ContentDigest.Contents contents) {
     this.config = config;
     this.base = base;
     this.lora = lora;
@@ -109,6 +111,7 @@ public final class AdapterTraining implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.task = task;
     this.model = model;
+    this.contents = contents;
     Set<Integer> all = new TreeSet<>(GenerationDefaults.of(base).ends());
     tokenizer.vocabulary().eosId().ifPresent(all::add);
     this.ends = all.stream().mapToInt(Integer::intValue).toArray();
@@ -197,11 +200,14 @@ public final class AdapterTraining implements AutoCloseable {
               said.probability(RunOption.DROPOUT),
               Adapters.builder(
                   said, lora, base.isAdapter() ? base.path() : null, session.precision()));
+      ContentDigest.Contents contents = null;
       if (loads) {
         load(said, base, lora, model);
+        int threads = Backends.threads(said.smallInteger(RunOption.THREADS));
+        contents = ContentDigest.contents(base, task.type().settingsFiles(base), threads);
       }
       AdapterTraining training =
-          new AdapterTraining(said, base, lora, session, tokenizer, task, model);
+          new AdapterTraining(said, base, lora, session, tokenizer, task, model, contents);
       training.begin();
       return training;
     } catch (RuntimeException | Error e) {
@@ -333,6 +339,16 @@ public final class AdapterTraining implements AutoCloseable {
     return List.of(done);
   }
 
+  /** What a state takes on the disk, but for a few kilobytes. */
+  public long stateBytes() {
+    return trainer.buffers().values().stream().mapToLong(Buffer::sizeBytes).sum();
+  }
+
+  /** What the adapter's folder takes on the disk at the most, its tokenizer left out. */
+  public long adapterBytes() {
+    return model.parameters().weights().sizeBytes();
+  }
+
   /**
    * Saves weights, moments and counts: {@link #loadState} goes on from them to the same bytes.
    *
@@ -388,13 +404,9 @@ public final class AdapterTraining implements AutoCloseable {
 
   /** All that the next bytes depend on beside the state. */
   private ObjectNode madeWith() {
-    if (digest == null) {
-      int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-      digest = ContentDigest.ofModel(base, task.type().settingsFiles(base), threads);
-    }
     return JsonNodeFactory.instance
         .objectNode()
-        .put("base model", digest)
+        .put("base model", contents.all())
         .put("adapter", Adapters.described(lora))
         .put("seed", config.integer(RunOption.SEED))
         .put("dropout", String.valueOf(config.text(RunOption.DROPOUT)))
@@ -414,6 +426,7 @@ public final class AdapterTraining implements AutoCloseable {
     String name = PreparedRun.baseName(config, base);
     attune.put("task", task.name());
     attune.put("base_model", name);
+    attune.put(ContentDigest.BASE_CONTENT, contents.base());
     attune.put("max_length", model.statedLength());
     attune.put(STEPS, trainer.steps());
     FinishedModel finished =

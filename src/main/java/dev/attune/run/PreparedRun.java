@@ -52,7 +52,7 @@ final class PreparedRun implements AutoCloseable {
   private final AddedVocabulary added; // null: the vocabulary is as it was
   private final Model model;
   private DataReport report;
-  private String baseDigest;
+  private ContentDigest.Contents contents; // of what it begins from
   private RunIdentity identity; // null until it is asked for
   private Streaming stream; // null: the training data are read already
   private ChromeTrace trace; // null: nobody wants to know where time goes
@@ -343,7 +343,7 @@ final class PreparedRun implements AutoCloseable {
     } finally {
       loaded = weights.join();
     }
-    listener.onBase(baseContent(baseDigest, tokenizer));
+    listener.onBase(baseContent(contents.all(), tokenizer));
     listener.onDataReport(report);
     report.throwIfFatal();
     int vocabulary = config().path("vocab_size").asInt();
@@ -427,7 +427,7 @@ final class PreparedRun implements AutoCloseable {
   }
 
   private ModelWeights.Loaded loadWeights(HeadChoice head, int threads) {
-    String known = shared == null ? null : shared.load(threads);
+    ContentDigest.Contents known = shared == null ? null : shared.load(threads);
     ModelWeights.Loaded loaded;
     if (base.isAdapter()) {
       loaded = AdapterWeights.load(base.path(), base.adapter(), base.base(), model);
@@ -445,10 +445,10 @@ final class PreparedRun implements AutoCloseable {
                   Set.of(),
                   added == null ? null : added.rows()));
     }
-    baseDigest =
+    contents =
         known != null
             ? known
-            : ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads);
+            : ContentDigest.contents(base, plan.task().settingsFiles(base), threads);
     return loaded;
   }
 
@@ -479,6 +479,11 @@ final class PreparedRun implements AutoCloseable {
     return weights + "-" + ContentDigest.ofTokenizer(tokenizer);
   }
 
+  /** What the base that an adapter is opened with is, by content. */
+  String baseContent() {
+    return contents.base();
+  }
+
   /** What a resume compares. */
   RunIdentity identity() {
     if (identity == null) {
@@ -489,7 +494,7 @@ final class PreparedRun implements AutoCloseable {
 
   private Map<Fact, String> facts() {
     Map<Fact, String> facts = new EnumMap<>(Fact.class);
-    facts.put(Fact.BASE_MODEL, baseDigest);
+    facts.put(Fact.BASE_MODEL, contents.all());
     facts.put(Fact.TOKENIZER, ContentDigest.ofTokenizer(tokenizer));
     if (added != null) {
       facts.put(Fact.ADDED_TOKENS, AddedVocabulary.fingerprint(plan.config()));

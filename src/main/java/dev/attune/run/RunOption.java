@@ -487,6 +487,12 @@ public enum RunOption {
   TENANT_JOBS("N", null, "jobs of one tenant that may wait or run at a time"),
   TENANT_REQUESTS("N", null, "requests that one tenant may make in a minute"),
   TENANT_SESSIONS("N", "16", "training sessions that one tenant may have"),
+  TENANT_MODELS("N", null, "tuned models that one tenant may have"),
+  TENANT_MODEL_BYTES(
+      "N",
+      null,
+      "bytes that the tuned models of one tenant, and the states of its training sessions, may have"
+          + " together"),
   SESSION_IDLE(
       "SECONDS",
       "1800",
@@ -644,6 +650,8 @@ public enum RunOption {
           TENANT_JOBS,
           TENANT_REQUESTS,
           TENANT_SESSIONS,
+          TENANT_MODELS,
+          TENANT_MODEL_BYTES,
           SESSION_IDLE,
           TRAINING_MEMORY,
           WEBHOOK,

@@ -30,7 +30,7 @@ final class SharedBase implements AutoCloseable {
   private ModelFolder folder;
   private Task task;
   private Model model;
-  private String digest; // null until the base is loaded
+  private ContentDigest.Contents contents; // null until the base is loaded
 
   SharedPass pass() {
     return pass;
@@ -69,13 +69,13 @@ final class SharedBase implements AutoCloseable {
     return model.parameters();
   }
 
-  /** Loads the base, unless a run before has done so; returns the digest of its files. */
-  String load(int threads) {
-    if (digest == null) {
+  /** Loads the base, unless a run before has done so; returns what its files are. */
+  ContentDigest.Contents load(int threads) {
+    if (contents == null) {
       ModelWeights.load(folder.base(), model, BaseLoad.of(0));
-      digest = ContentDigest.ofModel(folder, task.type().settingsFiles(folder), threads);
+      contents = ContentDigest.contents(folder, task.type().settingsFiles(folder), threads);
     }
-    return digest;
+    return contents;
   }
 
   /**

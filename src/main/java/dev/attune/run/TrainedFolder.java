@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.folder.ContentDigest;
 import dev.attune.folder.FinishedModel;
 import dev.attune.task.Task;
 import dev.attune.train.TrainResult;
@@ -20,6 +21,9 @@ final class TrainedFolder {
     task.describe(plan.lora() == null ? json : attune, attune);
     attune.put("task", task.type().leaves().name());
     attune.put("base_model", run.baseName());
+    if (plan.lora() != null) {
+      attune.put(ContentDigest.BASE_CONTENT, run.baseContent());
+    }
     attune.put("max_length", run.maxLength());
     attune.put("steps", result.steps());
     attune.put("epochs", result.epochs());

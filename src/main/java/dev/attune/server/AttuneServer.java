@@ -30,6 +30,7 @@ import dev.attune.server.inference.TextMetrics;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.jobs.JobsApi;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ModelsApi;
 import dev.attune.server.tls.PemFiles;
 import dev.attune.server.training.Sessions;
@@ -125,7 +126,9 @@ public final class AttuneServer implements AutoCloseable {
             config.tenantFileBytes(),
             config.tenantJobs(),
             config.tenantRequestsPerMinute(),
-            config.tenantSessions());
+            config.tenantSessions(),
+            config.tenantModels(),
+            config.tenantModelBytes());
     Metrics metrics = new Metrics();
     KeyStore keys = new KeyStore(data.journal());
     parts.add(0, keys::noteUse);
@@ -135,6 +138,7 @@ public final class AttuneServer implements AutoCloseable {
     uploads.removeLeftovers();
     parts.add(0, tidying(keys, files, uploads));
     ModelCatalog models = new ModelCatalog(data.journal(), config.baseModels(), data.models());
+    ModelRoom room = new ModelRoom(models, data.models(), tenant -> limits);
     ModelPool pool = new ModelPool(models, config.inference().settings());
     pool.tell(metrics);
     TextMetrics texts = new TextMetrics(metrics);
@@ -150,6 +154,7 @@ public final class AttuneServer implements AutoCloseable {
                 data.journal(),
                 files,
                 models,
+                room,
                 webhooks,
                 tenant -> limits,
                 data.models(),
@@ -160,7 +165,7 @@ public final class AttuneServer implements AutoCloseable {
     Sessions sessions =
         new Sessions(
             new Sessions.Parts(
-                data.journal(), models, tenant -> limits, data.training(), data.models()),
+                data.journal(), models, room, tenant -> limits, data.training(), data.models()),
             sessionMemory,
             config.sessionIdle(),
             metrics);

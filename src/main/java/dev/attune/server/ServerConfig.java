@@ -20,6 +20,8 @@ public final class ServerConfig {
   private int tenantJobs = Integer.MAX_VALUE;
   private int tenantRequestsPerMinute = Integer.MAX_VALUE;
   private int tenantSessions = 16;
+  private int tenantModels = Integer.MAX_VALUE;
+  private long tenantModelBytes = Long.MAX_VALUE;
   private Duration sessionIdle = Duration.ofMinutes(30);
   private Duration stopTimeout = Duration.ofSeconds(30);
   private final Map<URI, String> webhooks = new LinkedHashMap<>();
@@ -97,6 +99,24 @@ public final class ServerConfig {
   /** Training sessions that one tenant may have; 16 unless given. */
   public ServerConfig tenantSessions(int value) {
     tenantSessions = value;
+    return this;
+  }
+
+  /**
+   * Tuned models that one tenant may have, with those that its jobs are going to make; any number
+   * unless given.
+   */
+  public ServerConfig tenantModels(int value) {
+    tenantModels = value;
+    return this;
+  }
+
+  /**
+   * Bytes that the tuned models of one tenant, their checkpoints and versions, and the states of
+   * its training sessions may have together; as the disk allows unless given.
+   */
+  public ServerConfig tenantModelBytes(long value) {
+    tenantModelBytes = value;
     return this;
   }
 
@@ -193,6 +213,14 @@ public final class ServerConfig {
 
   int tenantSessions() {
     return tenantSessions;
+  }
+
+  int tenantModels() {
+    return tenantModels;
+  }
+
+  long tenantModelBytes() {
+    return tenantModelBytes;
   }
 
   Duration sessionIdle() {

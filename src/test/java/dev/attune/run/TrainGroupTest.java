@@ -10,6 +10,7 @@ import dev.attune.core.Philox;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
@@ -255,6 +256,30 @@ class TrainGroupTest {
       jobs.get(3).outcome();
       jobs.get(4).outcome();
     }
+    for (int run = 0; run < 3; run++) {
+      assertSame("alone", "together", run);
+    }
+  }
+
+  /** It goes on by itself, from its last checkpoint, to the same bytes. */
+  @Test
+  void aRunWithTooLittleMemoryLeavesTheOthersAsTheyAre() throws IOException {
+    String options = "PRECISION=fp32";
+    runs(gpt2, "alone", options).forEach(RecordedRun::run);
+    List<RecordedRun> runs = runs(gpt2, "together", options);
+    runs.get(0)
+        .after(
+            5,
+            () -> {
+              throw new DeviceMemoryException("there is no room");
+            });
+    try (TrainGroup group = new TrainGroup()) {
+      List<TrainGroup.Job> jobs = group.start(asked(runs));
+      assertThrows(DeviceMemoryException.class, jobs.get(0)::outcome);
+      jobs.get(1).outcome();
+      jobs.get(2).outcome();
+    }
+    runs(gpt2, "together", options).get(0).with(RunOption.RESUME).run();
     for (int run = 0; run < 3; run++) {
       assertSame("alone", "together", run);
     }

@@ -1,7 +1,8 @@
 package dev.attune.train;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.batch.Batch;
@@ -33,6 +34,7 @@ import dev.attune.testkit.TinyDecoder;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -50,6 +52,9 @@ class SharedPassTest {
   private static final int BATCH = 4;
   private static final long LARGE = 1L << 26;
   private static final int PARTS = 16;
+
+  /** Jobs of this rank and above have long texts. */
+  private static final int LONG = 8;
 
   @TempDir static Path shared;
   private static Path folder;
@@ -91,9 +96,19 @@ class SharedPassTest {
       assertTrue(threads.awaitTermination(2, TimeUnit.MINUTES), "the jobs do not end");
       List<byte[]> adapters = new ArrayList<>();
       for (Future<byte[]> result : results) {
-        adapters.add(result.get());
+        adapters.add(valueOrNull(result));
       }
       return new Trained(adapters, tape.arena().highWaterBytes());
+    }
+  }
+
+  /** Null: there was no room for it. */
+  private static byte[] valueOrNull(Future<byte[]> result) throws Exception {
+    try {
+      return result.get();
+    } catch (ExecutionException e) {
+      assertTrue(e.getCause() instanceof DeviceMemoryException, e::toString);
+      return null;
     }
   }
 
@@ -154,7 +169,7 @@ class SharedPassTest {
   private static EncodedDataset data(int seed) {
     EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.LEARNED_ROWS, false);
     for (int i = 0; i < 30; i++) {
-      int[] ids = new int[12 + i % 9];
+      int[] ids = new int[seed < LONG ? 12 + i % 9 : 31];
       for (int t = 0; t < ids.length; t++) {
         ids[t] = (int) Math.floorMod(Philox.bits64(seed, i, t), 200L);
       }
@@ -187,8 +202,23 @@ class SharedPassTest {
 
   @Test
   void whereNoJobFitsEachIsTold() throws Exception {
-    ExecutionException failure =
-        assertThrows(ExecutionException.class, () -> trained(1 << 16, 2, 5));
-    assertTrue(failure.getCause() instanceof DeviceMemoryException, failure::toString);
+    assertEquals(Arrays.asList(null, null), trained(1 << 16, 2, 5).adapters());
+  }
+
+  /** In forward, in a loss, or in backward: the pass goes on without it. */
+  @Test
+  void aJobThatDoesNotFitLeavesTheOthersAsTheyAre() throws Exception {
+    Trained first = trained(LARGE, 2);
+    Trained second = trained(LARGE, 5);
+    Trained large = trained(LARGE, LONG);
+    long enough = Math.max(first.arenaBytes(), second.arenaBytes());
+    assertTrue(enough < large.arenaBytes(), "it fits");
+    for (int part = 0; part < PARTS; part++) {
+      long room = enough + (large.arenaBytes() - enough) * part / PARTS / 4096 * 4096;
+      Trained together = trained(room, 2, LONG, 5);
+      assertNull(together.adapters().get(1), "it fits in " + room);
+      assertArrayEquals(first.adapters().get(0), together.adapters().get(0), room + ": first");
+      assertArrayEquals(second.adapters().get(0), together.adapters().get(2), room + ": second");
+    }
   }
 }

@@ -8,6 +8,7 @@ import dev.attune.server.files.FileStore;
 import dev.attune.server.files.UploadStore;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ServedModel;
 import dev.attune.server.training.Sessions;
 import java.io.IOException;
@@ -54,7 +55,12 @@ public final class DataCheck {
       }
       Sessions.Parts sessions =
           new Sessions.Parts(
-              data.journal(), models, tenant -> Limits.NONE, data.training(), data.models());
+              data.journal(),
+              models,
+              new ModelRoom(models, data.models(), tenant -> Limits.NONE),
+              tenant -> Limits.NONE,
+              data.training(),
+              data.models());
       problems.addAll(Sessions.problems(sessions, data.folder()));
     }
     return problems;

@@ -13,11 +13,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.sqlite.SQLiteErrorCode;
+import org.sqlite.SQLiteException;
 
 /**
  * The server's database. Any number of threads use it; changes are made one after another, and
@@ -30,6 +33,10 @@ public final class Journal implements AutoCloseable {
 
   /** Reads that go on at a time. */
   private static final int READERS = 4;
+
+  /** SQLite's words for a disk without room: for rows, and for the memory that readers share. */
+  private static final Set<SQLiteErrorCode> FULL =
+      Set.of(SQLiteErrorCode.SQLITE_FULL, SQLiteErrorCode.SQLITE_IOERR_SHMSIZE);
 
   private final Connection writer;
   private final Queue<Connection> readers = new ConcurrentLinkedQueue<>(); // those that are idle
@@ -118,8 +125,11 @@ public final class Journal implements AutoCloseable {
   }
 
   private static UncheckedIOException failure(SQLException e) {
-    return new UncheckedIOException(
-        "the server's journal: " + e.getMessage(), new IOException(e.getMessage(), e));
+    String message = "the server's journal: " + e.getMessage();
+    IOException cause = new IOException(e.getMessage(), e);
+    return e instanceof SQLiteException known && FULL.contains(known.getResultCode())
+        ? new JournalFullException(message, cause)
+        : new UncheckedIOException(message, cause);
   }
 
   /** Makes a change as a whole or not at all; when this returns it is durable. */

@@ -458,6 +458,7 @@ final class Learner {
         delete(version.folder());
       } else if (version.state().isWhole()
           && !needed.contains(version.number())
+          && models.held(line.tenant(), version.name()).isEmpty()
           && ++others > kept) {
         journal.change(
             session -> {

@@ -10,7 +10,7 @@ import java.util.List;
  *
  * @param minCorrections an update is made when so many have come since the last one
  * @param maxSeconds or when the first of them has waited so long
- * @param learningRate peak of an update's; null: 5e-5, of adapters 2e-4
+ * @param learningRate peak of an update's; null: 2e-5, of adapters 2e-4
  * @param epochs how often an update shows each new correction
  * @param batchSize rows of a step
  * @param replayShare of old rows among those that are shown
@@ -36,7 +36,7 @@ record LearnerSettings(
   static final String MISTAKES = "mistakes";
 
   static final LearnerSettings DEFAULT =
-      new LearnerSettings(10, 300, null, 8, 16, 0.75, 0.01, 42, 10, ALL);
+      new LearnerSettings(10, 300, null, 8, 16, 0.9, 0.01, 42, 10, ALL);
 
   /** These with what a body or the journal says otherwise. */
   LearnerSettings with(Fields fields) {

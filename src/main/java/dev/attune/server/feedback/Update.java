@@ -34,7 +34,7 @@ record Update(LearnerSettings settings, String data, long after, long last) {
   private static final String DATA = "data";
   private static final String AFTER = "corrections_after";
   private static final String LAST = "corrections_to";
-  private static final String WHOLE_RATE = "5e-5";
+  private static final String WHOLE_RATE = "2e-5";
   private static final String ADAPTER_RATE = "2e-4";
 
   ObjectNode toJson() {

@@ -110,6 +110,11 @@ public final class ApiException extends RuntimeException {
     return new ApiException(409, INVALID, null, code, message, null);
   }
 
+  /** 409: what a model is opened with is not what it was made on. */
+  public static ApiException baseChanged(String message) {
+    return new ApiException(409, INVALID, "model", "base_changed", message, null);
+  }
+
   /** 413. */
   public static ApiException tooLarge(String message) {
     return new ApiException(413, INVALID, null, "request_too_large", message, null);

@@ -1,6 +1,7 @@
 package dev.attune.server.http;
 
 import dev.attune.core.InputException;
+import dev.attune.server.database.JournalFullException;
 import dev.attune.server.http.Exchange.Answer;
 import dev.attune.server.http.Route.Receiving;
 import java.io.IOException;
@@ -274,6 +275,12 @@ final class Call {
     }
     if (reason instanceof HttpException bad && bad.getCode() < 500) {
       return ApiException.badRequest(null, "The request cannot be read: " + bad.getReason());
+    }
+    if (reason instanceof JournalFullException e) {
+      return ApiException.noRoom(
+          "The server's disk is full: nothing can be noted, and nothing was changed. Delete files or"
+              + " models, or ask who runs this server for room",
+          e);
     }
     if (reason instanceof InterruptedException e) {
       Thread.currentThread().interrupt();

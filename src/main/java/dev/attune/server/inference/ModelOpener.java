@@ -8,6 +8,8 @@ import dev.attune.run.HeadModel;
 import dev.attune.run.OpenOptions;
 import dev.attune.run.SharedModel;
 import dev.attune.run.TextEncoder;
+import dev.attune.server.http.ApiException;
+import dev.attune.server.models.BaseContents;
 import dev.attune.task.Prediction;
 import dev.attune.task.TaskOptions;
 import dev.attune.task.TaskType;
@@ -33,8 +35,10 @@ final class ModelOpener {
    * An open model.
    *
    * @param base of an adapter that is opened with a base of its own; else null
+   * @param content of the base, or of the folder where that holds a whole model, which is another
+   *     model where that is another; null of an adapter whose base the server does not have
    */
-  record Key(Path folder, Path base, Use use) {}
+  record Key(Path folder, Path base, Use use, String content) {}
 
   /** What is open. */
   interface Opened extends AutoCloseable {
@@ -97,9 +101,11 @@ final class ModelOpener {
   private static final Path SOURCE = Path.of("input");
 
   private final InferenceSettings settings;
+  private final BaseContents contents;
 
-  ModelOpener(InferenceSettings settings) {
+  ModelOpener(InferenceSettings settings, BaseContents contents) {
     this.settings = settings;
+    this.contents = contents;
   }
 
   /** Bytes that it will take, about. */
@@ -124,8 +130,31 @@ final class ModelOpener {
     }
   }
 
-  /** Opens it. */
+  /**
+   * Opens it.
+   *
+   * @throws ApiException if the files were changed while they were read
+   */
   Opened open(Key key) {
+    Opened opened = read(key);
+    try {
+      check(key);
+      return opened;
+    } catch (RuntimeException | Error e) {
+      opened.close();
+      throw e;
+    }
+  }
+
+  /** Whether what the key says is what is on the disk: after something was read from there. */
+  void check(Key key) {
+    Path folder = key.base == null ? key.folder : key.base;
+    if (key.content != null && !key.content.equals(contents.now(folder))) {
+      throw ApiException.busy("The files of a base model were changed just now; ask again");
+    }
+  }
+
+  private Opened read(Key key) {
     OpenOptions options =
         key.base == null
             ? OpenOptions.DEFAULT

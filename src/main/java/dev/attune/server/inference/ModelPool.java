@@ -3,6 +3,7 @@ package dev.attune.server.inference;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.data.Example;
+import dev.attune.folder.ModelFolder;
 import dev.attune.run.GenerationService;
 import dev.attune.run.HeadModel;
 import dev.attune.run.TextEncoder;
@@ -118,6 +119,7 @@ public final class ModelPool implements AutoCloseable {
   }
 
   private final ModelCatalog catalog;
+  private final ModelOpener opener;
   private final Pool<Key, Opened> models;
   private final Pool<AdapterKey, Beside> adapters;
   private final Map<Path, TaskType> types = new ConcurrentHashMap<>();
@@ -125,7 +127,7 @@ public final class ModelPool implements AutoCloseable {
 
   public ModelPool(ModelCatalog catalog, InferenceSettings settings) {
     this.catalog = catalog;
-    ModelOpener opener = new ModelOpener(settings);
+    this.opener = new ModelOpener(settings, catalog.contents());
     this.models =
         new Pool<>(
             settings.modelBytes(),
@@ -162,6 +164,12 @@ public final class ModelPool implements AutoCloseable {
       if (voice == null) {
         alone.add(key.folder);
         throw new NeedsOwnBase();
+      }
+      try {
+        opener.check(key.base);
+      } catch (RuntimeException e) {
+        voice.close();
+        throw e;
       }
       return new Beside(voice, base);
     } catch (RuntimeException | Error e) {
@@ -237,18 +245,27 @@ public final class ModelPool implements AutoCloseable {
     return lease;
   }
 
+  /** What is to be open for a model. */
+  private Key key(ServedModel model, Path base, Use use) {
+    Path whole = base != null ? base : model.folder();
+    String content = ModelFolder.isAdapter(whole) ? null : catalog.contents().of(whole);
+    return new Key(model.folder(), base, use, content);
+  }
+
   private TextLease taken(ServedModel model) {
     Path base = catalog.baseOf(model);
     if (base != null && !alone.contains(model.folder())) {
       try {
         Pool<AdapterKey, Beside>.Lease adapter =
-            adapters.take(new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)));
+            adapters.take(
+                new AdapterKey(
+                    model.folder(), new Key(base, null, Use.TEXTS, catalog.contents().of(base))));
         return new TextLease(adapter.value().voice, adapter);
       } catch (NeedsOwnBase e) {
         // opened with its base below
       }
     }
-    Pool<Key, Opened>.Lease lease = take(new Key(model.folder(), base, Use.TEXTS));
+    Pool<Key, Opened>.Lease lease = take(key(model, base, Use.TEXTS));
     return new TextLease(((Texts) lease.value()).service().base(), lease);
   }
 
@@ -277,8 +294,7 @@ public final class ModelPool implements AutoCloseable {
       throw otherKind(model, type, "a model that gives labels or a number to a text");
     }
     return guarded(
-        model,
-        () -> new LabelLease(take(new Key(model.folder(), catalog.baseOf(model), Use.LABELS))));
+        model, () -> new LabelLease(take(key(model, catalog.baseOf(model), Use.LABELS))));
   }
 
   VectorLease vectors(ServedModel model) {
@@ -286,8 +302,7 @@ public final class ModelPool implements AutoCloseable {
       throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
     }
     return guarded(
-        model,
-        () -> new VectorLease(take(new Key(model.folder(), catalog.baseOf(model), Use.VECTORS))));
+        model, () -> new VectorLease(take(key(model, catalog.baseOf(model), Use.VECTORS))));
   }
 
   /** Any encoder makes vectors, of which not all have a task. */
@@ -328,19 +343,12 @@ public final class ModelPool implements AutoCloseable {
   /** Closes what was deleted once nobody uses it, then removes its files. */
   private void forget(ServedModel model) {
     List<Consumer<Runnable>> steps = new ArrayList<>();
-    Path base = model.base() == null ? null : catalog.baseFolder(model.base());
-    if (base != null) {
-      steps.add(
-          next ->
-              adapters.remove(
-                  new AdapterKey(model.folder(), new Key(base, null, Use.TEXTS)), next));
-    }
-    for (Use use : Use.values()) {
-      steps.add(next -> models.remove(new Key(model.folder(), null, use), next));
-      if (base != null) {
-        steps.add(next -> models.remove(new Key(model.folder(), base, use), next));
-      }
-    }
+    adapters
+        .keys(key -> key.folder.equals(model.folder()))
+        .forEach(key -> steps.add(next -> adapters.remove(key, next)));
+    models
+        .keys(key -> key.folder().equals(model.folder()))
+        .forEach(key -> steps.add(next -> models.remove(key, next)));
     types.remove(model.folder());
     run(steps, 0, () -> deleteFiles(model));
   }

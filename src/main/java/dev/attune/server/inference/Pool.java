@@ -291,6 +291,16 @@ final class Pool<K, V> implements AutoCloseable {
     idle.forEach(this::end);
   }
 
+  /** What is open, or about to be, by keys of that kind. */
+  List<K> keys(Predicate<K> kind) {
+    lock.lock();
+    try {
+      return entries.keySet().stream().filter(kind).toList();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** All that are open now; they may be closed meanwhile. */
   List<V> values() {
     lock.lock();

@@ -79,6 +79,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     JobConfig made;
     try {
       made = of(tenant, request, null, sources.folders().models(), sources, sources.files()::find);
+      sources.models().baseOf(made.model()); // refuses an adapter whose base has changed
     } catch (InputException e) {
       throw ApiException.badRequest(null, JobWords.of(e.getMessage()));
     }
@@ -92,7 +93,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
 
   private static JobConfig of(
       String tenant, JobRequest request, JobPlan plan, Path output, Sources sources, Files find) {
-    ServedModel model = sources.models().find(tenant, request.model());
+    ServedModel model = sources.models().findPinned(tenant, request.model());
     List<StoredFile> files = files(tenant, request, find);
     String task = task(request);
     RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
@@ -134,7 +135,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
               + "' is an adapter that the server has as a base; what it was tuned from is not known"
               + " here, so that it cannot be tuned. Tune another model");
     }
-    Path base = models.baseFolder(model.base());
+    Path base = models.baseFolder(model);
     if (base == null) {
       throw ApiException.badRequest(
           "model",

@@ -114,6 +114,22 @@ record JobRequest(
     }
   }
 
+  /** The same of a model by another name. */
+  JobRequest of(String other) {
+    return new JobRequest(
+        other,
+        trainingFile,
+        validationFile,
+        method,
+        hyperparameters,
+        seed,
+        suffix,
+        metadata,
+        options,
+        priority,
+        deadline);
+  }
+
   /**
    * Reads a request's body.
    *

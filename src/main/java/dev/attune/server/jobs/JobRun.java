@@ -195,7 +195,7 @@ final class JobRun implements RunListener {
   private void left(String saved) {
     Stop reason = stop;
     if (reason == Stop.STATUS_CHANGED) {
-      store.tell(job.id(), List.of(JobEvent.of(JobEvent.Level.INFO, "Stopped; " + saved)));
+      store.trail().tell(job.id(), List.of(JobEvent.of(JobEvent.Level.INFO, "Stopped; " + saved)));
       return;
     }
     store
@@ -214,7 +214,8 @@ final class JobRun implements RunListener {
     boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
     StepMetrics metrics = StepMetrics.of(folder, predictsTokens);
     ServedModel model =
-        new ServedModel(name(), job.tenant(), Instant.now(), base(), folder, job.id());
+        new ServedModel(
+            name(), job.tenant(), Instant.now(), made.model().baseOf(folder), folder, job.id());
     StoredFile results = null;
     JobStore.Change change = store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
     try {
@@ -249,12 +250,8 @@ final class JobRun implements RunListener {
     }
   }
 
-  private String base() {
-    return made.model().base() == null ? made.model().id() : made.model().base();
-  }
-
   private String name() {
-    return String.join(":", "ft", base(), job.tenant(), job.request().suffix(), job.shortId());
+    return made.model().tunedName(job.tenant(), job.request().suffix(), job.shortId());
   }
 
   private void fail(String code, String message, String param) {
@@ -334,7 +331,7 @@ final class JobRun implements RunListener {
   public void onStep(Step step) {
     if (!hasStepped) {
       hasStepped = true;
-      store.forgetFrom(job.id(), step.step()); // told before a kill, and not saved
+      store.trail().forgetFrom(job.id(), step.step()); // told before a kill, and not saved
     }
     lastLoss = step.loss();
     boolean isKnown = step.secondsLeft() > 0;
@@ -441,27 +438,32 @@ final class JobRun implements RunListener {
             ServedModel.checkpointName(name(), step),
             job.tenant(),
             Instant.now(),
-            base(),
+            made.model().baseOf(folder),
             folder,
             job.id());
     List<JobCheckpoint> earlier =
-        store.checkpoints(job.id()).stream().filter(c -> c.step() != step).toList();
+        store.trail().checkpoints(job.id()).stream()
+            .filter(c -> c.step() != step)
+            .filter(c -> sources.models().held(job.tenant(), c.model()).isEmpty())
+            .toList();
     List<JobCheckpoint> forgotten =
         earlier.subList(Math.min(earlier.size(), CHECKPOINTS_KEPT - 1), earlier.size());
-    store.note(
-        new JobCheckpoint(
-            Ids.next("ftckpt_"),
-            job.id(),
-            step,
-            model.created().getEpochSecond(),
-            model.id(),
-            metrics),
-        forgotten,
-        session -> {
-          forgotten.forEach(old -> sources.models().remove(session, old.model()));
-          sources.models().remove(session, model.id()); // of before a kill
-          sources.models().add(session, model);
-        });
+    store
+        .trail()
+        .note(
+            new JobCheckpoint(
+                Ids.next("ftckpt_"),
+                job.id(),
+                step,
+                model.created().getEpochSecond(),
+                model.id(),
+                metrics),
+            forgotten,
+            session -> {
+              forgotten.forEach(old -> sources.models().remove(session, old.model()));
+              sources.models().remove(session, model.id()); // of before a kill
+              sources.models().add(session, model);
+            });
     for (JobCheckpoint old : forgotten) {
       Path place = sources.folders().checkpoint(job, old.step());
       sources
@@ -471,7 +473,7 @@ final class JobRun implements RunListener {
                   old.model(),
                   job.tenant(),
                   Instant.ofEpochSecond(old.created()),
-                  base(),
+                  made.model().baseOf(place),
                   place,
                   job.id()));
     }
@@ -488,7 +490,7 @@ final class JobRun implements RunListener {
   private void flush() {
     lastFlush = System.nanoTime();
     try {
-      store.tell(job.id(), untold);
+      store.trail().tell(job.id(), untold);
       untold.clear();
     } catch (UncheckedIOException e) {
       LOG.log(Level.WARNING, job.id() + ": events wait, for " + e.getMessage());

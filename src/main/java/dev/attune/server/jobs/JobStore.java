@@ -22,8 +22,8 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * All jobs, with what they told and left on the way. A job's status is what stands here, and
- * nothing else: who wants another one changes it here first. Any number of threads use it.
+ * All jobs. A job's status is what stands here, and nothing else: who wants another one changes it
+ * here first. Any number of threads use it.
  */
 final class JobStore {
   static final List<String> LAYOUT =
@@ -36,19 +36,7 @@ final class JobStore {
             attune TEXT NOT NULL, plan TEXT, model TEXT, result TEXT, tokens INTEGER, error TEXT)
           """,
           "CREATE INDEX jobs_of_tenants ON jobs(tenant, number)",
-          "CREATE INDEX jobs_by_status ON jobs(status, number)",
-          """
-          CREATE TABLE job_events(
-            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, job TEXT NOT NULL,
-            created INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL,
-            data TEXT NOT NULL, step INTEGER NOT NULL)
-          """,
-          "CREATE INDEX events_of_jobs ON job_events(job, number)",
-          """
-          CREATE TABLE job_checkpoints(
-            job TEXT NOT NULL, step INTEGER NOT NULL, id TEXT NOT NULL, created INTEGER NOT NULL,
-            model TEXT NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY(job, step)) WITHOUT ROWID
-          """);
+          "CREATE INDEX jobs_by_status ON jobs(status, number)");
 
   /** Statuses that something may follow. */
   static final Set<JobStatus> OPEN =
@@ -59,18 +47,25 @@ final class JobStore {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Journal journal;
+  private final JobTrail trail;
   private final Object changed = new Object();
   private long changes; // guarded by changed
 
   JobStore(Journal journal) {
     this.journal = journal;
+    this.trail = new JobTrail(journal, this::wake);
   }
 
-  private static long now() {
+  /** What jobs tell and leave on the way. */
+  JobTrail trail() {
+    return trail;
+  }
+
+  static long now() {
     return Instant.now().getEpochSecond();
   }
 
-  private static ObjectNode json(String text) {
+  static ObjectNode json(String text) {
     try {
       return (ObjectNode) JSON.readTree(text);
     } catch (JsonProcessingException e) {
@@ -112,9 +107,10 @@ final class JobStore {
    * Notes a new job, whose files are to be validated.
    *
    * @param most jobs of a tenant that have not ended, this one among them
+   * @param check whether there may be one more
    * @throws ApiException if the tenant has too many
    */
-  Job create(String tenant, JobRequest request, int most) {
+  Job create(String tenant, JobRequest request, int most, Consumer<Journal.Session> check) {
     String id = Ids.next("ftjob-");
     journal.change(
         session -> {
@@ -125,6 +121,7 @@ final class JobStore {
                     + " jobs have not ended, which is as many as this tenant may have at a time;"
                     + " wait for one, or cancel it");
           }
+          check.accept(session);
           session.update(
               "INSERT INTO jobs(id, tenant, status, created, started, precedence, request, attune)"
                   + " VALUES(?, ?, ?, ?, 0, 0, ?, ?)",
@@ -134,9 +131,11 @@ final class JobStore {
               now(),
               request.toJson().toString(),
               request.attuneJson().toString());
-          tell(session, id, JobEvent.of(JobEvent.Level.INFO, "Created fine-tuning job: " + id));
+          JobTrail.tell(
+              session, id, JobEvent.of(JobEvent.Level.INFO, "Created fine-tuning job: " + id));
           String file = request.trainingFile();
-          tell(session, id, JobEvent.of(JobEvent.Level.INFO, "Validating training file: " + file));
+          JobTrail.tell(
+              session, id, JobEvent.of(JobEvent.Level.INFO, "Validating training file: " + file));
           return null;
         });
     wake();
@@ -149,7 +148,7 @@ final class JobStore {
         .collect(Collectors.joining(", ", "(", ")"));
   }
 
-  private static long count(Journal.Session session, String tenant, Collection<JobStatus> of) {
+  static long count(Journal.Session session, String tenant, Collection<JobStatus> of) {
     return session
         .first(
             "SELECT count(*) FROM jobs WHERE tenant = ? AND status IN " + words(of),
@@ -342,7 +341,7 @@ final class JobStore {
                 if (rows == 0) {
                   return false;
                 }
-                events.forEach(event -> JobStore.tell(session, id, event));
+                events.forEach(event -> JobTrail.tell(session, id, event));
                 more.forEach(each -> each.accept(session));
                 return true;
               });
@@ -360,136 +359,6 @@ final class JobStore {
   /** Begins a change of a job's status. */
   Change change(String id, Set<JobStatus> from, JobStatus to) {
     return new Change(id, from, to);
-  }
-
-  private static void tell(Journal.Session session, String job, JobEvent event) {
-    session.update(
-        "INSERT INTO job_events(id, job, created, level, message, data, step)"
-            + " VALUES(?, ?, ?, ?, ?, ?, ?)",
-        Ids.next("ftevent-"),
-        job,
-        now(),
-        event.level().word(),
-        event.message(),
-        event.data().toString(),
-        event.step());
-  }
-
-  /** Notes what a job tells. */
-  void tell(String job, List<JobEvent> events) {
-    if (!events.isEmpty()) {
-      journal.change(
-          session -> {
-            events.forEach(event -> tell(session, job, event));
-            return null;
-          });
-      wake();
-    }
-  }
-
-  /** Forgets what was measured from a step on, which will be measured again. */
-  void forgetFrom(String job, long step) {
-    journal.change(
-        session -> session.update("DELETE FROM job_events WHERE job = ? AND step >= ?", job, step));
-  }
-
-  private static JobEvent event(ResultSet row) throws SQLException {
-    return new JobEvent(
-        row.getLong("number"),
-        row.getString("id"),
-        row.getLong("created"),
-        JobEvent.Level.valueOf(row.getString("level").toUpperCase(java.util.Locale.ROOT)),
-        row.getString("message"),
-        json(row.getString("data")),
-        row.getLong("step"));
-  }
-
-  /** A page of a job's events, the newest first, and one more where there are more. */
-  List<JobEvent> events(String job, Page page) {
-    return journal.read(
-        session -> {
-          long before = Long.MAX_VALUE;
-          if (page.after() != null) {
-            before =
-                session
-                    .first(
-                        "SELECT number FROM job_events WHERE job = ? AND id = ?",
-                        row -> row.getLong(1),
-                        job,
-                        page.after())
-                    .orElseThrow(
-                        () ->
-                            ApiException.badRequest(
-                                "after", "The job has no event '" + page.after() + "'"));
-          }
-          return session.list(
-              "SELECT * FROM job_events WHERE job = ? AND number < ? ORDER BY number DESC LIMIT ?",
-              JobStore::event,
-              job,
-              before,
-              page.limit() + 1);
-        });
-  }
-
-  /** Events after one, the oldest first. */
-  List<JobEvent> eventsAfter(String job, long number, int most) {
-    return journal.read(
-        session ->
-            session.list(
-                "SELECT * FROM job_events WHERE job = ? AND number > ? ORDER BY number LIMIT ?",
-                JobStore::event,
-                job,
-                number,
-                most));
-  }
-
-  private static JobCheckpoint checkpoint(ResultSet row) throws SQLException {
-    return new JobCheckpoint(
-        row.getString("id"),
-        row.getString("job"),
-        row.getLong("step"),
-        row.getLong("created"),
-        row.getString("model"),
-        json(row.getString("metrics")));
-  }
-
-  /** The checkpoints of a job, the newest first. */
-  List<JobCheckpoint> checkpoints(String job) {
-    return journal.read(
-        session ->
-            session.list(
-                "SELECT * FROM job_checkpoints WHERE job = ? ORDER BY step DESC",
-                JobStore::checkpoint,
-                job));
-  }
-
-  /**
-   * Notes a checkpoint, and forgets some.
-   *
-   * @param with what else is to be true with it
-   */
-  void note(
-      JobCheckpoint checkpoint, List<JobCheckpoint> forgotten, Consumer<Journal.Session> with) {
-    journal.change(
-        session -> {
-          session.update(
-              "INSERT OR REPLACE INTO job_checkpoints VALUES(?, ?, ?, ?, ?, ?)",
-              checkpoint.job(),
-              checkpoint.step(),
-              checkpoint.id(),
-              checkpoint.created(),
-              checkpoint.model(),
-              checkpoint.metrics().toString());
-          forgotten.forEach(
-              old ->
-                  session.update(
-                      "DELETE FROM job_checkpoints WHERE job = ? AND step = ?",
-                      old.job(),
-                      old.step()));
-          with.accept(session);
-          return null;
-        });
-    wake();
   }
 
   /** How many changes there were: see {@link #await}. */

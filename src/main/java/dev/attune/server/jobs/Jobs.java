@@ -8,25 +8,30 @@ import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ServedModel;
 import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** All jobs: to be asked for, steered, and worked off. Any number of threads use it. */
 public final class Jobs implements AutoCloseable {
   /** Its tables. */
-  public static final List<String> LAYOUT = JobStore.LAYOUT;
+  public static final List<String> LAYOUT =
+      Stream.concat(JobStore.LAYOUT.stream(), JobTrail.LAYOUT.stream()).toList();
 
   private static final System.Logger LOG = System.getLogger("dev.attune.server.jobs");
 
@@ -42,6 +47,7 @@ public final class Jobs implements AutoCloseable {
   private final JobConfig.Sources sources;
   private final JobEnds ends;
   private final Function<String, Limits> limits;
+  private final ModelRoom room;
   private final Scheduler scheduler;
 
   /**
@@ -50,6 +56,7 @@ public final class Jobs implements AutoCloseable {
    * @param journal holds their states
    * @param files what they read, and their results
    * @param models what they tune, and what they make
+   * @param room for that
    * @param webhooks hear of their ends
    * @param limits of a tenant
    * @param modelFolder where tuned models lie
@@ -59,6 +66,7 @@ public final class Jobs implements AutoCloseable {
       Journal journal,
       FileStore files,
       ModelCatalog models,
+      ModelRoom room,
       Webhooks webhooks,
       Function<String, Limits> limits,
       Path modelFolder,
@@ -88,9 +96,11 @@ public final class Jobs implements AutoCloseable {
             parts.files(), parts.models(), new JobFolders(parts.modelFolder()), parts.runStore());
     this.ends = new JobEnds(parts.webhooks());
     this.limits = parts.limits();
+    this.room = parts.room();
+    room.expect((session, tenant) -> JobStore.count(session, tenant, JobStore.OPEN));
     this.scheduler = new Scheduler(store, sources, ends, means);
     parts.files().beforeDeletion(file -> checkNotNeeded(file.tenant(), file.id()));
-    parts.models().beforeRemoval(model -> checkNotTuned(model.tenant(), model.id()));
+    parts.models().heldBy(this::tuning);
   }
 
   /** Takes up what an earlier process has left, and begins to work. */
@@ -133,11 +143,11 @@ public final class Jobs implements AutoCloseable {
     }
   }
 
-  private void checkNotTuned(String tenant, String model) {
-    if (store.tunesModel(tenant, model)) {
-      throw ApiException.conflict(
-          "The model '" + model + "' is tuned by a job that has not ended; cancel that, or wait");
-    }
+  private Optional<String> tuning(String tenant, String model) {
+    return store.tunesModel(tenant, model)
+        ? Optional.of(
+            "The model '" + model + "' is tuned by a job that has not ended; cancel that, or wait")
+        : Optional.empty();
   }
 
   /** Memory of the jobs that run. */
@@ -220,9 +230,16 @@ public final class Jobs implements AutoCloseable {
     return new Asked(config.config(), config.files());
   }
 
-  Job create(String tenant, JobRequest request) {
+  Job create(String tenant, JobRequest asked) {
+    JobRequest request = asked.of(sources.models().pin(tenant, asked.model()));
     JobConfig.ofNew(tenant, request, sources);
-    return store.create(tenant, request, limits.apply(tenant).jobs());
+    try {
+      room.checkBytes(tenant, 1);
+    } catch (IOException e) {
+      throw new UncheckedIOException("the server's disk: " + e.getMessage(), e);
+    }
+    return store.create(
+        tenant, request, limits.apply(tenant).jobs(), session -> room.checkCount(session, tenant));
   }
 
   Job cancel(Job job) {

@@ -108,7 +108,7 @@ public final class JobsApi {
       stream(exchange, job);
     } else {
       exchange.answer(
-          page.answer(jobs.store().events(job.id(), page), JobEvent::id, JobEvent::toJson));
+          page.answer(jobs.store().trail().events(job.id(), page), JobEvent::id, JobEvent::toJson));
     }
   }
 
@@ -131,7 +131,7 @@ public final class JobsApi {
         boolean isOver =
             exchange.serverEnds()
                 || jobs.store().find(job.id()).map(now -> now.status().isEnd()).orElse(true);
-        List<JobEvent> next = jobs.store().eventsAfter(job.id(), last, STREAM_PIECE);
+        List<JobEvent> next = jobs.store().trail().eventsAfter(job.id(), last, STREAM_PIECE);
         for (JobEvent event : next) {
           out.send(event.toJson());
           last = event.number();
@@ -159,7 +159,7 @@ public final class JobsApi {
     Job job = job(exchange);
     Page page = Page.of(exchange, 10, 100);
     exchange.refuseOtherQueries();
-    List<JobCheckpoint> all = jobs.store().checkpoints(job.id());
+    List<JobCheckpoint> all = jobs.store().trail().checkpoints(job.id());
     int from = 0;
     if (page.after() != null) {
       while (from < all.size() && !all.get(from).id().equals(page.after())) {

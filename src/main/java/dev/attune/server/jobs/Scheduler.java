@@ -258,18 +258,20 @@ final class Scheduler implements AutoCloseable {
     }
     if (!fits && !job.id().equals(toldToWait)) {
       toldToWait = job.id();
-      store.tell(
-          job.id(),
-          List.of(
-              JobEvent.of(
-                  JobEvent.Level.INFO,
-                  "Waits for memory: it needs "
-                      + DeviceMemoryException.size(bytes)
-                      + ", and of "
-                      + DeviceMemoryException.size(means.memoryBytes())
-                      + " for jobs "
-                      + DeviceMemoryException.size(Math.max(0, means.memoryBytes() - taken))
-                      + " are free now")));
+      store
+          .trail()
+          .tell(
+              job.id(),
+              List.of(
+                  JobEvent.of(
+                      JobEvent.Level.INFO,
+                      "Waits for memory: it needs "
+                          + DeviceMemoryException.size(bytes)
+                          + ", and of "
+                          + DeviceMemoryException.size(means.memoryBytes())
+                          + " for jobs "
+                          + DeviceMemoryException.size(Math.max(0, means.memoryBytes() - taken))
+                          + " are free now")));
     }
     return fits;
   }

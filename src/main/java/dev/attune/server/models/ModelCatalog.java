@@ -43,7 +43,8 @@ public final class ModelCatalog {
   private final Path folder;
   private final ModelVersions versions;
   private final Instant started = Instant.now();
-  private final List<Consumer<ServedModel>> beforeRemoval = new CopyOnWriteArrayList<>();
+  private final BaseContents contents = new BaseContents();
+  private final List<Holder> holders = new CopyOnWriteArrayList<>();
   private final List<Consumer<ServedModel>> onRemoved = new CopyOnWriteArrayList<>();
   private final List<Consumer<ServedModel>> onOpening = new CopyOnWriteArrayList<>();
 
@@ -56,6 +57,19 @@ public final class ModelCatalog {
     this.bases = Map.copyOf(bases);
     this.folder = folder;
     this.versions = new ModelVersions(journal, folder);
+    holders.add(this::adapterOn);
+  }
+
+  /** Something that needs a model for as long as it is there. */
+  @FunctionalInterface
+  public interface Holder {
+    /**
+     * Why a model must stay, as a sentence; empty: it need not.
+     *
+     * @param tenant who uses it
+     * @param id of the model, which stands for all its versions too, or of one version
+     */
+    Optional<String> reason(String tenant, String id);
   }
 
   /** The versions of models. */
@@ -91,16 +105,34 @@ public final class ModelCatalog {
         .toList();
   }
 
-  /** The folder of a base; null where there is none of the name. */
-  public Path baseFolder(String name) {
-    return bases.get(name);
+  /**
+   * The folder of what a tuned model was made from: a base of the server, or a whole model, or a
+   * version of one; null where that is not here, or the model is no tuned one.
+   */
+  public Path baseFolder(ServedModel model) {
+    Path base = model.base() == null ? null : bases.get(model.base());
+    if (base != null || model.base() == null || model.tenant() == null) {
+      return base;
+    }
+    return pinned(model.tenant(), model.base()).map(ServedModel::folder).orElse(null);
   }
 
-  /** The base that an adapter is opened with; null of what is none, or whose base is not served. */
+  /**
+   * The base that an adapter is opened with; null of what is none, or whose base is not served.
+   *
+   * @throws ApiException if the base's files are not those that the adapter was made on
+   */
   public Path baseOf(ServedModel model) {
-    return model.base() == null || !ModelFolder.isAdapter(model.folder())
-        ? null
-        : bases.get(model.base());
+    Path base = ModelFolder.isAdapter(model.folder()) ? baseFolder(model) : null;
+    if (base != null) {
+      contents.check(model, base);
+    }
+    return base;
+  }
+
+  /** What the models that others are opened with are, by content. */
+  public BaseContents contents() {
+    return contents;
   }
 
   /**
@@ -117,6 +149,64 @@ public final class ModelCatalog {
     return (named.matches() ? original(tenant, named.group(1)) : model)
         .map(of -> version(new ModelLine(tenant, of), Integer.parseInt(named.group(2))))
         .orElseThrow(() -> ApiException.noModel(id));
+  }
+
+  /**
+   * The name of what a name stands for now, which is the same model later too, whatever version of
+   * it is live by then: see {@link #findPinned}.
+   *
+   * @throws ApiException if the tenant has none of that name
+   */
+  public String pin(String tenant, String id) {
+    Optional<ServedModel> model = original(tenant, id);
+    if (model.isEmpty()) {
+      return find(tenant, id).id();
+    }
+    return versions
+        .live(new ModelLine(tenant, model.get()))
+        .filter(live -> live.number() > 1)
+        .map(ModelVersion::name)
+        .orElse(id);
+  }
+
+  /**
+   * The model of a name that {@link #pin} gave.
+   *
+   * @throws ApiException if the tenant has none of that name
+   */
+  public ServedModel findPinned(String tenant, String id) {
+    return pinned(tenant, id).orElseThrow(() -> ApiException.noModel(id));
+  }
+
+  private Optional<ServedModel> pinned(String tenant, String id) {
+    Optional<ServedModel> model = original(tenant, id);
+    return model.isPresent() || !VERSION.matcher(id).matches()
+        ? model
+        : Optional.of(find(tenant, id));
+  }
+
+  /** Tuned models of a tenant, without checkpoints. */
+  static long count(Journal.Session session, String tenant) {
+    return session
+        .first(
+            "SELECT count(*) FROM models WHERE tenant = ? AND instr(id, '"
+                + ServedModel.CHECKPOINT
+                + "') = 0",
+            row -> row.getLong(1),
+            tenant)
+        .orElseThrow();
+  }
+
+  /** Where all that is a tenant's lies: its models, checkpoints, and versions. */
+  List<Path> folders(String tenant) {
+    List<Path> own =
+        journal.read(
+            session ->
+                session.list(
+                    "SELECT folder FROM models WHERE tenant = ?",
+                    row -> folder.resolve(row.getString("folder")),
+                    tenant));
+    return Stream.concat(own.stream(), versions.folders(tenant).stream()).toList();
   }
 
   /** Tuned ones of all tenants, for what looks after the whole server. */
@@ -230,7 +320,11 @@ public final class ModelCatalog {
     if (line.original().base() == null) {
       throw ApiException.forbidden("'" + id + "' is a base of this server; it cannot be deleted");
     }
-    beforeRemoval.forEach(listener -> listener.accept(line.original()));
+    held(tenant, id)
+        .ifPresent(
+            reason -> {
+              throw ApiException.conflict(reason);
+            });
     List<ModelVersion> made = versions.list(line);
     journal.change(
         session -> {
@@ -253,12 +347,38 @@ public final class ModelCatalog {
 
   /** Tells who listens that a model, or a version of one, was taken out. */
   public void tellRemoved(ServedModel model) {
+    contents.forget(model.folder());
     onRemoved.forEach(listener -> listener.accept(model));
   }
 
-  /** Hears of a model that a tenant is to remove, and may refuse that: {@link ApiException}. */
-  public void beforeRemoval(Consumer<ServedModel> listener) {
-    beforeRemoval.add(listener);
+  /** Asks also this one before a model, or the files of a version, are removed. */
+  public void heldBy(Holder holder) {
+    holders.add(holder);
+  }
+
+  /** Why a model, or a version by its name, must stay: see {@link Holder}. */
+  public Optional<String> held(String tenant, String id) {
+    return holders.stream().flatMap(holder -> holder.reason(tenant, id).stream()).findFirst();
+  }
+
+  /** Adapters that are opened with it. */
+  private Optional<String> adapterOn(String tenant, String id) {
+    return journal
+        .read(
+            session ->
+                session.first(
+                    "SELECT id FROM models WHERE tenant = ?1 AND"
+                        + " (base = ?2 OR substr(base, 1, length(?2) + 2) = ?2 || '@v')",
+                    row -> row.getString("id"),
+                    tenant,
+                    id))
+        .map(
+            adapter ->
+                "The model '"
+                    + id
+                    + "' is what '"
+                    + adapter
+                    + "' is opened with; delete that first");
   }
 
   /** Hears of models, and of versions by their names, that were taken out. */

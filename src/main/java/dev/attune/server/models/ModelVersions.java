@@ -233,6 +233,16 @@ public final class ModelVersions {
                 State.ROLLED_BACK.word()));
   }
 
+  /** The folders of a tenant's lines. */
+  List<Path> folders(String tenant) {
+    return journal.read(
+        session ->
+            session.list(
+                "SELECT folder FROM model_lines WHERE tenant = ?",
+                row -> folder.resolve(row.getString("folder")),
+                tenant));
+  }
+
   /** The folders of all lines, by their names. */
   public List<Path> folders() {
     return journal.read(

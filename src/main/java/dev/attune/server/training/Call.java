@@ -1,6 +1,7 @@
 package dev.attune.server.training;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.function.Supplier;
 
 /** A call of a session, in the process that does it. Any number of threads use it. */
 final class Call {
@@ -30,9 +31,8 @@ final class Call {
   private final long bytes;
   private CallRow row;
   private Status status;
-  private Work.Result result;
+  private Supplier<ObjectNode> result;
   private CallError error;
-  private long endedNanos;
 
   /**
    * One that is to be done.
@@ -47,10 +47,17 @@ final class Call {
   }
 
   /** One of which only the journal knows. */
-  static Call past(CallRow row, Status status, CallError error) {
+  static Call past(CallRow row, Status status, Supplier<ObjectNode> result, CallError error) {
     Call call = new Call(row, null, 0);
-    call.end(status, null, error);
+    call.end(status, result, error);
     return call;
+  }
+
+  /** The same call, of which it is known by now that the model has not seen it. */
+  Call lost(CallError why) {
+    synchronized (this) {
+      return past(row, Status.LOST, result, why);
+    }
   }
 
   synchronized CallRow row() {
@@ -76,27 +83,18 @@ final class Call {
   }
 
   /** Tells who waits for it; the first end counts. */
-  synchronized void end(Status how, Work.Result what, CallError why) {
+  synchronized void end(Status how, Supplier<ObjectNode> what, CallError why) {
     if (!status.isEnd()) {
       status = how;
       result = what;
       error = why;
       work = null;
-      endedNanos = System.nanoTime();
       notifyAll();
     }
   }
 
   synchronized boolean isOver() {
     return status.isEnd();
-  }
-
-  synchronized boolean endedBefore(long nanos) {
-    return status.isEnd() && endedNanos - nanos < 0;
-  }
-
-  synchronized long resultBytes() {
-    return result == null ? 0 : result.bytes();
   }
 
   /** Waits for its end; false: that has not come yet. */
@@ -111,7 +109,7 @@ final class Call {
 
   synchronized ObjectNode toJson() {
     ObjectNode json = row.toJson(status.word());
-    json.set("result", result == null ? null : result.json().get());
+    json.set("result", result == null ? null : result.get());
     json.set("error", error == null ? null : error.toJson());
     return json;
   }

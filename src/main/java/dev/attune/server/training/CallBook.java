@@ -5,11 +5,11 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Ids;
+import java.io.UncheckedIOException;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,10 +21,6 @@ import java.util.TreeMap;
  * them the model has not seen. One thread at a time uses it.
  */
 final class CallBook {
-  private static final int MOST_RESULTS = 1000;
-  private static final long MOST_RESULT_BYTES = 32L << 20;
-  private static final long RESULT_NANOS = 3600L * 1_000_000_000;
-
   /**
    * A call that a client makes.
    *
@@ -36,7 +32,8 @@ final class CallBook {
 
   private final String session;
   private final TrainingStore store;
-  private final Map<String, Call> calls = new LinkedHashMap<>(); // by id, as they came
+  private final Map<String, Call> calls =
+      new LinkedHashMap<>(); // by id: the journal lacks their ends
   private final Deque<Call> ready = new ArrayDeque<>();
   private final TreeMap<Long, Call> held = new TreeMap<>(); // by sequence, which others precede
   private TrainingStore.Standing standing;
@@ -44,6 +41,7 @@ final class CallBook {
   private SavedState from; // null: the model as it began
   private int lost; // calls that the state has not seen
   private boolean isRestored; // with a loss that nobody has acknowledged
+  private boolean isUnknown; // what the model has seen, since the journal could not be read
 
   CallBook(String session, TrainingStore store) {
     this.session = session;
@@ -53,22 +51,64 @@ final class CallBook {
 
   /** The model is again as it was saved last: in another process, or after it was lost. */
   void restore() {
+    isUnknown = true; // until the journal has said it
     standing = store.standing(session);
     from = store.states(session).stream().findFirst().orElse(null);
     lost = store.beyond(session, turn());
     known = standing.number();
     isRestored = lost > 0 || from != null && from.dropped() > 0;
     calls.values().removeIf(Call::isOver);
+    isUnknown = false;
   }
 
   /** The model was closed after all that it has seen was saved, but for gradients that waited. */
   void closed() {
+    isUnknown = true;
     from = store.states(session).stream().findFirst().orElse(null);
     if (from != null && from.dropped() > 0) {
       lost = 0;
       known = standing.number();
       isRestored = true;
     }
+    isUnknown = false;
+  }
+
+  /** Whether the journal could not say what the model has seen. */
+  boolean isUnknown() {
+    return isUnknown;
+  }
+
+  /**
+   * Sees to it that it is known what the model has seen: nothing is done, nor told, of a session
+   * that may have lost calls without anybody knowing.
+   *
+   * @return whether that was found out just now
+   * @throws ApiException if the journal still cannot be read
+   */
+  boolean checkKnown() {
+    if (!isUnknown) {
+      return false;
+    }
+    try {
+      restore();
+      return true;
+    } catch (UncheckedIOException e) {
+      throw ApiException.unavailable(
+          "The session has stopped: the server's journal cannot be read, so that it is not known"
+              + " which calls the model has seen. The session goes on once that is mended",
+          e);
+    }
+  }
+
+  /**
+   * A call has come to its end: its result is in the journal when this returns.
+   *
+   * @param result as JSON; null: none
+   * @param error null: none
+   */
+  void ended(Call call, Call.Status status, String result, CallError error) {
+    store.results().note(call.row(), status, result, error);
+    calls.remove(call.row().id());
   }
 
   /** The turn of the last call that the state has seen. */
@@ -231,15 +271,26 @@ final class CallBook {
       return call;
     }
     boolean isSeen = row.turn() != null && row.turn() <= turn();
+    Optional<Call> ended = store.results().find(row);
     if (row.isLost() || row.number() <= known && !isSeen) {
-      String why =
-          "What this call did, or would have done, is not in the model: the server was started"
-              + " again, or could not go on, and the session was restored from what was saved"
-              + " before";
-      return Call.past(row, Call.Status.LOST, new CallError(CallError.LOST, why));
+      CallError why =
+          new CallError(
+              CallError.LOST,
+              "What this call did, or would have done, is not in the model: the server was started"
+                  + " again, or could not go on, and the session was restored from what was saved"
+                  + " before");
+      return ended
+          .map(one -> one.lost(why))
+          .orElseGet(() -> Call.past(row, Call.Status.LOST, null, why));
     }
-    String why = "The call was done; its result is kept no longer";
-    return Call.past(row, Call.Status.EXPIRED, new CallError(CallError.EXPIRED, why));
+    return ended.orElseGet(
+        () ->
+            Call.past(
+                row,
+                Call.Status.EXPIRED,
+                null,
+                new CallError(
+                    CallError.EXPIRED, "The call was done; its result is kept no longer")));
   }
 
   /** Whether no call can be done now. */
@@ -270,22 +321,6 @@ final class CallBook {
     all.addAll(held.values());
     held.clear();
     return all;
-  }
-
-  /** Results are kept for a while, and no more than so many. */
-  void trim() {
-    long now = System.nanoTime();
-    long bytes = calls.values().stream().mapToLong(Call::resultBytes).sum();
-    int count = calls.size();
-    for (Iterator<Call> all = calls.values().iterator(); all.hasNext(); ) {
-      Call call = all.next();
-      boolean isTooMuch = bytes > MOST_RESULT_BYTES || count > MOST_RESULTS;
-      if (call.isOver() && (isTooMuch || call.endedBefore(now - RESULT_NANOS))) {
-        bytes -= call.resultBytes();
-        count--;
-        all.remove();
-      }
-    }
   }
 
   /** What the model goes on from; null: nothing was restored. */

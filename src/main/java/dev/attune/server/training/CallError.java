@@ -24,6 +24,12 @@ record CallError(String code, String message) {
   /** It is known, and its result is kept no longer. */
   static final String EXPIRED = "result_expired";
 
+  /** The server has ended while its journal could take nothing. */
+  static final CallError NOT_NOTED =
+      new CallError(
+          EXPIRED,
+          "The call was done, and the server has ended before its journal could take the result");
+
   /**
    * What a client is told of a failure.
    *

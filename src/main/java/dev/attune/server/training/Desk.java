@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import java.util.function.Supplier;
 
 /**
  * Where the calls of a session come in, wait for their turns, and are done: by one thread, which
@@ -72,6 +73,9 @@ final class Desk {
     lastUse = System.nanoTime();
     if (end == End.DELETED) {
       throw ApiException.notFound(null, "There is no training session '" + session.id() + "'");
+    }
+    if (book.checkKnown()) {
+      restored();
     }
   }
 
@@ -189,7 +193,6 @@ final class Desk {
 
   /** Closes the model if nobody has used it for so long; what was trained is saved first. */
   synchronized void closeIfIdle(long idleNanos) {
-    book.trim();
     boolean isIdle = running == null && book.isIdle() && System.nanoTime() - lastUse > idleNanos;
     if (isIdle && training != null && end == null) {
       end = End.IDLE;
@@ -287,13 +290,15 @@ final class Desk {
   }
 
   private void run(AdapterTraining opened, Call call) throws InterruptedException {
-    Work.Result result = null;
+    Supplier<ObjectNode> result = null;
+    String text = null;
     Throwable failure = null;
     means.turns().acquire();
     long began = System.nanoTime();
     call.begin();
     try {
       result = call.work().on(opened, call.row().turn());
+      text = result.get().toString();
     } catch (IOException | RuntimeException | Error e) {
       failure = e;
     } finally {
@@ -303,18 +308,44 @@ final class Desk {
     Call.Status status = failure == null ? Call.Status.SUCCEEDED : Call.Status.FAILED;
     means.metrics().done(call.row().kind(), status, System.nanoTime() - began);
     synchronized (this) {
-      means.waiting().give(call.bytes());
       doneTurn = call.row().turn();
       steps = opened.steps();
       pending = opened.pending();
+      boolean isNoted = note(call, status, text, error);
+      means.waiting().give(call.bytes());
       running = null;
       lastUse = System.nanoTime();
-      call.end(status, result, error);
-      book.trim();
+      if (isNoted) {
+        call.end(status, failure == null ? result : null, error);
+      } else {
+        call.end(Call.Status.EXPIRED, null, CallError.NOT_NOTED);
+      }
     }
     if (failure instanceof BackendException || failure instanceof Error) {
       throw new IllegalStateException("the model cannot be gone on with", failure);
     }
+  }
+
+  /**
+   * Notes what came of a call, before anybody is told. While the journal cannot take it, nothing
+   * goes on: the calls behind it wait, and new ones cannot be noted either.
+   *
+   * @return false: the session has come to its end meanwhile
+   */
+  private boolean note(Call call, Call.Status status, String result, CallError error)
+      throws InterruptedException {
+    for (boolean isFirst = true; end == null || end == End.IDLE || isFirst; isFirst = false) {
+      try {
+        book.ended(call, status, result, error);
+        return true;
+      } catch (UncheckedIOException e) {
+        if (isFirst) {
+          LOG.log(Level.ERROR, session.id() + " waits to note a result: " + e.getMessage(), e);
+        }
+        wait(LOOK_MILLIS);
+      }
+    }
+    return false;
   }
 
   private CallError error(String id, Throwable failure) {
@@ -324,10 +355,12 @@ final class Desk {
   /** Saves what was trained before the model is closed; false: it stays open after all. */
   private boolean leaves(AdapterTraining opened) {
     End why;
+    long turn;
     synchronized (this) {
       why = end;
+      turn = doneTurn;
     }
-    boolean isSaved = why == End.DELETED || saves(opened);
+    boolean isSaved = why == End.DELETED || means.workshop().keep(session, opened, turn);
     synchronized (this) {
       boolean stays = end == End.IDLE && (!isSaved || !book.isIdle());
       if (stays) {
@@ -335,25 +368,6 @@ final class Desk {
         lastUse = System.nanoTime();
       }
       return !stays;
-    }
-  }
-
-  /** False: it could not be saved. */
-  private boolean saves(AdapterTraining opened) {
-    long turn;
-    synchronized (this) {
-      turn = doneTurn;
-    }
-    if (turn == means.workshop().latest(session).map(SavedState::turn).orElse(0L)) {
-      return true;
-    }
-    try {
-      // The gradients stay: if the model does, they are there for the next update.
-      means.workshop().save(session, opened, null, turn, opened.pending());
-      return true;
-    } catch (ApiException | IOException | UncheckedIOException e) {
-      LOG.log(Level.ERROR, session.id() + " cannot be saved: " + e.getMessage(), e);
-      return false;
     }
   }
 
@@ -366,15 +380,29 @@ final class Desk {
     training = null;
     if (wasOpen) {
       LOG.log(Level.ERROR, session.id() + ": " + failure.getMessage(), failure);
-      giveUp("The server could not go on with the session's model; its log has the cause");
-      book.restore();
-      restored();
+      restore();
       return;
     }
     CallError error = error(session.id(), failure);
     for (Call call : book.takeReady()) {
       means.waiting().give(call.bytes());
+      try {
+        book.ended(call, Call.Status.FAILED, null, error);
+      } catch (UncheckedIOException e) {
+        LOG.log(Level.ERROR, call.row().id() + " cannot be noted: " + e.getMessage(), e);
+      }
       call.end(Call.Status.FAILED, null, error);
+    }
+  }
+
+  /** What the model has seen is what the journal says; calls that wait are not done. */
+  private void restore() {
+    giveUp("The server could not go on with the session's model; its log has the cause");
+    try {
+      book.restore();
+      restored();
+    } catch (UncheckedIOException e) { // whoever comes next is refused until it can be told
+      LOG.log(Level.ERROR, session.id() + " has stopped: " + e.getMessage(), e);
     }
   }
 
@@ -404,8 +432,8 @@ final class Desk {
     pending = 0;
     boolean isOpening = false;
     try {
-      if (!isOver && !book.isRestored()) {
-        book.closed();
+      if (!isOver) {
+        settle();
       }
       if (!isOver && !book.isIdle()) {
         start(); // somebody has come
@@ -423,6 +451,20 @@ final class Desk {
     }
   }
 
+  /** Finds out what is left of the model that was closed: nobody goes on before that is known. */
+  private void settle() {
+    if (book.isUnknown()) {
+      restore();
+    } else if (!book.isRestored()) {
+      try {
+        book.closed();
+      } catch (UncheckedIOException e) {
+        LOG.log(Level.ERROR, session.id() + " has stopped: " + e.getMessage(), e);
+        giveUp("The server could not go on with the session's model; its log has the cause");
+      }
+    }
+  }
+
   private synchronized boolean isDeleted() {
     return end == End.DELETED;
   }
@@ -434,6 +476,9 @@ final class Desk {
 
   /** As clients read it. */
   synchronized String status() {
+    if (book.isUnknown()) {
+      return "stopped";
+    }
     if (book.isRestored()) {
       return "restored";
     }
@@ -442,14 +487,8 @@ final class Desk {
 
   /** As clients read it; to ask for it so is no use of it, by which it would stay open. */
   synchronized ObjectNode toJson(long idleSeconds) {
-    ObjectNode json = session.request().json().deepCopy();
-    json.put("id", session.id());
-    json.put("object", "training.session");
-    json.put("created_at", session.created());
+    ObjectNode json = session.toJson();
     json.put("status", status());
-    json.put("max_length", session.length());
-    json.put("vocabulary_size", session.vocabulary());
-    json.put("memory_bytes", session.needBytes());
     json.put("steps", steps);
     json.put("waiting_gradients", pending);
     json.put("waiting_calls", book.waiting() + (running == null ? 0 : 1));

@@ -83,6 +83,11 @@ record SessionRequest(
         model, Map.copyOf(options), length == null ? null : (int) (long) length, body.json());
   }
 
+  /** The same of a model by another name. */
+  SessionRequest of(String other) {
+    return new SessionRequest(other, options, length, json.deepCopy().put("model", other));
+  }
+
   private static void put(Map<RunOption, String> options, RunOption option, Object value) {
     if (value != null) {
       options.put(option, value.toString());

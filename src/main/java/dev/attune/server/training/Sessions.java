@@ -8,6 +8,7 @@ import dev.attune.server.http.Ids;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.http.Page;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
@@ -53,6 +55,7 @@ public final class Sessions implements AutoCloseable {
   /**
    * What sessions are made of.
    *
+   * @param room for what they make
    * @param limits of a tenant
    * @param states folder of their states
    * @param modelFolder where models that are served lie
@@ -60,11 +63,12 @@ public final class Sessions implements AutoCloseable {
   public record Parts(
       Journal journal,
       ModelCatalog models,
+      ModelRoom room,
       Function<String, Limits> limits,
       Path states,
       Path modelFolder) {
     private Workshop workshop(TrainingStore store) {
-      return new Workshop(journal, store, models, states, modelFolder);
+      return new Workshop(journal, store, models, room, states, modelFolder);
     }
   }
 
@@ -86,15 +90,15 @@ public final class Sessions implements AutoCloseable {
             new WaitingBytes(waiting),
             new Semaphore(1, true),
             new CallMetrics(metrics));
+    parts.room().include(workshop::folders);
     parts
         .models()
-        .beforeRemoval(
-            model -> {
-              if (store.uses(model.tenant(), model.id())) {
-                throw ApiException.conflict(
-                    "The model '" + model.id() + "' is trained in a session; delete that first");
-              }
-            });
+        .heldBy(
+            (tenant, model) ->
+                store.uses(tenant, model)
+                    ? Optional.of(
+                        "The model '" + model + "' is trained in a session; delete that first")
+                    : Optional.empty());
     metrics.gauge("attune_training_sessions", "Training sessions", "status", this::counts);
     metrics.gauge("attune_training_memory_bytes", "Memory of their models", memory::bytes);
     metrics.gauge("attune_training_calls_waiting", "Calls that wait", this::waiting);
@@ -109,6 +113,7 @@ public final class Sessions implements AutoCloseable {
         () -> {
           try {
             desks.values().forEach(desk -> desk.closeIfIdle(idle.toNanos()));
+            store.results().forgetOld();
           } catch (RuntimeException e) {
             LOG.log(Level.ERROR, "sessions cannot be looked after: " + e.getMessage(), e);
           }
@@ -120,7 +125,8 @@ public final class Sessions implements AutoCloseable {
 
   private Map<String, Integer> counts() {
     Map<String, Integer> counts = new TreeMap<>();
-    List.of("open", "opening", "closed", "restored").forEach(status -> counts.put(status, 0));
+    List.of("open", "opening", "closed", "restored", "stopped")
+        .forEach(status -> counts.put(status, 0));
     desks.values().forEach(desk -> counts.merge(desk.status(), 1, Integer::sum));
     return counts;
   }
@@ -150,7 +156,8 @@ public final class Sessions implements AutoCloseable {
    *
    * @throws ApiException if it cannot be, or there is no memory for it now
    */
-  Desk create(String tenant, SessionRequest request) {
+  Desk create(String tenant, SessionRequest asked) {
+    SessionRequest request = asked.of(workshop.pin(tenant, asked.model()));
     AdapterTraining.Need need = workshop.need(tenant, request);
     means.memory().checkFitsAlone(need.bytes());
     TrainingSession session =

@@ -1,5 +1,7 @@
 package dev.attune.server.training;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
 /**
  * A session as the journal has it.
  *
@@ -15,4 +17,16 @@ record TrainingSession(
     SessionRequest request,
     int vocabulary,
     int length,
-    long needBytes) {}
+    long needBytes) {
+  /** What does not change of it, as clients read it. */
+  ObjectNode toJson() {
+    ObjectNode json = request.json().deepCopy();
+    json.put("id", id);
+    json.put("object", "training.session");
+    json.put("created_at", created);
+    json.put("max_length", length);
+    json.put("vocabulary_size", vocabulary);
+    json.put("memory_bytes", needBytes);
+    return json;
+  }
+}

@@ -40,7 +40,9 @@ final class TrainingStore {
             sequence INTEGER, key TEXT, digest TEXT NOT NULL, created INTEGER NOT NULL,
             turn INTEGER, lost INTEGER NOT NULL, PRIMARY KEY(session, number),
             UNIQUE(session, id), UNIQUE(session, sequence), UNIQUE(session, key)) WITHOUT ROWID
-          """);
+          """,
+          CallResults.LAYOUT,
+          CallResults.BY_TIME);
 
   private static final String BEYOND =
       " WHERE session = ? AND lost = 0 AND (turn IS NULL OR turn > ?)";
@@ -51,9 +53,16 @@ final class TrainingStore {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Journal journal;
+  private final CallResults results;
 
   TrainingStore(Journal journal) {
     this.journal = journal;
+    this.results = new CallResults(journal);
+  }
+
+  /** What came of calls. */
+  CallResults results() {
+    return results;
   }
 
   /**
@@ -201,6 +210,7 @@ final class TrainingStore {
   void delete(String session) {
     journal.change(
         change -> {
+          change.update("DELETE FROM training_results WHERE session = ?", session);
           change.update("DELETE FROM training_calls WHERE session = ?", session);
           change.update("DELETE FROM training_states WHERE session = ?", session);
           change.update("DELETE FROM training_sessions WHERE id = ?", session);

@@ -8,17 +8,11 @@ import java.util.function.Supplier;
 /** What a call does, on the thread that its session's model belongs to. */
 interface Work {
   /**
-   * What came of it.
-   *
-   * @param bytes of memory that it takes
-   * @param json made when somebody asks: it takes more
-   */
-  record Result(long bytes, Supplier<ObjectNode> json) {}
-
-  /**
    * Does it.
    *
    * @param turn of the call among those of its session, counted from 1
+   * @return what came of it, as JSON that is made when it is asked for: it takes more memory than
+   *     what it is made of
    */
-  Result on(AdapterTraining training, long turn) throws IOException;
+  Supplier<ObjectNode> on(AdapterTraining training, long turn) throws IOException;
 }

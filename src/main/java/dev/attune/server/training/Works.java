@@ -20,6 +20,7 @@ import java.security.SecureRandom;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiFunction;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 
 /** From the body of a call to what is done. */
@@ -33,7 +34,6 @@ final class Works {
 
   private static final int MOST_SAMPLES = 128;
   private static final int USUAL_TOKENS = 16; // OpenAI's
-  private static final int BYTES_OF_SAMPLED = Integer.BYTES + Double.BYTES;
   private static final int BYTES_OF_SMALL = 256;
   private static final SecureRandom RANDOM = new SecureRandom();
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9._-]{1,64}");
@@ -74,8 +74,8 @@ final class Works {
     return JsonNodeFactory.instance.objectNode();
   }
 
-  private static Work.Result small(ObjectNode json) {
-    return new Work.Result(BYTES_OF_SMALL, () -> json);
+  private static Supplier<ObjectNode> done(ObjectNode json) {
+    return () -> json;
   }
 
   private static Asked loss(Fields body, TrainingSession session, boolean isTraining) {
@@ -89,25 +89,22 @@ final class Works {
         examples.bytes());
   }
 
-  private static Work.Result found(TokenObjective.Found found) {
-    long values = found.logprobs().stream().mapToLong(row -> row.length).sum();
-    return new Work.Result(
-        BYTES_OF_SMALL + values * Float.BYTES,
-        () -> {
-          ObjectNode json = object().put("loss", found.loss());
-          ArrayNode rows = json.putArray("logprobs");
-          for (float[] row : found.logprobs()) {
-            ArrayNode ofRow = rows.addArray();
-            for (float value : row) {
-              if (Float.isFinite(value)) {
-                ofRow.add(value);
-              } else {
-                ofRow.addNull(); // nothing was asked there
-              }
-            }
+  private static Supplier<ObjectNode> found(TokenObjective.Found found) {
+    return () -> {
+      ObjectNode json = object().put("loss", found.loss());
+      ArrayNode rows = json.putArray("logprobs");
+      for (float[] row : found.logprobs()) {
+        ArrayNode ofRow = rows.addArray();
+        for (float value : row) {
+          if (Float.isFinite(value)) {
+            ofRow.add(value);
+          } else {
+            ofRow.addNull(); // nothing was asked there
           }
-          return json;
-        });
+        }
+      }
+      return json;
+    };
   }
 
   private static Asked step(Fields body) {
@@ -143,7 +140,7 @@ final class Works {
                 "There is no gradient to update by: forward_backward comes first");
           }
           TokenTrainer.Update update = training.step(config, rate, norm == null ? 0 : norm);
-          return small(
+          return done(
               object().put("steps", update.steps()).put("gradient_norm", update.gradNorm()));
         },
         BYTES_OF_SMALL);
@@ -229,33 +226,25 @@ final class Works {
       return new Sampled(
           one.tokens(), logprobs, text, one.finish() == Finish.END ? "stop" : "length");
     }
-
-    long bytes() {
-      return BYTES_OF_SMALL + (long) BYTES_OF_SAMPLED * tokens.length + 2L * text.length();
-    }
   }
 
-  private static Work.Result sampled(int[] prompt, long seed, List<Sampled> kept) {
-    return new Work.Result(
-        BYTES_OF_SMALL
-            + (long) Integer.BYTES * prompt.length
-            + kept.stream().mapToLong(Sampled::bytes).sum(),
-        () -> {
-          ObjectNode json = object().put("seed", seed);
-          ids(json.putArray("prompt"), prompt);
-          ArrayNode samples = json.putArray("samples");
-          for (Sampled one : kept) {
-            ObjectNode sample = samples.addObject();
-            ids(sample.putArray("tokens"), one.tokens());
-            ArrayNode logprobs = sample.putArray("logprobs");
-            for (double logprob : one.logprobs()) {
-              logprobs.add(logprob);
-            }
-            sample.put("text", one.text());
-            sample.put("finish_reason", one.finish());
-          }
-          return json;
-        });
+  private static Supplier<ObjectNode> sampled(int[] prompt, long seed, List<Sampled> kept) {
+    return () -> {
+      ObjectNode json = object().put("seed", seed);
+      ids(json.putArray("prompt"), prompt);
+      ArrayNode samples = json.putArray("samples");
+      for (Sampled one : kept) {
+        ObjectNode sample = samples.addObject();
+        ids(sample.putArray("tokens"), one.tokens());
+        ArrayNode logprobs = sample.putArray("logprobs");
+        for (double logprob : one.logprobs()) {
+          logprobs.add(logprob);
+        }
+        sample.put("text", one.text());
+        sample.put("finish_reason", one.finish());
+      }
+      return json;
+    };
   }
 
   static ArrayNode ids(ArrayNode array, int[] ids) {
@@ -295,7 +284,7 @@ final class Works {
                     + " calls wait for an update, which a state does not hold: optim_step comes"
                     + " first");
           }
-          return small(workshop.save(session, training, name, turn, 0).toJson());
+          return done(workshop.save(session, training, name, turn, 0).toJson());
         },
         BYTES_OF_SMALL);
   }
@@ -306,14 +295,14 @@ final class Works {
     String source =
         from == null ? session.id() : workshop.find(session.tenant(), from, "session").id();
     return new Asked(
-        (training, turn) -> small(workshop.load(training, source, name).toJson()), BYTES_OF_SMALL);
+        (training, turn) -> done(workshop.load(training, source, name).toJson()), BYTES_OF_SMALL);
   }
 
   private Asked saveAdapter(Fields body, TrainingSession session) {
     String suffix = name(body, "suffix");
     return new Asked(
         (training, turn) ->
-            small(
+            done(
                 object()
                     .put(
                         "model",

@@ -11,8 +11,10 @@ import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Ids;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ServedModel;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -41,12 +43,10 @@ final class Workshop {
   private static final String ADAPTER = "adapter-";
   private static final int SHORT_ID = 8;
 
-  /** Of the disk, what is left to the journal and to jobs. */
-  private static final long KEPT_FREE_BYTES = 256L << 20;
-
   private final Journal journal;
   private final TrainingStore store;
   private final ModelCatalog models;
+  private final ModelRoom room;
   private final Path states;
   private final Path modelFolder;
   private final Object folders = new Object(); // held from the choice of a state until it is read
@@ -56,12 +56,23 @@ final class Workshop {
    * @param modelFolder below which models that are served lie
    */
   Workshop(
-      Journal journal, TrainingStore store, ModelCatalog models, Path states, Path modelFolder) {
+      Journal journal,
+      TrainingStore store,
+      ModelCatalog models,
+      ModelRoom room,
+      Path states,
+      Path modelFolder) {
     this.journal = journal;
     this.store = store;
     this.models = models;
+    this.room = room;
     this.states = states;
     this.modelFolder = modelFolder;
+  }
+
+  /** The name of the model, or of the version, that a name stands for now. */
+  String pin(String tenant, String model) {
+    return models.pin(tenant, model);
   }
 
   /**
@@ -70,7 +81,7 @@ final class Workshop {
    * @throws ApiException if there can be none such
    */
   AdapterTraining.Need need(String tenant, SessionRequest request) {
-    ServedModel model = models.find(tenant, request.model());
+    ServedModel model = models.findPinned(tenant, request.model());
     try {
       return AdapterTraining.need(config(model, request), request.length(), Progress.silent());
     } catch (InputException e) {
@@ -102,14 +113,14 @@ final class Workshop {
   private String worded(ServedModel model, String message) {
     String words =
         SessionRequest.worded(message).replace(model.folder().toString(), "'" + model.id() + "'");
-    Path base = model.base() == null ? null : models.baseFolder(model.base());
+    Path base = models.baseFolder(model);
     return base == null ? words : words.replace(base.toString(), "'" + model.base() + "'");
   }
 
   /** The same for a session. */
   String worded(TrainingSession session, String message) {
     try {
-      return worded(models.find(session.tenant(), session.request().model()), message);
+      return worded(models.findPinned(session.tenant(), session.request().model()), message);
     } catch (RuntimeException e) { // the model has gone, or cannot be looked up
       return SessionRequest.worded(message);
     }
@@ -136,7 +147,7 @@ final class Workshop {
 
   /** Opens a session's model as it was when its last state was saved. */
   AdapterTraining open(TrainingSession session) {
-    ServedModel model = models.find(session.tenant(), session.request().model());
+    ServedModel model = models.findPinned(session.tenant(), session.request().model());
     AdapterTraining training =
         AdapterTraining.open(
             config(model, session.request()),
@@ -197,7 +208,7 @@ final class Workshop {
   SavedState save(
       TrainingSession session, AdapterTraining training, String name, long turn, int dropped)
       throws IOException {
-    checkDisk();
+    room.checkBytes(session.tenant(), training.stateBytes());
     SavedState state =
         new SavedState(
             Ids.next("state-"),
@@ -225,14 +236,31 @@ final class Workshop {
     return state;
   }
 
-  private void checkDisk() throws IOException {
-    FileOps.SYSTEM.createFolder(states);
-    long usable = Files.getFileStore(states).getUsableSpace();
-    if (usable < KEPT_FREE_BYTES) {
-      throw ApiException.noRoom(
-          "The server's disk is full: " + usable + " bytes are left. Delete states or models",
-          null);
+  /**
+   * Saves what a session has trained since its last state, before its model is closed. Gradients
+   * that wait stay with the model: if that does, they are there for the next update.
+   *
+   * @param turn of the last call that the model has seen
+   * @return false: it could not be saved
+   */
+  boolean keep(TrainingSession session, AdapterTraining training, long turn) {
+    try {
+      if (turn != latest(session).map(SavedState::turn).orElse(0L)) {
+        save(session, training, null, turn, training.pending());
+      }
+      return true;
+    } catch (ApiException | IOException | UncheckedIOException e) {
+      LOG.log(Level.ERROR, session.id() + " cannot be saved: " + e.getMessage(), e);
+      return false;
     }
+  }
+
+  /** Where all states of a tenant lie. */
+  List<Path> folders(String tenant) {
+    return store.all().stream()
+        .filter(session -> session.tenant().equals(tenant))
+        .map(session -> states.resolve(session.id()))
+        .toList();
   }
 
   private void removeFolder(SavedState state) {
@@ -265,34 +293,39 @@ final class Workshop {
   /** Saves the adapter as a model that is served from now on. */
   ServedModel serve(TrainingSession session, AdapterTraining training, String suffix)
       throws IOException {
-    checkDisk();
-    ServedModel model = models.find(session.tenant(), session.request().model());
-    String base = model.base() == null ? model.id() : model.base();
+    room.checkBytes(session.tenant(), training.adapterBytes());
+    journal.read(
+        read -> {
+          room.checkCount(read, session.tenant()); // before anything is written
+          return null;
+        });
+    ServedModel model = models.findPinned(session.tenant(), session.request().model());
     String id = Ids.next("");
     Path folder = modelFolder.resolve(ADAPTER + id);
-    ServedModel served =
-        new ServedModel(
-            String.join(":", "ft", base, session.tenant(), suffix, id.substring(0, SHORT_ID)),
-            session.tenant(),
-            Instant.now(),
-            base,
-            folder,
-            null);
     boolean isKept = false;
     try {
       training.saveAdapter(folder);
+      ServedModel served =
+          new ServedModel(
+              model.tunedName(session.tenant(), suffix, id.substring(0, SHORT_ID)),
+              session.tenant(),
+              Instant.now(),
+              model.baseOf(folder),
+              folder,
+              null);
       journal.change(
           change -> {
+            room.checkCount(change, session.tenant());
             models.add(change, served);
             return null;
           });
       isKept = true;
+      return served;
     } finally {
       if (!isKept) {
         remove(folder);
       }
     }
-    return served;
   }
 
   /** What a kill between a change of the journal and one of the disk has left. */

@@ -113,7 +113,7 @@ class AccessTest {
   void whoWasLetInIsAskedAboutAgain() throws Exception {
     try (DataFolder data = DataFolder.open(data())) {
       KeyStore keys = new KeyStore(data.journal());
-      Limits limits = new Limits(1, 1, Integer.MAX_VALUE, 1);
+      Limits limits = new Limits(1, 1, Integer.MAX_VALUE, 1, 1, 1);
       Access access = new Access(keys, false, tenant -> limits, System::nanoTime);
       Caller local = access.admit(null);
       assertTrue(access.stillAdmits(local));
@@ -257,7 +257,7 @@ class AccessTest {
           new Access(
               new KeyStore(folder.journal()),
               false,
-              tenant -> new Limits(1, 1, 60, 1),
+              tenant -> new Limits(1, 1, 60, 1, 1, 1),
               () -> now[0]);
       for (int i = 0; i < 60; i++) {
         access.admit(null);

@@ -44,7 +44,7 @@ class LearnerSurvivesTest {
     return "{\"replay_file\": \""
         + file
         + "\", \"min_corrections\": 10, \"learning_rate\": 3e-3, \"epochs\": 4, \"max_seconds\": 86400,"
-        + " \"old_tolerance\": 0.05}";
+        + " \"old_tolerance\": 0.05, \"replay_share\": 0.75}";
   }
 
   private static List<LabelledText> batch(int number) {

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -44,7 +45,8 @@ class LearnerTest {
 
   private static void switchOn(FeedbackServer server, String more) throws Exception {
     String file = server.file("local", "old.jsonl", TinyDrift.old(256, 1));
-    server.call("POST", MODEL + "/learner", SETTINGS.formatted(file, more));
+    String share = more.contains("replay_share") ? "" : ", \"replay_share\": 0.75";
+    server.call("POST", MODEL + "/learner", SETTINGS.formatted(file, more + share));
   }
 
   private static void teach(FeedbackServer server, List<LabelledText> rows) throws Exception {
@@ -219,7 +221,11 @@ class LearnerTest {
   void versionsAreComparedRestoredAndLetGo() throws Exception {
     try (FeedbackServer server = start(data)) {
       switchOn(server, ", \"old_tolerance\": 1, \"kept_versions\": 1");
+      server.models.heldBy(
+          (tenant, id) ->
+              id.equals("reviews@v2") ? Optional.of("somebody trains on it") : Optional.empty());
       teach(server, TinyDrift.recent(60, 2));
+      server.call("POST", "/v1/answer", "{\"model\": \"reviews@v2\", \"input\": \"a\"}");
       JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
       String newest = versions.get(0).get("id").asText();
       JsonNode compared = server.call("GET", MODEL + "/versions/v1/compare?with=" + newest, null);

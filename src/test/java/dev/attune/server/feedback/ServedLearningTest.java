@@ -117,7 +117,8 @@ class ServedLearningTest {
           good(
               client.post(
                   path + "/learner",
-                  "{\"min_corrections\": 40, \"learning_rate\": 3e-3, \"epochs\": 8}"));
+                  "{\"min_corrections\": 40, \"learning_rate\": 3e-3, \"epochs\": 8,"
+                      + " \"replay_share\": 0.75}"));
       assertEquals(100, learner.at("/old_rows/held_out").asInt(), learner::toString);
       assertEquals(256, learner.at("/old_rows/replay").asInt(), 5);
       good(client.post(path + "/feedback", FeedbackServer.corrections(TinyDrift.recent(40, 2))));

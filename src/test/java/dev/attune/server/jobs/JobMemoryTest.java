@@ -8,6 +8,7 @@ import dev.attune.server.data.DataFolder;
 import dev.attune.server.files.FileStore;
 import dev.attune.server.http.Fields;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.webhooks.Webhooks;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -55,6 +56,7 @@ class JobMemoryTest {
                       data.journal(),
                       files,
                       models,
+                      new ModelRoom(models, data.models(), tenant -> Limits.NONE),
                       webhooks,
                       tenant -> Limits.NONE,
                       data.models(),

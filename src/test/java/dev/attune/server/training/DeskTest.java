@@ -12,16 +12,19 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.kernels.BackendException;
 import dev.attune.run.AdapterTraining;
+import dev.attune.server.access.Limits;
 import dev.attune.server.data.DataFolder;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
 import dev.attune.server.http.Metrics;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.training.CallBook.Submission;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -50,7 +53,8 @@ class DeskTest {
         new ModelCatalog(
             data.journal(), Map.of("decoder", scratch.resolve("decoder")), data.models());
     store = new TrainingStore(data.journal());
-    workshop = new Workshop(data.journal(), store, models, data.training(), data.models());
+    ModelRoom room = new ModelRoom(models, data.models(), tenant -> Limits.NONE);
+    workshop = new Workshop(data.journal(), store, models, room, data.training(), data.models());
     works = new Works(workshop);
     memory = new TrainingMemory(MEMORY);
     SessionRequest request = request("decoder");
@@ -95,7 +99,7 @@ class DeskTest {
   }
 
   private Call numbered(long sequence) {
-    Work.Result none = new Work.Result(0, JsonNodeFactory.instance::objectNode);
+    Supplier<ObjectNode> none = JsonNodeFactory.instance::objectNode;
     return submit("forward", sequence, new Works.Asked((training, turn) -> none, 1));
   }
 
@@ -138,6 +142,63 @@ class DeskTest {
     assertNotEquals("restored", desk.status());
     submit("forward_backward", TrainingTrial.gradient(1));
     assertEquals(2, ended(submit("optim_step", TrainingTrial.STEP)).at("/result/steps").asInt());
+  }
+
+  /** Takes a table away, or puts it back: what the journal then says is that it cannot be read. */
+  private void rename(String table, String to) {
+    data.journal().change(session -> session.update("ALTER TABLE " + table + " RENAME TO " + to));
+  }
+
+  /** What the model has seen is not known then: nothing may go on as if nothing were lost. */
+  @Test
+  void aSessionStopsWhileTheJournalCannotBeRead() throws Exception {
+    submit("forward_backward", TrainingTrial.gradient(0));
+    submit("optim_step", TrainingTrial.STEP);
+    submit("save_state", "{'name': 'one'}");
+    submit("forward_backward", TrainingTrial.gradient(1));
+    Call done = submit("optim_step", TrainingTrial.STEP);
+    Call failing =
+        submit(
+            "forward",
+            null,
+            new Works.Asked(
+                (training, turn) -> {
+                  rename("training_calls", "away");
+                  throw new BackendException("the device has fallen off the bus");
+                },
+                1));
+    assertEquals("server_error", ended(failing).at("/error/code").asText());
+    for (int i = 0; i < 1000 && memory.bytes() > 0; i++) {
+      Thread.sleep(10);
+    }
+    ApiException refusal =
+        assertThrows(ApiException.class, () -> submit("optim_step", TrainingTrial.STEP));
+    assertEquals(503, refusal.status());
+    assertTrue(refusal.getMessage().contains("has stopped"), refusal.getMessage());
+    assertEquals("stopped", desk.status());
+    assertThrows(ApiException.class, () -> desk.opened(1));
+    assertThrows(ApiException.class, desk::resume);
+    rename("away", "training_calls");
+    refusal = assertThrows(ApiException.class, () -> submit("optim_step", TrainingTrial.STEP));
+    assertEquals(409, refusal.status());
+    assertTrue(refusal.getMessage().contains("'one', at step 1: 3 calls"), refusal.getMessage());
+    assertEquals("lost", desk.call(done.row().id()).toJson().path("status").asText());
+    assertEquals(2, desk.call(done.row().id()).toJson().at("/result/steps").asInt());
+  }
+
+  /** Nobody is told what a restart would not know. */
+  @Test
+  void aResultThatCannotBeNotedIsWaitedWith() throws Exception {
+    ended(submit("forward_backward", TrainingTrial.gradient(0)));
+    rename("training_results", "away");
+    Call update = submit("optim_step", TrainingTrial.STEP);
+    Call behind = submit("save_state", "{'name': 'one'}");
+    assertFalse(update.await(1500));
+    assertFalse(behind.isOver());
+    rename("away", "training_results");
+    assertEquals(1, ended(update).at("/result/steps").asInt());
+    assertEquals("succeeded", ended(behind).path("status").asText());
+    assertEquals(1, desk.call(update.row().id()).toJson().at("/result/steps").asInt());
   }
 
   @Test
@@ -200,7 +261,8 @@ class DeskTest {
   void aFailureIsWordedWithoutAJournal() {
     DataFolder gone = DataFolder.open(scratch.resolve("gone"));
     ModelCatalog models = new ModelCatalog(gone.journal(), Map.of(), gone.models());
-    Workshop without = new Workshop(gone.journal(), store, models, gone.training(), gone.models());
+    Workshop without =
+        new Workshop(gone.journal(), store, models, null, gone.training(), gone.models());
     gone.close();
     assertEquals("it failed", without.worded(desk.session(), "it failed"));
   }

@@ -133,6 +133,46 @@ class SessionsTest {
   }
 
   @Test
+  void aTenantKeepsNoMoreModelsThanItMay() throws Exception {
+    trial.close();
+    trial.start(
+        TrainingTrial.config(shared)
+            .dataDir(scratch.resolve("few"))
+            .tenantModels(2)
+            .tenantModelBytes(2_000_000));
+    String rows = "{\"prompt\": \"a\", \"completion\": \" b\"}\n".repeat(8);
+    String file = trial.client().upload("rows.jsonl", rows).json().path("id").asText();
+    String job =
+        "{'model': 'decoder', 'training_file': '" + file + "', 'attune': {'max_steps': 1000000}}";
+    String first =
+        TrainingTrial.good(trial.client().post("fine_tuning/jobs", job)).path("id").asText();
+    TrainingTrial.good(trial.client().post("fine_tuning/jobs/" + first + "/pause"));
+    String session = trial.begin("");
+    String model = trial.done(session, "save_adapter", "{}").path("model").asText();
+    // One is there, and the job is going to make another.
+    JsonNode refused = trial.post(session + "/save_adapter?wait=true", "{}");
+    assertEquals("insufficient_quota", refused.at("/error/code").asText(), refused::toString);
+    assertTrue(
+        refused.at("/error/message").asText().contains("jobs that will make 1 more, of 2"),
+        refused::toString);
+    Answer many = trial.client().post("fine_tuning/jobs", job);
+    assertEquals(429, many.status(), many::text);
+    assertEquals("insufficient_quota", many.json().at("/error/type").asText());
+    assertEquals(200, trial.client().post("fine_tuning/jobs/" + first + "/cancel").status());
+    trial.done(session, "save_adapter", "{}");
+    assertEquals(200, trial.client().delete("models/" + model).status());
+
+    String state = "";
+    for (int i = 0; i < 40 && !state.equals("failed"); i++) {
+      refused = trial.post(session + "/save_state?wait=true", "{'name': 's" + i % 30 + "'}");
+      state = refused.path("status").asText();
+    }
+    assertEquals("insufficient_quota", refused.at("/error/code").asText(), refused::toString);
+    assertTrue(refused.at("/error/message").asText().contains("of 2000000"), refused::toString);
+    assertEquals(429, trial.client().post("fine_tuning/jobs", job).status());
+  }
+
+  @Test
   void samplesAreThoseOfTheServedAdapter() throws Exception {
     String session = trial.begin("");
     trial.train(session, 0, 2);
