@@ -170,6 +170,9 @@ public final class TrainedModel implements AutoCloseable {
   private static void fill(Model model, ModelFolder folder, DType precision) {
     load(folder, model);
     model.parameters().prepareInference(precision);
+    if (model.generator() != null) {
+      model.generator().parameters().prepareInference(precision);
+    }
   }
 
   /** The same, as a run's options say. */
