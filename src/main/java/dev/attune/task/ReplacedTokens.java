@@ -106,8 +106,7 @@ public final class ReplacedTokens extends MaskedTask {
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     if (purpose == Purpose.PREDICTION) {
-      TextRows rows =
-          new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE);
+      TextRows rows = new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE);
       return new Spelled(rows, tokenizer, tokenizer.vocabulary().specialIds());
     }
     if (generator == null) {
@@ -156,7 +155,9 @@ public final class ReplacedTokens extends MaskedTask {
     TokenGenerator.replace(batch, model.generator(), tape, staging);
   }
 
-  /** Rows that fill a device's batch up have no loss: how many have one differs in recorded work. */
+  /**
+   * Rows that fill a device's batch up have no loss: how many have one differs in recorded work.
+   */
   @Override
   public boolean readsBack() {
     return true;
@@ -209,8 +210,7 @@ public final class ReplacedTokens extends MaskedTask {
             scores.add(Logits.sigmoid(output.logits(), batch.cuSeqlens()[b] + t, 1)[0]);
           }
         }
-        sink.accept(
-            dataset.get(index), new Predicted(List.copyOf(tokens), List.copyOf(scores)));
+        sink.accept(dataset.get(index), new Predicted(List.copyOf(tokens), List.copyOf(scores)));
       }
     };
   }
@@ -290,9 +290,7 @@ public final class ReplacedTokens extends MaskedTask {
     private static ReplacedTokens made(TaskOptions options, SavedSettings saved, long seed) {
       String path = options.get(Term.GENERATOR);
       return new ReplacedTokens(
-          MaskingOptions.of(options, saved),
-          path == null ? null : TokenGenerator.in(path),
-          seed);
+          MaskingOptions.of(options, saved), path == null ? null : TokenGenerator.in(path), seed);
     }
   }
 }

@@ -214,8 +214,8 @@ public final class Staging implements AutoCloseable {
   }
 
   /**
-   * Address of the targets of rows: labels i32 (N), or (M) where few are learned; or numbers f32, of
-   * the rows that the batch has.
+   * Address of the targets of rows: labels i32 (N), or (M) where few are learned; or numbers f32,
+   * of the rows that the batch has.
    */
   long rowLabels() {
     return address(rowArray(3));

@@ -131,7 +131,8 @@ final class TokenGenerator {
    * @param tape on which nothing is under way
    */
   static void replace(Batch batch, Model model, Tape tape, Staging staging) {
-    Tensor logits = MaskedLm.logits(tape, model, staging.stage(batch, model.batchRotaries()), staging);
+    Tensor logits =
+        MaskedLm.logits(tape, model, staging.stage(batch, model.batchRotaries()), staging);
     HostWindow window = new HostWindow(tape.backend());
     long rowBytes = logits.sizeBytes() / logits.rows();
     batch.replaceLearned(
