@@ -1,7 +1,5 @@
 package dev.attune.task;
 
-import static dev.attune.core.Count.many;
-
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Masking;
@@ -43,9 +41,7 @@ public final class MaskedLm extends MaskedTask {
     super(
         asked,
         asked.shares(
-            modelType.equals("modernbert") ? 0.3 : 0.15,
-            asked.wholeWords() ? 1 : 0.8,
-            RANDOM),
+            modelType.equals("modernbert") ? 0.3 : 0.15, asked.wholeWords() ? 1 : 0.8, RANDOM),
         seed);
   }
 
