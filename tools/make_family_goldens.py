@@ -6,9 +6,9 @@ cases, or with the names of some. A seed gives the same numbers again with the s
 Of a case: config.json, model.safetensors.gz, and in golden.safetensors.gz (see goldens.py) for each sequence s input_ids.s, token_type_ids.s (where
 the family has two types), labels.s, hidden.s (what the body returns, (N,C)), logits.s; grad.NAME of the mean loss over all
 targets of all sequences, by the names that Transformers gives parameters in memory. Labels are a class, a class a token, the
-next tokens, the tokens that were masked, K zeros and ones (several labels), or first and last token of an answer. golden.json: that
+next tokens, the tokens that were masked, whether a token has replaced another, K zeros and ones (several labels), or first and last token of an answer. golden.json: that
 loss, the number of targets (several labels of a sequence are one, both ends of an answer too), the norm of all gradients together;
-of masked language models, and of some others, also the losses of 20 AdamW steps over the same four sequences: "curve"."""
+of masked language models, of discriminators, and of some others, also the losses of 20 AdamW steps over the same four sequences: "curve"."""
 import json, math, pathlib, random, shutil, sys, zlib
 import torch
 import transformers as tf
@@ -90,6 +90,7 @@ CASES = {
     "roberta_mlm": ("RobertaForMaskedLM", "RobertaConfig", roberta_like | dry | dict(hidden_act="relu"), 1),
     "distilbert_mlm": ("DistilBertForMaskedLM", "DistilBertConfig", distil | dict(activation="relu"), 1),
     "electra_mlm": ("ElectraForMaskedLM", "ElectraConfig", electra | dict(hidden_act="relu"), 1),
+    "electra_rtd": ("ElectraForPreTraining", "ElectraConfig", electra, 1),
     "albert_mlm": ("AlbertForMaskedLM", "AlbertConfig", albert, 1),
     "mpnet_mlm": ("MPNetForMaskedLM", "MPNetConfig", after_padding | dry | dict(pad_token_id=1, hidden_act="relu"), 1),
     "modernbert_mlm": ("ModernBertForMaskedLM", "ModernBertConfig", modern | dict(layer_types=["full_attention", "sliding_attention"]), 2),
@@ -157,6 +158,8 @@ def labels_of(kind, s, ids):
     if kind.endswith("ForMaskedLM"):  # every fourth; see masked
         tokens = [ids[k] if k % 4 == 1 else -100 for k in range(n)]
         return torch.tensor(tokens), sum(t >= 0 for t in tokens)
+    if kind.endswith("ForPreTraining"):  # what stands there may be from another text, or from this one
+        return torch.tensor([float(k % 3 == 1) for k in range(n)]), n
     if kind.endswith("ForQuestionAnswering"):
         return torch.tensor([n // 3, n // 2]), 1
     return torch.tensor([s % LABELS]), 1
@@ -187,6 +190,8 @@ def curve(kind, model, batch):
 
 def sum_of_losses(kind, logits, labels):
     entropy = lambda scores, classes: torch.nn.functional.cross_entropy(scores, classes, ignore_index=-100, reduction="sum")
+    if kind.endswith("ForPreTraining"):
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
     if labels.is_floating_point():
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
     if kind.endswith("ForCausalLM") or kind.endswith("LMHeadModel"):
@@ -252,7 +257,7 @@ def make(name, target):
     goldens.write_tensors(target / "golden.safetensors", out)
     summary = dict(loss=total / count, targets=count, lengths=list(lengths), grad_norm=norm, seed=SEED,
                    transformers=tf.__version__, torch=torch.__version__)
-    if kind.endswith("ForMaskedLM") or name in CURVES:
+    if kind.endswith("ForMaskedLM") or kind.endswith("ForPreTraining") or name in CURVES:
         summary["curve"] = curve(kind, model, batch)
     goldens.write_small(target / "golden.json", summary)
     size = sum(f.stat().st_size for f in target.iterdir())

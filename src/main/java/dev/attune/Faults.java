@@ -59,6 +59,7 @@ final class Faults {
           Map.entry("LOAD_IN_BF16", "weights(WeightFormat.BF16)"),
           Map.entry("BACKEND", "device"),
           Map.entry("EARLY_STOPPING_PATIENCE", "earlyStopping"),
+          Map.entry("GENERATOR", "the generator"),
           Map.entry("LAYER_LR_DECAY", "layerLearningRateDecay"),
           Map.entry("METRIC_FOR_BEST_MODEL", "keepBest"),
           Map.entry("NUM_BEAMS", "beams"),
@@ -75,7 +76,15 @@ final class Faults {
 
   /** Tasks whose trainer's method is not their name in camel case. */
   private static final Map<String, String> KINDS =
-      Map.of("token-classification", "tokens", "masked-lm", "maskedLanguage", "dpo", "preferences");
+      Map.of(
+          "token-classification",
+          "tokens",
+          "masked-lm",
+          "maskedLanguage",
+          "replaced-token-detection",
+          "replacedTokens",
+          "dpo",
+          "preferences");
 
   private Faults() {}
 

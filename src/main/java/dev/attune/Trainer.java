@@ -157,6 +157,18 @@ public final class Trainer<E> {
   }
 
   /**
+   * A trainer of ELECTRA's discriminator, which finds tokens that are none of the text, from texts
+   * as they are: what it leaves is a model for others to be trained from.
+   *
+   * @param generator folder of the masked language model that replaces tokens
+   */
+  public static Trainer<String> replacedTokens(String model, Path generator) {
+    Trainer<String> trainer =
+        new Trainer<>("replaced-token-detection", model, (row, e) -> Example.of(row, e, null));
+    return trainer.set(RunOption.GENERATOR, Objects.requireNonNull(generator, "generator"));
+  }
+
+  /**
    * A trainer of an {@link Embedder}: vectors of texts, of which like ones are near. The loss,
    * where {@link #loss} does not say, is the usual one for the kind of examples.
    */

@@ -1,5 +1,6 @@
 package dev.attune.batch;
 
+import dev.attune.core.Check;
 import dev.attune.data.mapped.Ints;
 import java.util.Arrays;
 
@@ -27,7 +28,8 @@ public final class Batch {
   private int[] typeIds; // (N)
   private int[] cuSeqlens; // (B+1)
   private int[] labels; // (B,width) or (N)
-  private float[] targets; // (B,width)
+  private int[] draws = new int[0]; // (N)
+  private float[] targets; // (B,width) or (N)
   private double[] references = new double[0]; // (B)
   private boolean hasReferences;
   private int[] firstRows; // (B)
@@ -110,9 +112,17 @@ public final class Batch {
     return labels;
   }
 
-  /** Targets of real numbers (B,width); else of no meaning. */
+  /** Targets of real numbers, (B,width) or (N); else of no meaning. */
   public float[] targets() {
     return targets;
+  }
+
+  /**
+   * A random word for each row whose token was masked (N), which says what another model writes
+   * there; of other rows, and of data that are not masked, of no meaning.
+   */
+  public int[] draws() {
+    return draws;
   }
 
   /** What each sequence is compared with (B); null: nothing. See {@link EncodedDataset}. */
@@ -232,7 +242,8 @@ public final class Batch {
       }
       if (data.masking() != null) {
         data.masking()
-            .apply(epoch, begin, data.key(example), length, inputIds, labels, row, randomWords);
+            .apply(
+                epoch, begin, data.key(example), length, inputIds, labels, draws, row, randomWords);
       }
       place(row, length, positionOffset);
       cuSeqlens[b] = row;
@@ -243,6 +254,31 @@ public final class Batch {
     }
     cuSeqlens[sequences] = row;
     countSupervised();
+    collectUniqueIds();
+  }
+
+  /**
+   * Puts tokens in the place of those that were to be found again. From now on every row has a
+   * target: 1 where another token stands than in the text, else 0.
+   *
+   * @param tokens of the rows that have labels, in their order
+   */
+  public void replaceLearned(int[] tokens) {
+    Check.state(layout.per() == TargetLayout.Per.LEARNED_ROW, "tokens put into %s", layout);
+    layout = TargetLayout.NUMBERS_OF_ROWS;
+    targets = targets.length >= rows ? targets : new float[inputIds.length];
+    int at = 0;
+    int highest = 0;
+    for (int row = 0; row < rows; row++) {
+      targets[row] = 0;
+      if (labels[row] != EncodedDataset.IGNORED) {
+        inputIds[row] = tokens[at++];
+        targets[row] = inputIds[row] == labels[row] ? 0 : 1;
+      }
+      highest = Math.max(highest, inputIds[row]);
+    }
+    supervisedTargets = rows;
+    seeUpTo(highest);
     collectUniqueIds();
   }
 
@@ -353,8 +389,15 @@ public final class Batch {
     } else {
       labels = grown(labels, values);
     }
-    if (seen.length <= data.maxId() >>> 6) {
-      seen = new long[(data.maxId() >>> 6) + 1];
+    if (data.masking() != null) {
+      draws = grown(draws, inputIds.length);
+    }
+    seeUpTo(data.maxId());
+  }
+
+  private void seeUpTo(int id) {
+    if (seen.length <= id >>> 6) {
+      seen = new long[(id >>> 6) + 1];
     }
   }
 

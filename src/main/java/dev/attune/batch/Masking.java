@@ -13,7 +13,8 @@ import java.util.BitSet;
  * <p>All of it is a pure function of (seed, epoch, token): block {@code i} of the Philox stream of
  * an epoch belongs to token {@code i} of the dataset. Its first word says whether the token, or the
  * word that it begins, is chosen, the second what becomes of it, the third which other token it
- * becomes. So neither threads nor the order of an epoch nor a resume change it.
+ * becomes, and the fourth which one another model writes there ({@link Batch#draws}). So neither
+ * threads nor the order of an epoch nor a resume change it.
  *
  * <p>Of a sequence of which chance chooses none, the token or word with the smallest first word is
  * chosen: every sequence is learned from, and measured, whatever its length.
@@ -78,10 +79,19 @@ public final class Masking {
    * @param ids of a batch, where the sequence lies from {@code row} on (row + count)
    * @param labels likewise the tokens that may be chosen, or {@link EncodedDataset#IGNORED}, which
    *     those become that are not
+   * @param draws likewise what becomes the fourth word of each token that is chosen
    * @param block room for four words
    */
   void apply(
-      int epoch, int first, long key, int count, int[] ids, int[] labels, int row, int[] block) {
+      int epoch,
+      int first,
+      long key,
+      int count,
+      int[] ids,
+      int[] labels,
+      int[] draws,
+      int row,
+      int[] block) {
     long stream = random.of(epoch);
     boolean chosen = false;
     int least = -1; // of the tokens that begin a word, the one with the smallest draw
@@ -102,6 +112,7 @@ public final class Masking {
       }
       if (chosen) {
         ids[at] = replaced(ids[at], block);
+        draws[at] = block[3];
       } else {
         labels[at] = EncodedDataset.IGNORED;
       }
@@ -114,6 +125,7 @@ public final class Masking {
       Philox.block(seed, stream, key + t, block);
       labels[row + t] = ids[row + t]; // as they were: a token is its own label
       ids[row + t] = replaced(ids[row + t], block);
+      draws[row + t] = block[3];
       t++;
     } while (inner != null && t < count && inner.get(first + t));
   }

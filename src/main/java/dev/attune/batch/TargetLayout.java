@@ -35,7 +35,10 @@ public record TargetLayout(Per per, boolean isReal, int width) {
   /** One i32 per row (N); {@link EncodedDataset#IGNORED} where nothing is learned. */
   public static final TargetLayout ROWS = new TargetLayout(Per.ROW, false, 1);
 
-  /** The same where few rows are learned. */
+  /** One f32 per row (N). */
+  public static final TargetLayout NUMBERS_OF_ROWS = new TargetLayout(Per.ROW, true, 1);
+
+  /** As {@link #ROWS} where few rows are learned. */
   public static final TargetLayout LEARNED_ROWS = new TargetLayout(Per.LEARNED_ROW, false, 1);
 
   public TargetLayout {

@@ -37,7 +37,7 @@ final class PretrainCommand extends TrainCommand {
   public String details() {
     return """
     The same as attune train, with --task masked-lm and --learning-rate 5e-5 where not given;
-    decoders take --task causal-lm.
+    decoders take --task causal-lm, ELECTRA's discriminators --task replaced-token-detection.
 
     examples:
       attune pretrain --model ./bert-base --train-file texts.jsonl --output-dir adapted

@@ -1,6 +1,7 @@
 package dev.attune.folder;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.attune.core.InputException;
 
 /**
@@ -8,6 +9,9 @@ import dev.attune.core.InputException;
  * is not what it should be must not become a default without a word.
  */
 public final class SavedSettings {
+  /** Of a model that was trained elsewhere. */
+  public static final SavedSettings NONE = new SavedSettings(MissingNode.getInstance());
+
   private final JsonNode json;
 
   /** Of a file, or of a part of it. */

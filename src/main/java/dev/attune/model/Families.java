@@ -36,6 +36,9 @@ public final class Families {
   /** Suffix of the class names of language models in Transformers. */
   private static final String CAUSAL = "ForCausalLM";
 
+  /** The one family that was pretrained to find replaced tokens. */
+  private static final String ELECTRA = "electra";
+
   /**
    * A family.
    *
@@ -56,6 +59,9 @@ public final class Families {
 
     /** Whether it can have this head. */
     boolean carries(HeadKind head) {
+      if (head == HeadKind.REPLACED_TOKENS) {
+        return modelType.equals(ELECTRA);
+      }
       return isDecoder() ? head.fitsDecoders() : head != HeadKind.LANGUAGE_MODEL;
     }
 
@@ -68,6 +74,7 @@ public final class Families {
             case SPAN -> "ForQuestionAnswering";
             case LANGUAGE_MODEL -> languageModel;
             case MASKED_LANGUAGE_MODEL -> "ForMaskedLM";
+            case REPLACED_TOKENS -> "ForPreTraining";
             case POOLED, NONE -> "Model";
           };
     }
@@ -80,7 +87,7 @@ public final class Families {
           encoder("distilbert", "DistilBert", DistilBert::family),
           encoder("xlm-roberta", "XLMRoberta", Roberta::relative),
           encoder("camembert", "Camembert", Roberta::relative),
-          encoder("electra", "Electra", Electra::family),
+          encoder(ELECTRA, "Electra", Electra::family),
           encoder("albert", "Albert", Albert::family),
           encoder("mpnet", "MPNet", MpNet::family),
           encoder("modernbert", "ModernBert", ModernBert::family),
@@ -289,6 +296,13 @@ public final class Families {
   private static void checkHead(Entry entry, HeadKind head) {
     if (entry.carries(head)) {
       return;
+    }
+    if (head == HeadKind.REPLACED_TOKENS) {
+      throw new InputException(
+          "replaced tokens are found by ELECTRA's discriminator alone (ElectraForPreTraining); this"
+              + " model is of type '"
+              + entry.modelType
+              + "'");
     }
     if (!entry.isDecoder()) {
       throw new InputException(

@@ -144,7 +144,7 @@ public final class Head {
       int outputs) {
     this.spec = spec;
     this.ofSequences = kind == HeadKind.SEQUENCE;
-    this.isPretrained = kind == HeadKind.MASKED_LANGUAGE_MODEL;
+    this.isPretrained = kind.isPretrained();
     int C = config.width();
     int width = spec.out() == null ? config.embeddings().width() : C;
     this.dense =
@@ -173,7 +173,7 @@ public final class Head {
                 () -> Projection.declare(builder, spec.out(), outputs, C, spec.outBias()));
   }
 
-  /** Of a masked language model it is part of what was pretrained: adapters leave it as it is. */
+  /** Adapters leave what was pretrained as it is. */
   private <T> T declare(
       ParameterBuilder builder, Names names, String module, Supplier<T> declaration) {
     builder.isHead(!module.startsWith(names.bodyPrefix()));

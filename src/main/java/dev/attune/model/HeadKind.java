@@ -15,6 +15,8 @@ public enum HeadKind {
    * states (N,C).
    */
   MASKED_LANGUAGE_MODEL,
+  /** One output per row behind a dense layer: whether another token stood there, (N,1). */
+  REPLACED_TOKENS,
   /** Nothing, but the rows of each sequence become one: (B,C). */
   POOLED,
   /** Nothing: the hidden states (N,C) themselves. */
@@ -22,12 +24,22 @@ public enum HeadKind {
 
   /** Whether it is one of those that a family may have or not. */
   boolean isOfFamily() {
-    return this == SEQUENCE || this == TOKEN || this == SPAN || this == MASKED_LANGUAGE_MODEL;
+    return this == SEQUENCE || isOfRows();
   }
 
   /** Whether a causal decoder can carry it: other rows would have to see what follows them. */
   boolean fitsDecoders() {
-    return this != TOKEN && this != SPAN && this != MASKED_LANGUAGE_MODEL;
+    return !isOfRows();
+  }
+
+  /** Whether it reads every row, which has to see all others. */
+  private boolean isOfRows() {
+    return this == TOKEN || this == SPAN || isPretrained();
+  }
+
+  /** Whether it is a part of what was pretrained. */
+  boolean isPretrained() {
+    return this == MASKED_LANGUAGE_MODEL || this == REPLACED_TOKENS;
   }
 
   /** Whether the last product is over the vocabulary, and taken by the loss. */

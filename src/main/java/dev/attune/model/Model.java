@@ -112,6 +112,11 @@ public interface Model extends AutoCloseable {
     return rows;
   }
 
+  /** A masked language model beside this one, which writes what it reads; null: there is none. */
+  default Model generator() {
+    return null;
+  }
+
   /** The last product of a language model, by a weight (V,C) or (V,E); null for other heads. */
   default Projection vocabulary() {
     return null;

@@ -24,6 +24,7 @@ public final class TransformerModel implements Model {
   private final boolean sharesVocabulary;
   private final Projection vocabulary; // null unless it is a language model
   private Head.Pooling pooling = Head.Pooling.MEAN; // where there is no head but pooling
+  private Model generator; // null: nothing reads what another model writes
 
   /**
    * Allocates the parameters (zeroed).
@@ -47,6 +48,7 @@ public final class TransformerModel implements Model {
         switch (kind) {
           case SEQUENCE, TOKEN -> outputs;
           case SPAN -> 2;
+          case REPLACED_TOKENS -> 1;
           case LANGUAGE_MODEL, MASKED_LANGUAGE_MODEL -> config.vocabularySize();
           case POOLED, NONE -> 0;
         };
@@ -97,6 +99,20 @@ public final class TransformerModel implements Model {
   /** Says which rows of a sequence make its vector, where that is the output. */
   void pool(Head.Pooling rows) {
     pooling = rows;
+  }
+
+  /**
+   * Takes over a model that writes what this one reads: it is closed with this one.
+   *
+   * @param writer a masked language model
+   */
+  public void readFrom(Model writer) {
+    generator = writer;
+  }
+
+  @Override
+  public Model generator() {
+    return generator;
   }
 
   /** What the head stands on. */
@@ -262,6 +278,9 @@ public final class TransformerModel implements Model {
 
   @Override
   public void close() {
+    if (generator != null) {
+      generator.close();
+    }
     body.close();
     parameters.close();
   }

@@ -1,6 +1,7 @@
 package dev.attune.ops;
 
 import dev.attune.kernels.calls.BinaryCrossEntropyCall;
+import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 
@@ -20,6 +21,25 @@ public final class BinaryCrossEntropy {
    * @param losses (N) f32 on the device, overwritten
    */
   public static void apply(Tape tape, Tensor logits, long targets, long posWeight, long losses) {
+    run(tape, logits, logits.rows(), targets, posWeight, losses);
+  }
+
+  /**
+   * The same of the first rows alone: others only fill up, and have no gradient.
+   *
+   * @param rows how many
+   * @param targets (rows,K) f32 on the device, 0..1
+   * @param losses (rows) f32 on the device, overwritten
+   */
+  public static void ofFirstRows(Tape tape, Tensor logits, int rows, long targets, long losses) {
+    if (tape.training() && rows < logits.rows()) {
+      tape.run(new FillZeroCall(tape.gradientOf(logits), logits.sizeBytes()));
+    }
+    run(tape, logits, rows, targets, 0, losses);
+  }
+
+  private static void run(
+      Tape tape, Tensor logits, long rows, long targets, long posWeight, long losses) {
     tape.run(
         new BinaryCrossEntropyCall(
             losses,
@@ -27,7 +47,7 @@ public final class BinaryCrossEntropy {
             logits.address(),
             targets,
             posWeight,
-            logits.rows(),
+            rows,
             logits.cols(),
             1f,
             logits.dtype()));

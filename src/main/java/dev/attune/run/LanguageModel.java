@@ -69,9 +69,11 @@ public final class LanguageModel implements AutoCloseable {
                 + " is no language model: it was trained for "
                 + task.name()
                 + "; "
-                + (task.type().predicts()
-                    ? Term.PREDICTION + " uses it"
-                    : task.type().fillsMasks() ? "attune fill uses it" : "attune embed uses it"));
+                + (task.type().readsPairs()
+                    ? "attune embed uses it"
+                    : task.type().fillsMasks()
+                        ? "attune fill uses it"
+                        : Term.PREDICTION + " uses it"));
       }
       return new LanguageModel(shared, options, defaults);
     } catch (RuntimeException e) {

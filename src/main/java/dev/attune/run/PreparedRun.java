@@ -499,6 +499,16 @@ final class PreparedRun implements AutoCloseable {
     if (added != null) {
       facts.put(Fact.ADDED_TOKENS, AddedVocabulary.fingerprint(plan.config()));
     }
+    if (plan.config().text(RunOption.GENERATOR) != null) {
+      ModelFolder generator =
+          ModelFolder.open(Path.of(plan.config().text(RunOption.GENERATOR)), null);
+      facts.put(
+          Fact.GENERATOR,
+          ContentDigest.ofModel(
+              generator,
+              List.of(),
+              Backends.threads(plan.config().smallInteger(RunOption.THREADS))));
+    }
     facts.put(Fact.TRAINING_DATA, data.trainFingerprint());
     facts.put(Fact.VALIDATION_DATA, data.validationFingerprint());
     if (plan.generation() != null) {

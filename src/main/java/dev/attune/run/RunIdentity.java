@@ -27,6 +27,8 @@ final class RunIdentity {
     TOKENIZER("tokenizer", RunOption.MODEL),
     /** Where there are some. */
     ADDED_TOKENS("list of tokens to add", RunOption.ADD_TOKENS),
+    /** Where another model writes what is learned from. */
+    GENERATOR("generator", RunOption.GENERATOR),
     TRAINING_DATA("training data, as tokenised,", RunOption.TRAIN_FILE),
     /** Where training data are compared as they are read, before labels have these names. */
     LABEL_NAMES("list of label names", RunOption.LABEL_NAMES),

@@ -21,8 +21,8 @@ public enum RunOption {
       "TASK",
       "classification",
       "classification, multi-label-classification, regression, token-classification,"
-          + " question-answering, causal-lm, masked-lm, embedding, few-shot or"
-          + " few-shot-multi-label",
+          + " question-answering, causal-lm, masked-lm, replaced-token-detection, embedding,"
+          + " few-shot or few-shot-multi-label",
       OnResume.STAYS),
   TRAIN_FILE(
       "FILE",
@@ -164,15 +164,22 @@ public enum RunOption {
   MASK_REPLACE_PROB(
       "P",
       null,
-      "share of the masked tokens that become the mask token; 0.8, of whole words 1",
+      "share of the masked tokens that become the mask token; 0.8, of whole words 1, of"
+          + " replaced-token-detection 0.85",
       OnResume.STAYS),
   RANDOM_REPLACE_PROB(
       "P",
       null,
-      "share of the masked tokens that become any token, the rest staying; 0.1, of whole words 0",
+      "share of the masked tokens that become any token, the rest staying; 0.1, of whole words and"
+          + " replaced-token-detection 0",
       OnResume.STAYS),
   WHOLE_WORD_MASK(
       null, "false", "mask words as a whole, as the tokenizer divides texts", OnResume.STAYS),
+  GENERATOR(
+      "DIR",
+      null,
+      "of replaced-token-detection: folder of the masked language model that replaces tokens",
+      OnResume.BY_CONTENT),
   CLASS_WEIGHTS(
       "LIST",
       null,
@@ -690,6 +697,7 @@ public enum RunOption {
                   MASK_REPLACE_PROB,
                   RANDOM_REPLACE_PROB,
                   WHOLE_WORD_MASK,
+                  GENERATOR,
                   MAX_EVAL_SAMPLES,
                   STRIDE,
                   EVALUATE_WITH,

@@ -310,6 +310,9 @@ public final class TrainRun {
     Session session = run.session();
     run.model().parameters().enableTraining();
     run.model().parameters().prepare(session.precision());
+    if (run.model().generator() != null) {
+      run.model().generator().parameters().prepareInference(session.precision());
+    }
     session.leave(run.data().answerCacheBytes(run.model(), session.precision()));
     if (seat != null) {
       seat.base().admit(run.plan(), run.model());

@@ -180,6 +180,9 @@ public final class TrainedModel implements AutoCloseable {
   private static List<String> fill(Model model, ModelFolder folder, DType precision) {
     List<String> unused = load(folder, model);
     model.parameters().prepareInference(precision);
+    if (model.generator() != null) {
+      model.generator().parameters().prepareInference(precision);
+    }
     return unused;
   }
 

@@ -36,6 +36,11 @@ public final class Objective {
     return task.divisor(batch);
   }
 
+  /** See {@link Task#prepare}. */
+  public void prepare(Batch batch, Model model, Tape tape, Staging staging) {
+    task.prepare(batch, model, tape, staging);
+  }
+
   /** See {@link Task#readsBack}. */
   public boolean readsBack() {
     return task.readsBack();

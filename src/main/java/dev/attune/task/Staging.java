@@ -169,8 +169,12 @@ public final class Staging implements AutoCloseable {
       case NOTHING -> {}
       case LEARNED_ROW -> putLearned(batch.labels(), N, padded);
       case ROW -> {
-        put(rowArray(3), batch.labels(), N);
-        fill(rowArray(3) + N, padded - N, CrossEntropy.IGNORE);
+        if (layout.isReal()) {
+          floats.put(rowArray(3), batch.targets(), 0, N);
+        } else {
+          put(rowArray(3), batch.labels(), N);
+          fill(rowArray(3) + N, padded - N, CrossEntropy.IGNORE);
+        }
       }
       case SEQUENCE -> {
         if (layout.isReal()) {
@@ -209,7 +213,10 @@ public final class Staging implements AutoCloseable {
     }
   }
 
-  /** Address of the labels i32 of rows: (N), or (M) where few are learned. */
+  /**
+   * Address of the targets of rows: labels i32 (N), or (M) where few are learned; or numbers f32,
+   * of the rows that the batch has.
+   */
   long rowLabels() {
     return address(rowArray(3));
   }

@@ -98,6 +98,15 @@ public interface Task extends TargetChecks {
   int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing);
 
   /**
+   * Makes of a packed batch what is learned and measured, before anything is asked of it: a model
+   * beside the task's may write what stands there. Called once a batch.
+   *
+   * @param tape on which nothing is under way
+   * @param staging which will be given the batch afterwards
+   */
+  default void prepare(Batch batch, Model model, Tape tape, Staging staging) {}
+
+  /**
    * Whether losses are read on the host within {@link #loss}, so that the work of a step cannot be
    * recorded.
    */

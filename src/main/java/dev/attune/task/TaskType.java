@@ -108,8 +108,9 @@ public interface TaskType {
   }
 
   /**
-   * Whether its models give predictions, and its tasks read their outputs: see {@link
-   * Task#reading}. Others answer in texts, fill masks, or make vectors.
+   * Whether its models give predictions that rows can be held against, and its tasks read their
+   * outputs: see {@link Task#reading}. Others answer in texts, fill masks, make vectors, or judge
+   * tokens that no row has a label for.
    */
   default boolean predicts() {
     return !generates() && !readsPairs() && !fillsMasks();

@@ -26,6 +26,7 @@ public final class Tasks {
           CausalLm.TYPE,
           Dpo.TYPE,
           MaskedLm.TYPE,
+          ReplacedTokens.TYPE,
           Embedding.TYPE,
           FewShotType.ONE_LABEL,
           FewShotType.MULTI_LABEL);

@@ -114,6 +114,23 @@ public final class TokenVocabulary {
     return ids().size();
   }
 
+  /** What differs from another vocabulary, in words; null: nothing. */
+  public String difference(TokenVocabulary other) {
+    for (Map.Entry<String, Integer> token : ids().entrySet()) {
+      Integer id = other.ids().get(token.getKey());
+      if (!token.getValue().equals(id)) {
+        return "'"
+            + token.getKey()
+            + "' is token "
+            + token.getValue()
+            + " of this one, and "
+            + (id == null ? "none" : "token " + id)
+            + " of that";
+      }
+    }
+    return other.size() == size() ? null : "it has " + other.size() + " tokens, this " + size();
+  }
+
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
   OptionalInt specialId(String role) {
     String spelling = specialSpelling(role);

@@ -96,6 +96,9 @@ public final class Inference implements AutoCloseable {
   }
 
   private void run(Model model, Tape tape, Batch batch, Objective objective, Reading reading) {
+    if (objective != null) {
+      objective.prepare(batch, model, tape, staging);
+    }
     Inputs inputs = staging.stage(batch, model.batchRotaries());
     tape.begin(false);
     Tensor output = model.forward(tape, inputs);

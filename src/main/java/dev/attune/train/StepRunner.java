@@ -175,6 +175,11 @@ final class StepRunner implements AutoCloseable {
     listedRows = 0;
   }
 
+  /** Makes of a batch what {@link #run} takes: see {@link Objective#prepare}. */
+  void prepare(Batch batch) {
+    parts.objective().prepare(batch, parts.model(), parts.tape(), staging);
+  }
+
   /**
    * Forward and backward of a micro-batch and, with the last one of a step, the update: unless a
    * loss or a gradient is not finite.

@@ -175,6 +175,7 @@ public final class TrainingLoop implements AutoCloseable {
    * changes is meaningless after it.
    */
   public void rehearse(Batch batch) {
+    runner.prepare(batch);
     runner.run(batch, 0, StepRunner.Update.of(0f, 1, 1));
   }
 
@@ -421,6 +422,7 @@ public final class TrainingLoop implements AutoCloseable {
         throw new InterruptedCallException("waiting for training data within a step");
       }
       Batch batch = stream.next();
+      runner.prepare(batch);
       targets += batch.supervisedTargets();
       divisor += task.divisor(batch);
       tokens += batch.rows();

@@ -72,6 +72,7 @@ class GoldenModelTest {
           "roberta_mlm",
           "distilbert_mlm",
           "electra_mlm",
+          "electra_rtd",
           "albert_mlm",
           "mpnet_mlm",
           "modernbert_mlm",

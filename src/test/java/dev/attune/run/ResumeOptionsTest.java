@@ -109,6 +109,7 @@ class ResumeOptionsTest {
     put(RunOption.MLM_PROBABILITY, "0.2");
     put(RunOption.MASK_REPLACE_PROB, "0.5");
     put(RunOption.RANDOM_REPLACE_PROB, "0.2");
+    put(RunOption.GENERATOR, other.toString());
     put(RunOption.CLASS_WEIGHTS, "balanced");
     put(RunOption.POS_WEIGHT, "auto");
     put(RunOption.DOC_STRIDE, "4");

@@ -333,7 +333,7 @@ class StreamingTest {
         "FORMAT; csv; --streaming reads jsonl and lines (a text a line), and",
         "TASK; embedding; --streaming needs a task that learns from each row by itself"
             + " (classification, multi-label-classification, regression, token-classification,"
-            + " causal-lm and masked-lm); embedding has to know all rows"
+            + " causal-lm, masked-lm and replaced-token-detection); embedding has to know all rows"
       })
   void whatAStreamCannotDoIsRefusedByName(String option, String value, String message)
       throws IOException {

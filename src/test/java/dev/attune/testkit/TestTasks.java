@@ -7,6 +7,7 @@ import dev.attune.task.MaskedLm;
 import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.QuestionAnswering;
 import dev.attune.task.Regression;
+import dev.attune.task.ReplacedTokens;
 import dev.attune.task.Task;
 import dev.attune.task.TokenClassification;
 import java.util.List;
@@ -36,6 +37,9 @@ public final class TestTasks {
 
   /** Of masked tokens. */
   public static final Task MASKED_LM = new MaskedLm(42);
+
+  /** Of tokens that replace others, without what writes them. */
+  public static final Task REPLACED_TOKENS = new ReplacedTokens();
 
   private TestTasks() {}
 }

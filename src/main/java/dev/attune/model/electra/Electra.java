@@ -13,7 +13,7 @@ import dev.attune.model.bert.Bert;
 /**
  * ELECTRA (Clark et al., 2020), as in Transformers' modeling_electra.py: BERT whose embeddings may
  * be narrower than its layers, and RoBERTa's head with another activation. A masked language model
- * is its generator; the discriminator has no such head.
+ * is its generator; the discriminator finds the tokens that this one has replaced.
  */
 public final class Electra {
   private static final Names NAMES =
@@ -55,6 +55,10 @@ public final class Electra {
                 .dropout(dropout))
         .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
         .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
+        .head(
+            HeadKind.REPLACED_TOKENS,
+            Head.Spec.linear("discriminator_predictions.dense_prediction")
+                .dense("discriminator_predictions.dense", config.activation("hidden_act", "gelu")))
         .head(
             HeadKind.MASKED_LANGUAGE_MODEL,
             Head.Spec.beforeVocabulary("generator_predictions.dense", Activation.GELU)

@@ -51,6 +51,7 @@ final class JobOptions {
     refused.put(RunOption.EPOCHS, "the hyperparameter 'n_epochs' says it");
     refused.put(RunOption.BATCH_SIZE, "the hyperparameter 'batch_size' says it");
     refused.put(RunOption.SEED, "the field 'seed' of the job says it");
+    refused.put(RunOption.GENERATOR, "a job cannot name a folder of the server");
     refused.put(RunOption.INTERLEAVE_PROBS, "a job has one training file");
     refused.put(RunOption.STOPPING_STRATEGY, "a job has one training file");
     refused.put(RunOption.K_FOLD, "a job makes one model");
