@@ -4,6 +4,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "adamw.h"
 #include "checks.h"
 #include "context.h"
 #include "kernels.h"
@@ -62,10 +63,7 @@ struct AdamW {
     for_vectors(begin, end, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(a.weight + i, lanes), m = load(a.m + i, lanes), v = load(a.v + i, lanes);
       vf g = load(grad + i * stride, lanes) * a.grad_scale;
-      w = decayed(w, a.decay);
-      m = fma(g - m, splat(a.one_minus_beta1), m);
-      v = fma(g * g, splat(a.one_minus_beta2), v * a.beta2);
-      w -= m * a.step / (vsqrt(v) / a.sqrt_correction2 + a.eps);
+      adamw_update(a, g, w, m, v);
       store(a.weight + i, w, lanes);
       if constexpr (!std::is_same_v<M, float>) {
         vu words;
@@ -86,8 +84,6 @@ struct AdamW {
       store(a.weight + i, decayed(load(a.weight + i, lanes), a.decay), lanes);
     });
   }
-
-  static vf decayed(vf w, float decay) { return fma(w, splat(-decay), w); }
 };
 
 template <class M>
@@ -219,7 +215,7 @@ struct LaggingTable {
     if (missed.decay_count == 0) return;
     for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(weight + i, lanes);
-      for (int s = 0; s < missed.decay_count; ++s) w = AdamW<M>::decayed(w, missed.decays[s]);
+      for (int s = 0; s < missed.decay_count; ++s) w = decayed(w, missed.decays[s]);
       store(weight + i, w, lanes);
     });
   }
@@ -240,7 +236,7 @@ struct LaggingTable {
     for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(t.weight + i, lanes), m = load(t.m + i, lanes), v = load(t.v + i, lanes);
       const auto shrink = [&](const LagStep& a) ATTUNE_INLINE_BODY {
-        w = AdamW<M>::decayed(w, a.decay);
+        w = decayed(w, a.decay);
         m = fma(splat(0.0f) - m, splat(a.one_minus_beta1), m);
         v = v * a.beta2;
       };

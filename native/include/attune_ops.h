@@ -598,6 +598,16 @@ attune_status attune_adamw_settle_rows(attune_context* ctx, float* weight, void*
                                        const uint8_t* row_state, const int32_t* rows, int64_t M, int64_t V, int64_t C,
                                        int32_t moments);
 
+// AdamW over count elements whose moments are blocks of codes, as in Dettmers et al. (2022): element i belongs to block
+// i / ATTUNE_MOMENT_BLOCK, m (count) u8 and v (count) u8 are codes of the dynamic map with and without a sign
+// (common/dynamic_map.h), m_scale and v_scale f32 the largest magnitude of each block, which its codes are multiplied
+// by. Moments are widened, updated, used, and then coded to the nearest; a v above 0 never to 0. All zeros are moments
+// of 0.
+#define ATTUNE_MOMENT_BLOCK 256
+attune_status attune_adamw_8bit(attune_context* ctx, float* weight, uint8_t* m, float* m_scale, uint8_t* v,
+                                float* v_scale, void* shadow, const float* grad, int64_t count, float beta1,
+                                float beta2, float eps, float weight_decay, float lr_factor);
+
 // Stochastic gradient descent with momentum (PyTorch's): g = grad_scale grad + weight_decay w;
 // buf = momentum buf + g, where buf is zero before the first step; w -= lr (nesterov ? g + momentum buf : buf).
 attune_status attune_sgd(attune_context* ctx, float* weight, float* momentum_buffer, void* shadow, const float* grad,

@@ -185,6 +185,13 @@ attune_status adamw_lazy_rows(Case& c) {
   return settle(c.ctx, weight, m, v, lag, state, c.pick(0, 1) == 0 ? nullptr : c.indices(M, V), M, V, C, type);
 }
 
+attune_status adamw_8bit(Case& c) {
+  const int64_t count = c.pick(1, 600), blocks = (count + ATTUNE_MOMENT_BLOCK - 1) / ATTUNE_MOMENT_BLOCK;
+  static const auto call = linked<decltype(attune_adamw_8bit)>("adamw_8bit");
+  return call(c.ctx, c.reals(count), c.raw<uint8_t>(count), c.reals(blocks), c.raw<uint8_t>(count), c.reals(blocks),
+              c.raw<uint16_t>(count), c.reals(count), count, 0.9f, 0.999f, 1e-8f, 0.01f, 1.0f);
+}
+
 attune_status linear_int8(Case& c) {
   const int64_t N = c.pick(1, 40), C = c.pick(1, 70), F = c.pick(1, 70);
   const int64_t padded = (C + 3) / 4 * 4;
@@ -250,6 +257,7 @@ constexpr Target kTargets[] = {{"embedding", embedding},
                                {"span_cross_entropy", span_cross_entropy},
                                {"adamw_rows", adamw_rows},
                                {"adamw_lazy_rows", adamw_lazy_rows},
+                               {"adamw_8bit", adamw_8bit},
                                {"linear_int8", linear_int8},
                                {"quantize", quantize},
                                {"argmax", argmax},

@@ -70,6 +70,39 @@ void bf16_moments(int64_t n, int64_t first) {
   same("adamw v", v, 1e-3);
 }
 
+// Moments in blocks of codes: one that differs in its last place may be nearer to the next code, seldom, and then a
+// weight goes another way later. So the codes are compared as such, each with those next to it.
+void moments_of_8_bits(int64_t n) {
+  now("adamw_8bit %lld%s", static_cast<long long>(n), misaligned ? ", misaligned" : "");
+  const int64_t blocks = (n + ATTUNE_MOMENT_BLOCK - 1) / ATTUNE_MOMENT_BLOCK;
+  Tensor weight = f32(n), m = Tensor(Tensor::kU8, n), v = Tensor(Tensor::kU8, n), grad = f32(n), m_scale = f32(blocks),
+         v_scale = f32(blocks), shadow = of(ATTUNE_BF16, n);
+  weight.fill(-1, 1);
+  m.indices(256);
+  v.indices(256);
+  m_scale.fill(0.01f, 0.1f);
+  v_scale.fill(0.01f, 0.1f);
+  grad.fill(-1, 1);
+  update(1e-2f, 0.1f, 0.001f, 2);
+  run([&](Library& l, Side s) {
+    return l.adamw_8bit(l.ctx, weight.at<float>(s), m.at<uint8_t>(s), m_scale.at<float>(s), v.at<uint8_t>(s),
+                        v_scale.at<float>(s), shadow.at(s), grad.at<float>(s), n, 0.9f, 0.999f, 1e-8f, 0.01f, 0.75f);
+  });
+  same("adamw weight", weight, 2e-6);
+  same("adamw shadow", shadow, 2e-6);
+  same("adamw scale of m", m_scale, 1e-6);
+  same("adamw scale of v", v_scale, 1e-6);
+  int64_t apart = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    for (Tensor* codes : {&m, &v}) {
+      const int difference = codes->at<uint8_t>(kCuda)[i] - codes->at<uint8_t>(kCpu)[i];
+      if (difference < -1 || difference > 1) failed("code %lld: %d apart", static_cast<long long>(i), difference);
+      apart += difference != 0;
+    }
+  }
+  if (apart > 2 + n / 1000) failed("%lld codes differ", static_cast<long long>(apart));
+}
+
 void adamw_rows(int64_t V, int64_t C, float decay) {
   now("adamw_rows V=%lld C=%lld%s", static_cast<long long>(V), static_cast<long long>(C),
       misaligned ? ", misaligned" : "");
@@ -94,6 +127,7 @@ void adamw_rows(int64_t V, int64_t C, float decay) {
 void optimizer_ops() {
   for (int64_t n : {1, 4, 1023, 9000}) optimizers(n);
   for (int64_t n : {3, 1024, 9001}) bf16_moments(n, n + 2);
+  for (int64_t n : {1, 255, 256, 9001}) moments_of_8_bits(n);
   adamw_rows(50, 24, 0.1f);
   adamw_rows(9, 7, 0);
 }

@@ -48,6 +48,10 @@ public class AdamWBench extends OpBench {
   private long rowState;
   private long halfM;
   private long halfV;
+  private long mCodes;
+  private long mScales;
+  private long vCodes;
+  private long vScales;
 
   @Override
   void layOut() {
@@ -69,6 +73,11 @@ public class AdamWBench extends OpBench {
     grad = tensors.uniform("grad", dtype, -0.1, 0.1, length);
     halfM = tensors.updated("halfM", DType.BF16, -0.01, 0.01, length);
     halfV = tensors.updated("halfV", DType.BF16, 0, 1e-4, length);
+    mCodes = tensors.bytes(new byte[count]);
+    vCodes = tensors.bytes(new byte[count]);
+    int blocks = (count + AdamWCall.MOMENT_BLOCK - 1) / AdamWCall.MOMENT_BLOCK;
+    mScales = tensors.updated("mScales", DType.F32, 0.01, 0.02, blocks);
+    vScales = tensors.updated("vScales", DType.F32, 1e-4, 2e-4, blocks);
     shadow = tensors.output("shadow", DType.BF16, length);
     kernels.run(new StepCall.Update(LEARNING_RATE, CORRECTION1, CORRECTION2, 1));
   }
@@ -80,8 +89,9 @@ public class AdamWBench extends OpBench {
     return switch (method) {
       case "dense" -> Work.bytes(count * full);
       case "denseBf16" -> Work.bytes(count * (3.0 * Float.BYTES + 5 * Short.BYTES));
+      case "dense8Bit" -> Work.bytes(count * (3.0 * Float.BYTES + 4 + Short.BYTES));
       case "denseShadow" -> Work.bytes(count * (full + Short.BYTES));
-      // Every row decays; the moments of two M rows change, M gradients are read.
+        // Every row decays; the moments of two M rows change, M gradients are read.
       case "rows" -> Work.bytes((2.0 * V + 9.0 * M) * C * Float.BYTES);
       default -> throw new IllegalArgumentException(method);
     };
@@ -122,6 +132,15 @@ public class AdamWBench extends OpBench {
             7,
             0,
             DType.BF16));
+  }
+
+  /** Moments in 8 bits, and the shadow. */
+  @Benchmark
+  public void dense8Bit() {
+    kernels.run(
+        new AdamWCall.EightBit(
+            weight, mCodes, mScales, vCodes, vScales, shadow, grad, count, BETA1, BETA2, EPS, DECAY,
+            1));
   }
 
   @Benchmark

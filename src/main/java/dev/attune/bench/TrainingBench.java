@@ -17,14 +17,15 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.Peak;
 import dev.attune.model.Families;
 import dev.attune.model.Model;
-import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
+import dev.attune.optim.RateFactors;
 import dev.attune.optim.Schedule;
 import dev.attune.run.Adapters;
 import dev.attune.run.Backends;
 import dev.attune.run.Compute;
 import dev.attune.run.Datasets;
 import dev.attune.run.IdleOptions;
+import dev.attune.run.Optimizers;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -194,7 +195,7 @@ public final class TrainingBench {
     model.parameters().enableTraining();
     model.parameters().prepare(precision);
     StepTimes times = new StepTimes(before, trainerConfig.maxSteps(), profile);
-    try (Optimizer optimizer = new AdamW(model.parameters(), AdamW.Config.withDecay(0.01f));
+    try (Optimizer optimizer = Optimizers.of(config).open(model.parameters(), RateFactors.ONE);
         Tape tape = new Tape(backend, Session.arena(backend, 0), precision, seed);
         TrainingLoop trainer =
             new TrainingLoop(task, model, optimizer, tape, data, null, trainerConfig)) {

@@ -7,10 +7,9 @@ import dev.attune.core.Term;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.StepCall;
 import dev.attune.memory.Buffer;
-import dev.attune.optim.RateFactors.Range;
+import dev.attune.optim.MomentLayout.Piece;
 import dev.attune.store.Parameters;
 import dev.attune.store.RowSparse;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -20,7 +19,8 @@ import java.util.Map;
  *
  * <p>Moments in bf16 take half the memory, and the update a quarter less of the memory's time. They
  * are rounded at random, in the mean exactly: the second moment changes by a thousandth a step,
- * which rounding to the nearest would lose each time.
+ * which rounding to the nearest would lose each time. In blocks of 8 bits (Dettmers et al., 2022)
+ * they take a quarter; those of embeddings and of small tensors stay f32 there.
  */
 public final class AdamW implements Optimizer {
   /**
@@ -28,14 +28,16 @@ public final class AdamW implements Optimizer {
    * @param beta2 decay of the second moment
    * @param eps added to the root of the second moment
    * @param weightDecay applied to matrices and embeddings, not to biases and norms
-   * @param moments what the moments are kept as: f32 or bf16
+   * @param moments what the moments are kept as: f32, bf16, or int8: codes in blocks
    * @param seed of the rounding of bf16 moments; no matter where they are f32
    */
   public record Config(
       float beta1, float beta2, float eps, float weightDecay, DType moments, long seed) {
     public Config {
       Check.argument(
-          moments == DType.F32 || moments == DType.BF16, "moments in %s are not kept", moments);
+          moments == DType.F32 || moments == DType.BF16 || moments == DType.INT8,
+          "moments in %s are not kept",
+          moments);
       Bounds.share(Term.ADAM_BETA1, beta1);
       Bounds.share(Term.ADAM_BETA2, beta2);
       Bounds.within(Term.ADAM_EPSILON, eps, Float.MIN_NORMAL, 1);
@@ -69,21 +71,41 @@ public final class AdamW implements Optimizer {
     public Config withBf16Moments(long roundingSeed) {
       return new Config(beta1, beta2, eps, weightDecay, DType.BF16, roundingSeed);
     }
+
+    /** The same with moments in blocks of 8 bits. */
+    public Config with8BitMoments() {
+      return new Config(beta1, beta2, eps, weightDecay, DType.INT8, 0);
+    }
+
+    private boolean areCoded() {
+      return moments == DType.INT8;
+    }
+
+    /** Of the moments that are numbers. */
+    private DType plainType() {
+      return areCoded() ? DType.F32 : moments;
+    }
+
+    /** What takes less than such moments. */
+    private String smaller() {
+      String narrow =
+          switch (moments) {
+            case F32 -> Term.OPTIMIZER.of("adamw-bf16") + ", " + Term.OPTIMIZER.of("adamw-8bit");
+            case BF16 -> Term.OPTIMIZER.of("adamw-8bit");
+            default -> "";
+          };
+      return (narrow.isEmpty() ? "" : narrow + ", ") + Term.OPTIMIZER.of("sgd") + ", or ";
+    }
   }
 
   /** To which kernels add the stream of the step. */
   private static final long STREAM = RandomStream.MOMENTS.of(0);
 
-  /** Moments of a word embedding of more bytes lie in small pages. */
-  private static final long SPARSE_BYTES = 256L << 20;
-
   private final Parameters parameters;
   private Config config;
   private final RateFactors factors;
-  private final List<Range> decaying;
-  private final List<Range> others;
-  private final Buffer m;
-  private final Buffer v;
+  private final MomentLayout layout;
+  private final Moments moments;
   private final LaggingRows lagging; // null: all rows are updated in their step
   private long steps;
 
@@ -96,21 +118,18 @@ public final class AdamW implements Optimizer {
     this.parameters = parameters;
     this.config = config;
     this.factors = factors;
-    this.decaying = factors.ranges(parameters, parameters.rowSparseEnd(), parameters.decayEnd());
-    this.others = factors.ranges(parameters, parameters.decayEnd(), parameters.size());
-    this.m = moments();
-    try {
-      this.v = moments();
-    } catch (RuntimeException e) {
-      m.close();
-      throw e;
-    }
+    this.layout =
+        config.areCoded()
+            ? MomentLayout.coded(parameters, factors)
+            : MomentLayout.plain(parameters, factors);
+    this.moments = new Moments(parameters, layout, config.plainType(), config.smaller());
     try {
       this.lagging =
-          LaggingRows.serve(parameters) ? new LaggingRows(parameters, m, v, config.moments) : null;
+          LaggingRows.serve(parameters)
+              ? new LaggingRows(parameters, moments.m(), moments.v(), config.plainType())
+              : null;
     } catch (RuntimeException e) {
-      m.close();
-      v.close();
+      moments.close();
       throw e;
     }
   }
@@ -123,28 +142,6 @@ public final class AdamW implements Optimizer {
   public void become(Config other) {
     Check.argument(other.moments == config.moments, "moments stay %s", config.moments);
     config = other;
-  }
-
-  private Buffer moments() {
-    int width = config.moments.sizeBytes();
-    long bytes = parameters.size() * width;
-    Buffer buffer =
-        Buffer.allocate(
-            parameters.backend(),
-            bytes,
-            true,
-            "the moments of AdamW",
-            (config.moments == DType.F32 ? Term.OPTIMIZER.of("adamw-bf16") + ", " : "")
-                + Term.OPTIMIZER.of("sgd")
-                + ", or "
-                + Term.LORA_R
-                + ", which has them of adapters alone,");
-    // Many rows of a word embedding never get moments. In small pages those take no memory, but the
-    // pages of new rows cost a step up to a tenth of its time: so only where there is much to save.
-    if (parameters.rowSparseEnd() * width > SPARSE_BYTES) {
-      parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * width, false);
-    }
-    return buffer;
   }
 
   @Override
@@ -176,8 +173,8 @@ public final class AdamW implements Optimizer {
           .run(
               new AdamWCall.Rows(
                   parameters.updatedAddress(0),
-                  m.address(),
-                  v.address(),
+                  moments.m().address(),
+                  moments.v().address(),
                   parameters.gradients().address(),
                   sparse.stateAddress(),
                   sparse.table().rows(),
@@ -189,34 +186,61 @@ public final class AdamW implements Optimizer {
                   factors.of(sparse.table().depth()),
                   config.seed,
                   STREAM,
-                  config.moments));
+                  config.plainType()));
     }
-    decaying.forEach(range -> update(range, config.weightDecay));
-    others.forEach(range -> update(range, 0f));
+    layout.plain().forEach(this::update);
+    layout.coded().forEach(this::updateCoded);
   }
 
-  private void update(Range range, float weightDecay) {
-    long offset = range.begin() * Float.BYTES;
-    long moment = range.begin() * config.moments.sizeBytes();
+  private void update(Piece piece) {
+    long moment = piece.first() * config.plainType().sizeBytes();
     parameters
         .backend()
         .run(
             new AdamWCall.Flat(
-                parameters.updatedAddress(range.begin()),
-                m.address() + moment,
-                v.address() + moment,
-                parameters.shadowAddress(range.begin()),
-                parameters.gradients().address() + offset,
-                range.end() - range.begin(),
+                parameters.updatedAddress(piece.begin()),
+                moments.m().address() + moment,
+                moments.v().address() + moment,
+                parameters.shadowAddress(piece.begin()),
+                gradient(piece),
+                piece.end() - piece.begin(),
                 config.beta1,
                 config.beta2,
                 config.eps,
-                weightDecay,
-                range.factor(),
+                decay(piece),
+                piece.factor(),
                 config.seed,
                 STREAM,
-                range.begin(),
-                config.moments));
+                piece.begin(),
+                config.plainType()));
+  }
+
+  private void updateCoded(Piece piece) {
+    parameters
+        .backend()
+        .run(
+            new AdamWCall.EightBit(
+                parameters.updatedAddress(piece.begin()),
+                moments.mCodes(piece.first()),
+                moments.mScale(piece.first()),
+                moments.vCodes(piece.first()),
+                moments.vScale(piece.first()),
+                parameters.shadowAddress(piece.begin()),
+                gradient(piece),
+                piece.end() - piece.begin(),
+                config.beta1,
+                config.beta2,
+                config.eps,
+                decay(piece),
+                piece.factor()));
+  }
+
+  private long gradient(Piece piece) {
+    return parameters.gradients().address() + piece.begin() * Float.BYTES;
+  }
+
+  private float decay(Piece piece) {
+    return piece.decays() ? config.weightDecay : 0f;
   }
 
   @Override
@@ -235,7 +259,7 @@ public final class AdamW implements Optimizer {
     if (lagging != null) {
       parameters.rowSparse().settle();
     }
-    return Map.of("adam_m", m, "adam_v", v);
+    return moments.buffers();
   }
 
   @Override
@@ -243,7 +267,6 @@ public final class AdamW implements Optimizer {
     if (lagging != null) {
       lagging.close();
     }
-    m.close();
-    v.close();
+    moments.close();
   }
 }

@@ -135,7 +135,7 @@ public enum RunOption {
   OPTIMIZER(
       "KIND",
       "adamw",
-      "adamw, adamw-bf16 (whose moments take half the memory) or sgd",
+      "adamw, adamw-bf16 or adamw-8bit (whose moments take a half or a quarter of the memory), sgd",
       OnResume.STAYS),
   WEIGHT_DECAY("X", "0.01", "decay of matrices and embeddings", OnResume.STAYS),
   ADAM_BETA1("X", "0.9", "decay of the first moment", OnResume.STAYS),
@@ -738,6 +738,7 @@ public enum RunOption {
           LOAD_IN_8BIT,
           LOAD_IN_BF16,
           GRADIENT_CHECKPOINTING,
+          OPTIMIZER,
           DROPOUT,
           STREAMS,
           MAX_NEW_TOKENS,

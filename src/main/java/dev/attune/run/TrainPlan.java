@@ -4,11 +4,9 @@ import dev.attune.core.InputException;
 import dev.attune.folder.ModelFolder;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.model.Model;
-import dev.attune.optim.AdamW;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.RateFactors;
 import dev.attune.optim.Schedule;
-import dev.attune.optim.Sgd;
 import dev.attune.store.Freezing;
 import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
@@ -29,7 +27,7 @@ import java.nio.file.Path;
  * @param config the options themselves
  * @param task what is learned
  * @param trainer how the loop runs
- * @param optimizer the numbers of the optimizer: those of AdamW or of SGD
+ * @param optimizer that the options name
  * @param factors what the rate is multiplied by, part by part
  * @param freezing parts of the model that keep their weights
  * @param lora the adapters to train; null: the whole model
@@ -41,7 +39,7 @@ record TrainPlan(
     RunConfig config,
     TaskType task,
     TrainerConfig trainer,
-    Record optimizer,
+    Optimizers optimizer,
     RateFactors factors,
     Freezing freezing,
     LoraConfig lora,
@@ -69,7 +67,7 @@ record TrainPlan(
             config,
             task,
             trainer(config),
-            optimizerConfig(config),
+            Optimizers.of(config),
             factors(config, task),
             Frozen.of(config, task, isAdapter),
             isAdapter || mayBeAdapter(config) ? null : adapters(config),
@@ -263,28 +261,6 @@ record TrainPlan(
     return new RateFactors(config.number(RunOption.LAYER_LR_DECAY), head);
   }
 
-  /** An optimizer's numbers, checked. */
-  private static Record optimizerConfig(RunConfig config) {
-    String kind = config.text(RunOption.OPTIMIZER);
-    double decay = config.number(RunOption.WEIGHT_DECAY);
-    // Both, so that a bad number is found whichever optimizer reads it.
-    AdamW.Config adamw =
-        AdamW.Config.of(
-            config.number(RunOption.ADAM_BETA1),
-            config.number(RunOption.ADAM_BETA2),
-            config.number(RunOption.ADAM_EPSILON),
-            decay);
-    Sgd.Config sgd = Sgd.Config.of(config.number(RunOption.SGD_MOMENTUM), decay);
-    return switch (kind) {
-      case "adamw" -> adamw;
-      case "adamw-bf16" -> adamw.withBf16Moments(config.integer(RunOption.SEED));
-      case "sgd" -> sgd;
-      default ->
-          throw new InputException(
-              RunOption.OPTIMIZER + " is '" + kind + "'; allowed are adamw, adamw-bf16 and sgd");
-    };
-  }
-
   private static void checkLimit(RunConfig config) {
     int kept = config.smallInteger(RunOption.SAVE_TOTAL_LIMIT);
     if (kept < 2) {
@@ -357,9 +333,7 @@ record TrainPlan(
 
   /** The optimizer; the caller closes it. */
   Optimizer optimizer(Parameters parameters) {
-    return optimizer instanceof Sgd.Config sgd
-        ? new Sgd(parameters, sgd, factors)
-        : new AdamW(parameters, (AdamW.Config) optimizer, factors);
+    return optimizer.open(parameters, factors);
   }
 
   /**

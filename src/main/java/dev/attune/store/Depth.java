@@ -27,7 +27,8 @@ public record Depth(int level, int layers, boolean isHead) {
     return new Depth(layers + 1, layers, isHead);
   }
 
-  boolean isOfEmbeddings() {
+  /** Whether it is of the embeddings. */
+  public boolean isOfEmbeddings() {
     return level == 0;
   }
 

@@ -51,7 +51,7 @@ class TrainPlanTest {
     "threads, -2, allowed are 1 to 4096",
     "precision, fp64, allowed are auto",
     "backend, tpu, allowed are auto",
-    "optimizer, lion, 'allowed are adamw, adamw-bf16 and sgd'",
+    "optimizer, lion, 'allowed are adamw, adamw-bf16, adamw-8bit and sgd'",
     "sgd-momentum, NaN, not a number",
     "sgd-momentum, 1, from 0 to below 1",
     "logging-steps, 0, at least 1",

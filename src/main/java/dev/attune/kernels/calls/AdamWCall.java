@@ -6,6 +6,9 @@ import dev.attune.kernels.Frame;
 
 /** Adam with decoupled weight decay, with the values of the step block ({@link StepCall}). */
 public final class AdamWCall {
+  /** Moments in 8 bits that share a scale: the header's constant. */
+  public static final int MOMENT_BLOCK = 256;
+
   private AdamWCall() {}
 
   /**
@@ -199,6 +202,40 @@ public final class AdamWCall {
     public void fill(Frame frame) {
       frame.writes(weight).writes(m).writes(v).writes(lag).reads(rowState).mayRead(rows);
       frame.bound(M).count(V).columns(C, V).dtype(moments);
+    }
+  }
+
+  /**
+   * Over {@code count} elements whose moments are codes in blocks of {@link #MOMENT_BLOCK}.
+   *
+   * @param m u8: codes of the map with a sign
+   * @param mScale f32, one a block: the largest magnitude
+   * @param v u8: codes of the map without a sign
+   * @param vScale f32, one a block
+   * @param shadow bf16 or 0: receives the new weights, rounded
+   * @param lrFactor what the step's rate is multiplied by here
+   */
+  public record EightBit(
+      long weight,
+      long m,
+      long mScale,
+      long v,
+      long vScale,
+      long shadow,
+      long grad,
+      long count,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay,
+      float lrFactor)
+      implements Call {
+    @Override
+    public void fill(Frame frame) {
+      frame.writes(weight).writes(m).writes(mScale).writes(v).writes(vScale).mayWrite(shadow);
+      frame.reads(grad).count(count);
+      frame.probability(beta1).probability(beta2).positive(eps).notNegative(weightDecay);
+      frame.notNegative(lrFactor);
     }
   }
 

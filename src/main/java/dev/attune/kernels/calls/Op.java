@@ -51,6 +51,7 @@ public enum Op {
   ADAMW_ROWS(AdamWCall.Rows.class),
   ADAMW_LAZY_ROWS(AdamWCall.LazyRows.class),
   ADAMW_SETTLE_ROWS(AdamWCall.SettleRows.class),
+  ADAMW_8BIT(AdamWCall.EightBit.class),
   SGD(SgdCall.Flat.class),
   RMS_NORM_FWD(RmsNormCall.Forward.class),
   RMS_NORM_BWD(RmsNormCall.Backward.class),

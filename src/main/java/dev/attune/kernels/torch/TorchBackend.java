@@ -246,6 +246,7 @@ public final class TorchBackend implements Backend {
           TorchOptimizers.sumOfSquaresRows(pool, (SumOfSquaresCall.Rows) call);
       case ADAMW -> TorchOptimizers.adamw(pool, step, (AdamWCall.Flat) call);
       case ADAMW_ROWS -> TorchOptimizers.adamwRows(pool, step, (AdamWCall.Rows) call);
+      case ADAMW_8BIT -> TorchAdamW8Bit.update(pool, step, (AdamWCall.EightBit) call);
       case SGD -> TorchOptimizers.sgd(pool, step, (SgdCall.Flat) call);
       case RMS_NORM_FWD -> TorchRmsNorm.forward(pool, (RmsNormCall.Forward) call);
       case RMS_NORM_BWD -> TorchRmsNorm.backward(pool, (RmsNormCall.Backward) call);
