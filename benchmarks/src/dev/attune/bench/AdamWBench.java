@@ -91,7 +91,7 @@ public class AdamWBench extends OpBench {
       case "denseBf16" -> Work.bytes(count * (3.0 * Float.BYTES + 5 * Short.BYTES));
       case "dense8Bit" -> Work.bytes(count * (3.0 * Float.BYTES + 4 + Short.BYTES));
       case "denseShadow" -> Work.bytes(count * (full + Short.BYTES));
-        // Every row decays; the moments of two M rows change, M gradients are read.
+      // Every row decays; the moments of two M rows change, M gradients are read.
       case "rows" -> Work.bytes((2.0 * V + 9.0 * M) * C * Float.BYTES);
       default -> throw new IllegalArgumentException(method);
     };
