@@ -1,6 +1,7 @@
 package dev.attune.data.mapped;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.FileOps;
 import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -76,7 +77,7 @@ public final class Store {
 
   private static void disown(Path folder) {
     try {
-      Files.deleteIfExists(folder.resolve(MANIFEST));
+      FileOps.SYSTEM.delete(folder.resolve(MANIFEST));
     } catch (IOException e) {
       // Who may only read finds the same damage the next time, where it is.
     }
