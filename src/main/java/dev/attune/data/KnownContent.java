@@ -16,19 +16,26 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What is in files, in a few digits over all of their bytes, which are read once. After that the
  * file system is asked whether a file has changed since: the time of its last change of any kind,
  * which no program can set, unlike that of its content, and its number, which another file under
- * the same name has not. A file system that knows neither has its files read every time.
+ * the same name has not. A file system that is not known to keep both, here and at once (those of
+ * other machines, for one), has its files read every time.
  */
 final class KnownContent {
   /**
-   * A file that was changed less long before it is read may change again within a tick of the file
-   * system's clock, unseen.
+   * A file that was changed less long before it is read may change again unseen: within a tick of
+   * the file system's clock, or through a mapping of it, whose pages tell of a first change alone
+   * until they are written, after half a minute at the latest.
    */
-  private static final Duration SETTLED = Duration.ofSeconds(2);
+  private static final Duration SETTLED = Duration.ofSeconds(40);
+
+  /** File systems that keep the time of a change, and numbers that are not given twice at once. */
+  private static final Set<String> KEEPING =
+      Set.of("apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs");
 
   private static final String CHANGED = "ctime";
   private static final String ASKED = "unix:size,lastModifiedTime,ino,dev," + CHANGED;
@@ -70,6 +77,9 @@ final class KnownContent {
 
   /** What the file system says of a file; null where it is not of the kind that knows. */
   private static Map<String, Object> asked(Path file) throws IOException {
+    if (!KEEPING.contains(Files.getFileStore(file).type())) {
+      return null;
+    }
     try {
       return Files.readAttributes(file, ASKED);
     } catch (UnsupportedOperationException | IllegalArgumentException e) {

@@ -170,7 +170,7 @@ final class TokenGenerator {
     int last = 0;
     for (int k = 0; k < weights.length; k++) {
       double below = (double) logits.get(k) - highest;
-      weights[k] = below < -LEAST ? 0 : Math.exp(below);
+      weights[k] = below < -LEAST ? 0 : StrictMath.exp(below); // the same on every machine
       sum += weights[k];
       last = weights[k] > 0 ? k : last;
     }

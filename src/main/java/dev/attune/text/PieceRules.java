@@ -23,19 +23,29 @@ final class PieceRules {
   private static final Set<String> FRAMES =
       Set.of("", "ByteLevel", "TemplateProcessing", "BertProcessing", "RobertaProcessing");
 
+  /** Where a tokenizer parts texts. */
+  enum Cuts {
+    /** Nowhere that is known. */
+    NONE,
+    /** Before single spaces: a token takes line breaks before it, as RoBERTa's mask does. */
+    AT_SPACES,
+    /** Before single spaces, and before and behind single line breaks. */
+    AT_SPACES_AND_BREAKS
+  }
+
   private PieceRules() {}
 
   /**
-   * Whether the tokens of a text are those of its pieces.
+   * Where pieces of a text end whose tokens are those of the text.
    *
    * @param tokenizer a tokenizer.json
    */
-  static boolean partAtSpaces(String tokenizer) {
+  static Cuts of(String tokenizer) {
     Map<String, JsonNode> parts = new HashMap<>();
     Map<String, JsonNode> model = new HashMap<>();
     try (JsonParser parser = JSON.getFactory().createParser(tokenizer)) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
-        return false;
+        return Cuts.NONE;
       }
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
         String name = parser.currentName();
@@ -49,11 +59,17 @@ final class PieceRules {
         }
       }
     } catch (IOException e) {
-      return false;
+      return Cuts.NONE;
     }
-    return haveVisibleContent(parts.get("added_tokens"))
-        && FRAMES.contains(type(parts.get("post_processor")))
-        && (isBert(parts, model) || isBytes(parts, model));
+    JsonNode added = parts.get("added_tokens");
+    boolean areKnown =
+        haveVisibleContent(added)
+            && FRAMES.contains(type(parts.get("post_processor")))
+            && (isBert(parts, model) || isBytes(parts, model));
+    if (!areKnown) {
+      return Cuts.NONE;
+    }
+    return takeWhatIsBefore(added) ? Cuts.AT_SPACES : Cuts.AT_SPACES_AND_BREAKS;
   }
 
   /** The fields of a model that are no lists and no objects. */
@@ -113,5 +129,17 @@ final class PieceRules {
       }
     }
     return true;
+  }
+
+  /** A space before such a token is in its piece, a line break would be in the one before. */
+  private static boolean takeWhatIsBefore(JsonNode added) {
+    if (added != null) {
+      for (JsonNode token : added) {
+        if (token.path("lstrip").asBoolean()) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 }

@@ -21,15 +21,18 @@ final class PieceTokens {
   private record Piece(String text, int[] ids) {}
 
   private final Function<String, int[]> plain;
+  private final boolean cutsAtBreaks;
 
   /** By hashes of their texts; the last one of a hash stays. Read and written by any thread. */
   private final AtomicReferenceArray<Piece> known = new AtomicReferenceArray<>(1 << SLOT_BITS);
 
   /**
    * @param plain gives the tokens of a text alone
+   * @param cuts where its tokenizer parts texts
    */
-  PieceTokens(Function<String, int[]> plain) {
+  PieceTokens(Function<String, int[]> plain, PieceRules.Cuts cuts) {
     this.plain = plain;
+    this.cutsAtBreaks = cuts == PieceRules.Cuts.AT_SPACES_AND_BREAKS;
   }
 
   /** The tokens of a text alone. */
@@ -71,16 +74,16 @@ final class PieceTokens {
   }
 
   /**
-   * Where a piece ends: before a single space, and before and behind a single line break, between
-   * visible characters. No token of the tokenizers in question reaches across.
+   * Where a piece ends: before a single space, and (where that is a cut) before and behind a single
+   * line break, between visible characters. No token of the tokenizers in question reaches across.
    */
-  private static int end(String text, int begin) {
-    if (text.charAt(begin) == '\n' && begin > 0 && isSingle(text, begin)) {
+  private int end(String text, int begin) {
+    if (cutsAtBreaks && text.charAt(begin) == '\n' && begin > 0 && isSingle(text, begin)) {
       return begin + 1;
     }
     for (int i = begin + 1; i + 1 < text.length(); i++) {
       char c = text.charAt(i);
-      if ((c == ' ' || c == '\n') && isSingle(text, i)) {
+      if ((c == ' ' || c == '\n' && cutsAtBreaks) && isSingle(text, i)) {
         return i;
       }
     }

@@ -73,8 +73,9 @@ final class Pieces {
 
   private synchronized void decide() {
     if (!isDecided) {
-      boolean apart = PieceRules.partAtSpaces(tokenizer) && frame().isSure();
-      tokens = apart ? new PieceTokens(library) : null;
+      PieceRules.Cuts cuts = PieceRules.of(tokenizer);
+      boolean apart = cuts != PieceRules.Cuts.NONE && frame().isSure();
+      tokens = apart ? new PieceTokens(library, cuts) : null;
       isDecided = true;
     }
   }

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.testkit.ByteTokenizer;
 import java.io.IOException;
@@ -110,6 +109,12 @@ class PieceTokensTest {
   @Test
   void anyTextHasTheTokensOfTheLibrary() {
     List<String> texts = texts();
+    for (String token : List.of("<mask>", "[MASK]", "<s>", "</s>", "<|endoftext|>")) {
+      for (String gap : List.of(" ", "\n", "\n\n", " \n", "\n ", "\t", "")) {
+        texts.add("a" + gap + token + gap + "b");
+        texts.add("a b" + gap + token + " " + token + gap + "b c");
+      }
+    }
     for (String name : new String[] {"bert-base-uncased", "gpt2", "roberta-base", "llama2"}) {
       try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer(name))) {
         same(tokenizer, texts);
@@ -145,7 +150,13 @@ class PieceTokensTest {
   void onlyTokenizersThatPartAtSpacesAreTakenApart() throws IOException {
     for (String name : new String[] {"bert-base-uncased", "gpt2", "roberta-base", "llama2"}) {
       String json = Files.readString(SharedFolders.tokenizer(name).resolve("tokenizer.json"));
-      assertEquals(!name.equals("llama2"), PieceRules.partAtSpaces(json), name);
+      PieceRules.Cuts cuts =
+          switch (name) {
+            case "llama2" -> PieceRules.Cuts.NONE;
+            case "roberta-base" -> PieceRules.Cuts.AT_SPACES; // its mask takes what is before it
+            default -> PieceRules.Cuts.AT_SPACES_AND_BREAKS;
+          };
+      assertEquals(cuts, PieceRules.of(json), name);
     }
   }
 
@@ -157,7 +168,7 @@ class PieceTokensTest {
 
   @Test
   void whatReachesAcrossASpaceKeepsATokenizerWhole() {
-    assertTrue(PieceRules.partAtSpaces(BYTES));
+    assertEquals(PieceRules.Cuts.AT_SPACES_AND_BREAKS, PieceRules.of(BYTES));
     for (String[] change :
         new String[][] {
           {"\"<end>\"", "\"the end\""},
@@ -174,10 +185,10 @@ class PieceTokensTest {
         }) {
       String changed = BYTES.replace(change[0], change[1]);
       assertFalse(changed.equals(BYTES), change[0]);
-      assertFalse(PieceRules.partAtSpaces(changed), change[1]);
+      assertEquals(PieceRules.Cuts.NONE, PieceRules.of(changed), change[1]);
     }
-    assertFalse(PieceRules.partAtSpaces("[]"));
-    assertFalse(PieceRules.partAtSpaces("{"));
+    assertEquals(PieceRules.Cuts.NONE, PieceRules.of("[]"));
+    assertEquals(PieceRules.Cuts.NONE, PieceRules.of("{"));
   }
 
   @Test
