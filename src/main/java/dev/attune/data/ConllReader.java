@@ -6,10 +6,10 @@ import dev.attune.core.Term;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -17,31 +17,33 @@ import java.util.regex.Pattern;
  * sentences. More columns are named by position ({@code --columns tokens,_,_,tags}). Lines that
  * begin with {@code -DOCSTART-} part documents and are no sentence; comments before a sentence are
  * no words. Lines of CoNLL-U's ten columns are read as that has them: FORM is the word, UPOS its
- * tag, and ranges (1-2) and empty nodes (1.1) are no words.
+ * tag, ranges (1-2) and empty nodes (1.1) are no words, and any line of a # before a sentence is a
+ * comment. Elsewhere a # may be a word, and only what can hardly be one is a comment.
  */
 final class ConllReader {
   /** Before a sentence, of CoNLL-U and of what took it over: "# text = It ran", "# id 3". */
   private static final Pattern COMMENT =
-      Pattern.compile("# ?([\\w.:-]+ = |(newdoc|newpar)\\s*$|id [^\\s]+)");
+      Pattern.compile("# ?([\\w.:\\[\\]-]+ = |(newdoc|newpar)(\\s*$| id = )|id [^\\s]+)");
 
   private static final String XPOS = "_,tokens,_,_,tags,_,_,_,_,_";
-  private static final int UNIVERSAL_WIDTH = 10;
-  private static final Pattern UNIVERSAL_ID = Pattern.compile("\\d+([-.]\\d+)?");
   private static final String NO_TAG = "_";
 
   private final Path file;
-  private int wordColumn;
-  private int tagColumn;
-  private int width;
-  private boolean moreAllowed;
-  private boolean isUniversal; // CoNLL-U
+  private final int wordColumn;
+  private final int tagColumn;
+  private final int width;
+  private final boolean moreAllowed;
+  private final boolean isUniversal; // CoNLL-U
+  private final boolean isPositional; // the options say what columns are
   private final BadRows bad;
 
-  ConllReader(Path file, ReadOptions options) {
+  ConllReader(DataFile data, ReadOptions options) {
     Columns columns = options.columns();
-    this.file = file;
+    this.file = data.shown();
+    this.isUniversal = UniversalLines.areIn(data, options.written());
+    this.isPositional = columns.isPositional();
     this.bad = new BadRows(options.skipBadRows(), "sentence");
-    if (columns.isPositional()) {
+    if (isPositional) {
       Map<Columns.Role, String> roles = columns.resolve(columns.positions());
       if (!columns.isWordAndTag()) {
         throw new InputException(
@@ -55,7 +57,10 @@ final class ConllReader {
       width = columns.positions().size();
       moreAllowed = columns.moreAllowed();
     } else {
-      width = 0; // the first line tells
+      wordColumn = isUniversal ? UniversalLines.FORM : 0;
+      tagColumn = isUniversal ? UniversalLines.UPOS : 1;
+      width = isUniversal ? UniversalLines.WIDTH : 2;
+      moreAllowed = false;
     }
   }
 
@@ -82,14 +87,11 @@ final class ConllReader {
         sound = true;
         continue;
       }
-      if (tokens.isEmpty() && sound && isComment(line)) {
+      if (tokens.isEmpty() && sound && isComment(line, isUniversal)) {
         comments++;
         continue;
       }
-      if (width == 0) {
-        tellColumns(split(line));
-      }
-      if (isNoWord(split(line))) {
+      if (isUniversal && UniversalLines.isNoWord(split(line))) {
         others++;
         continue;
       }
@@ -127,7 +129,7 @@ final class ConllReader {
                   Count.many(documents, "line")
                       + " of -DOCSTART- part documents and are no sentences"));
     }
-    if (isUniversal) {
+    if (isUniversal && !isPositional) {
       checkTagged(examples);
       data =
           data.with(
@@ -136,6 +138,7 @@ final class ConllReader {
                   "the ten columns of CoNLL-U: words are FORM, tags UPOS. For XPOS: "
                       + Term.COLUMNS.of(XPOS)));
     }
+    data = isUniversal ? untaggedNoted(data) : data;
     if (others > 0) {
       data =
           data.with(
@@ -150,7 +153,9 @@ final class ConllReader {
             note(
                 "comments",
                 Count.many(comments, "line")
-                    + " before a sentence (# name = value, # id …) "
+                    + (isUniversal
+                        ? " before a sentence (# …) "
+                        : " before a sentence (# name = value, # id …) ")
                     + (comments == 1 ? "is a comment and no word" : "are comments and no words")));
   }
 
@@ -158,29 +163,13 @@ final class ConllReader {
     return Finding.ofFile(Finding.Severity.NOTE, code, message);
   }
 
-  /** Whether a line in front of a sentence is no word. */
-  static boolean isComment(String line) {
-    return COMMENT.matcher(line).lookingAt();
-  }
-
-  /** Unless the options say what columns are, the first line does. */
-  private void tellColumns(String[] cells) {
-    isUniversal =
-        cells.length == UNIVERSAL_WIDTH && UNIVERSAL_ID.matcher(cells[0].strip()).matches();
-    wordColumn = 0;
-    tagColumn = 1;
-    width = 2;
-    if (isUniversal) {
-      wordColumn = 1;
-      tagColumn = 3;
-      width = UNIVERSAL_WIDTH;
-    }
-  }
-
-  /** A range of words that are one in the text, or a word that is not there. */
-  private boolean isNoWord(String[] cells) {
-    Matcher id = UNIVERSAL_ID.matcher(cells[0].strip());
-    return cells.length == UNIVERSAL_WIDTH && wordColumn > 0 && id.matches() && id.group(1) != null;
+  /**
+   * Whether a line in front of a sentence is no word.
+   *
+   * @param isUniversal whether it is of CoNLL-U, where a word is never the first on its line
+   */
+  static boolean isComment(String line, boolean isUniversal) {
+    return isUniversal ? line.startsWith("#") : COMMENT.matcher(line).lookingAt();
   }
 
   private void checkTagged(List<Example> sentences) {
@@ -194,6 +183,37 @@ final class ConllReader {
               + Term.COLUMNS.of(XPOS)
               + " is XPOS");
     }
+  }
+
+  /** What stands for no tag is learned as if it were one. */
+  private static Dataset untaggedNoted(Dataset data) {
+    List<Integer> rows = new ArrayList<>();
+    int sentences = 0;
+    int words = 0;
+    for (Example sentence : data.examples()) {
+      int untagged = Collections.frequency(sentence.tags(), NO_TAG);
+      if (untagged > 0) {
+        words += untagged;
+        sentences++;
+        if (rows.size() < Finding.ROWS_SHOWN) {
+          rows.add(sentence.row());
+        }
+      }
+    }
+    return words == 0
+        ? data
+        : data.with(
+            new Finding(
+                Finding.Severity.WARNING,
+                "conllu_untagged",
+                "",
+                Count.many(words, "word")
+                    + " of "
+                    + Count.many(sentences, "sentence")
+                    + (words == 1 ? " has" : " have")
+                    + " no tag: _ is learned as if it were one",
+                rows,
+                sentences));
   }
 
   /** The columns of a line. */

@@ -36,7 +36,9 @@ public final class DataReader {
 
   /** Reads files, in their order, as one. */
   static Dataset all(List<Path> files, ReadOptions options) {
-    return Dataset.joined(files.stream().map(file -> one(file, options)).toList(), options.space());
+    List<Dataset> read =
+        files.stream().map(file -> one(file, options.forSome(List.of(file), files))).toList();
+    return Dataset.joined(read, options.space());
   }
 
   /** Whether a file is plain text by its name, compressed or not. */
@@ -75,8 +77,8 @@ public final class DataReader {
     Columns columns = read.columns();
     FileOptions options = read.written();
     Format format = format(file, columns, options);
-    boolean table = format == Format.CSV || format == Format.TSV;
-    boolean isText = format != Format.PARQUET && format != Format.ARROW;
+    boolean table = Format.isTable(format);
+    boolean isText = Format.mayBeText(format);
     Check.input(
         isText || options.encoding() == null,
         "%s is of the format %s, which is no text and has no %s; leave it out",
@@ -112,7 +114,7 @@ public final class DataReader {
                     .read(dialect.records(file.shown(), lines));
             case JSONL -> jsonLines(file, read, lines);
             case JSON -> new JsonReader(file, read).read();
-            case CONLL -> new ConllReader(file.shown(), read).read(lines);
+            case CONLL -> new ConllReader(file, read).read(lines);
             case TXT -> text(file.shown(), read, lines);
             case LINES -> texts(file.shown(), read, lines);
             case FASTTEXT -> new FastTextReader(file.shown(), read).read(lines);

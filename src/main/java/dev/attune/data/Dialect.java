@@ -7,10 +7,12 @@ import dev.attune.data.FileOptions.Quoting;
 import java.io.StringReader;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * How the rows of a table are written: what parts fields, and whether they may stand in quotes.
@@ -47,10 +49,10 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
     if (delimiter != usual && options.delimiter() == null) {
       notes.add("fields parted by " + Delimiters.plural(delimiter));
     }
-    if (!sample.above.isEmpty()) {
-      notes.add(Count.many(sample.above.size(), "line") + " above the header left out");
+    if (sample.above > 0) {
+      notes.add(Count.many(sample.above, "line") + " above the header left out");
     }
-    int linesAbove = sample.above.size() + (sample.sepLine == null ? 0 : 1);
+    int linesAbove = sample.above + (sample.sepLine == null ? 0 : 1);
     Quoting quoting = options.quoting();
     if (quoting == null && delimiter == '\t') {
       TabQuoting found = TabQuoting.of(file, columns, options, linesAbove);
@@ -143,14 +145,14 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
    * The beginning of a file, whose rows are tried with several delimiters.
    *
    * @param sepLine what its first line says, or null
-   * @param above comments and blank lines in front of the header
+   * @param above how many comments and blank lines are in front of the header
    * @param text whole lines, without those
    * @param whole whether that is the whole file
    */
   private record Sample(
       Path file,
       Character sepLine,
-      List<String> above,
+      int above,
       String text,
       boolean whole,
       Columns columns,
@@ -159,7 +161,6 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
     static Sample of(DataFile file, Columns columns, FileOptions options) {
       try (TextLines lines =
           new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
-        StringBuilder text = new StringBuilder();
         Character said = null;
         String line = lines.next();
         Matcher sepLine = SEP_LINE.matcher(line == null ? "" : line);
@@ -167,47 +168,114 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
           said = sepLine.group(1).charAt(0);
           line = lines.next();
         }
-        List<String> above = new ArrayList<>();
+        int above = 0;
+        String comment = null; // the last one
+        int aboveComment = 0;
         while (line != null && mayBeAbove(line) && !columns.isPositional()) {
-          above.add(line);
+          if (line.startsWith("#")) {
+            comment = line;
+            aboveComment = above;
+          }
+          above++;
           line = lines.next();
         }
-        if (!above.isEmpty() && (line == null || isHeader(above, line, columns))) {
-          above.forEach(each -> text.append(each).append('\n'));
-          above.clear();
-        }
-        while (line != null && text.length() < SAMPLE) {
-          text.append(line).append('\n');
+        StringBuilder rows = new StringBuilder();
+        while (line != null && rows.length() < SAMPLE) {
+          rows.append(line).append('\n');
           line = lines.next();
         }
-        return new Sample(
-            file.shown(), said, above, text.toString(), line == null, columns, options.quoting());
+        Sample sample =
+            new Sample(
+                file.shown(),
+                said,
+                above,
+                rows.toString(),
+                line == null,
+                columns,
+                options.quoting());
+        Character only = options.delimiter() != null ? options.delimiter() : said;
+        if (comment != null && sample.isHeader(comment, only)) {
+          String text = comment + '\n' + rows;
+          return new Sample(
+              file.shown(), said, aboveComment, text, line == null, columns, options.quoting());
+        }
+        // Where nothing follows them, they are what the file holds.
+        return rows.isEmpty() ? sample.withNothingAbove() : sample;
       }
+    }
+
+    private Sample withNothingAbove() {
+      return new Sample(file, sepLine, 0, text, whole, columns, quoting);
     }
 
     private static boolean mayBeAbove(String line) {
       return line.isBlank() || line.startsWith("#");
     }
 
-    /** Whether what looks like a comment is the header itself: it has as many fields as a row. */
-    private static boolean isHeader(List<String> above, String row, Columns columns) {
-      String last = TextLines.chomp(above.get(above.size() - 1));
-      return last.startsWith("#")
-          && (columns.asksFor(last)
-              || Delimiters.KNOWN.stream()
-                  .anyMatch(c -> fields(last, c) > 1 && fields(last, c) == fields(row, c)));
+    /**
+     * Whether what looks like a comment is the header itself: it has a name that is asked for or,
+     * where the first row names no text, names one itself or has as many fields as that.
+     *
+     * @param only what parts fields; null: any delimiter may
+     */
+    private boolean isHeader(String comment, Character only) {
+      List<Character> delimiters = only == null ? Delimiters.KNOWN : List.of(only);
+      String names = comment.replaceFirst("^#+", "");
+      boolean isAskedFor =
+          delimiters.stream()
+              .flatMap(c -> firsts(comment, c))
+              .anyMatch(cells -> cells.stream().anyMatch(columns::asksFor));
+      if (isAskedFor || delimiters.stream().flatMap(c -> firsts(text, c)).anyMatch(this::isNamed)) {
+        return isAskedFor;
+      }
+      return delimiters.stream().flatMap(c -> firsts(names, c)).anyMatch(this::isNamed)
+          || delimiters.stream().anyMatch(c -> haveSameWidth(names, c));
     }
 
-    private static long fields(String line, char delimiter) {
-      return 1 + line.chars().filter(c -> c == delimiter).count();
+    private boolean haveSameWidth(String names, char delimiter) {
+      return quotings(delimiter)
+          .map(tried -> first(names, delimiter, tried).size())
+          .anyMatch(
+              width ->
+                  width > 1
+                      && firsts(text, delimiter).anyMatch(row -> row.size() == width.intValue()));
+    }
+
+    private boolean isNamed(List<String> cells) {
+      try {
+        return columns.isUsable(new HashSet<>(cells.stream().map(String::strip).toList()));
+      } catch (InputException e) {
+        return true; // two names mean the same
+      }
+    }
+
+    /** How quotes may be meant, that of most files between such delimiters first. */
+    private Stream<Quoting> quotings(char delimiter) {
+      if (quoting != null) {
+        return Stream.of(quoting);
+      }
+      return delimiter == '\t' ? Stream.of(Quoting.NONE, Quoting.CSV) : Stream.of(Quoting.CSV);
+    }
+
+    private Stream<List<String>> firsts(String text, char delimiter) {
+      return quotings(delimiter).map(tried -> first(text, delimiter, tried));
+    }
+
+    /** The first record of a text; where its quotes are none, that of its first line. */
+    private List<String> first(String text, char delimiter, Quoting tried) {
+      try {
+        TextLines lines = new TextLines(file, new StringReader(text));
+        List<String> row = records(file, lines, delimiter, tried).next();
+        return row == null ? List.of() : row;
+      } catch (InputException e) {
+        TextLines lines = new TextLines(file, new StringReader(text));
+        return new PlainRecords(lines, delimiter).next();
+      }
     }
 
     /** Whether every row has as many fields as the first, two or more, or as columns are named. */
     boolean fits(char delimiter) {
-      if (quoting != null) {
-        return fits(delimiter, quoting);
-      }
-      return delimiter == '\t' && fits(delimiter, Quoting.NONE) || fits(delimiter, Quoting.CSV);
+      return quotings(delimiter).anyMatch(tried -> fits(delimiter, tried));
     }
 
     private boolean fits(char delimiter, Quoting tried) {

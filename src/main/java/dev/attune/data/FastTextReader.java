@@ -32,7 +32,9 @@ final class FastTextReader {
 
   /** Whether a file begins so. */
   static boolean isIn(byte[] head) {
-    return new String(head, StandardCharsets.UTF_8).stripLeading().startsWith(PREFIX);
+    String text = new String(head, StandardCharsets.UTF_8);
+    String unmarked = text.startsWith("\uFEFF") ? text.substring(1) : text; // no white space
+    return unmarked.stripLeading().startsWith(PREFIX);
   }
 
   /** A running text with what to do where it is one of such lines, and labels turn out missing. */

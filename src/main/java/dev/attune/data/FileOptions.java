@@ -5,6 +5,9 @@ import dev.attune.core.Term;
 import java.nio.charset.Charset;
 import java.nio.charset.IllegalCharsetNameException;
 import java.nio.charset.UnsupportedCharsetException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * How data files are written, where the user says so. What is null is told from their names and
@@ -38,6 +41,27 @@ public record FileOptions(
         delimiter == null ? null : Delimiters.named(delimiter),
         quoting == null ? null : quoting(quoting),
         tagged);
+  }
+
+  /** As {@link ReadOptions#forSome}. */
+  FileOptions forSome(List<Path> some, List<Path> run) {
+    if (encoding == null && delimiter == null && quoting == null) {
+      return this;
+    }
+    boolean noText = !anyIs(Format::mayBeText, some) && anyIs(Format::mayBeText, run);
+    boolean noTable = !anyIs(Format::isTable, some) && anyIs(Format::isTable, run);
+    return new FileOptions(
+        format,
+        noText ? null : encoding,
+        noTable ? null : delimiter,
+        noTable ? null : quoting,
+        tagged);
+  }
+
+  private boolean anyIs(Predicate<Format> kind, List<Path> files) {
+    return files.stream()
+        .map(file -> format == null ? Format.ofExtension(DataFile.uncompressed(file)) : format)
+        .anyMatch(kind);
   }
 
   private static Charset encoding(String name) {

@@ -81,6 +81,16 @@ public enum Format {
     };
   }
 
+  /** Whether a file has fields that something parts; null is what its name does not say. */
+  static boolean isTable(Format format) {
+    return format == CSV || format == TSV;
+  }
+
+  /** Whether a file is, or may be, one of text; null is what its name does not say. */
+  static boolean mayBeText(Format format) {
+    return format != PARQUET && format != ARROW;
+  }
+
   private static InputException unknown(Path file) {
     return new InputException(
         file

@@ -1,5 +1,8 @@
 package dev.attune.data;
 
+import java.nio.file.Path;
+import java.util.List;
+
 /**
  * How files are read.
  *
@@ -26,6 +29,18 @@ public record ReadOptions(
   /** The same with rows that go elsewhere. */
   ReadOptions in(RowSpace other) {
     return new ReadOptions(columns, skipBadRows, asTurns, written, other);
+  }
+
+  /**
+   * The same for some files of a run: without what says how they are written and fits, by their
+   * names, none of them but another file of the run. What fits no file at all stays, and is refused
+   * where they are read.
+   *
+   * @param some files of the run
+   * @param run all its files
+   */
+  public ReadOptions forSome(List<Path> some, List<Path> run) {
+    return new ReadOptions(columns, skipBadRows, asTurns, written.forSome(some, run), space);
   }
 
   /** What rows depend on beside the files, as a text. */

@@ -15,6 +15,7 @@ final class TaggedLines {
   private TaggedLines() {}
 
   static boolean areIn(DataFile file, FileOptions options) {
+    boolean isUniversal = UniversalLines.areIn(file, options);
     try (TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
       Set<Integer> widths = new HashSet<>();
       int words = 0;
@@ -29,7 +30,7 @@ final class TaggedLines {
           boundaries += words > 0 ? 1 : 0;
           continue;
         }
-        if (ConllReader.isComment(line)) {
+        if (ConllReader.isComment(line, isUniversal)) {
           continue;
         }
         String[] cells = ConllReader.split(line);

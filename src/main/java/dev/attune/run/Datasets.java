@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 
 /**
  * The examples of a training run, read but not tokenised.
@@ -50,10 +51,25 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
     ReadOptions options = options(config, task, asTurns);
     Dataset train = given == null ? null : given.train();
     return new Datasets(
-        train == null ? large(config, options, cache) : train,
+        train == null
+            ? large(config, forFiles(config, RunOption.TRAIN_FILE, options), cache)
+            : train,
         optional(
             config, RunOption.VALIDATION_FILE, options, given == null ? null : given.validation()),
         optional(config, RunOption.TEST_FILE, options, given == null ? null : given.test()));
+  }
+
+  /** How the files of one option are read, beside those of the others. */
+  private static ReadOptions forFiles(RunConfig config, RunOption option, ReadOptions options) {
+    if (Stream.of(RunOption.ENCODING, RunOption.DELIMITER, RunOption.QUOTING)
+        .noneMatch(config::isGiven)) {
+      return options;
+    }
+    List<Path> run =
+        Stream.of(RunOption.TRAIN_FILE, RunOption.VALIDATION_FILE, RunOption.TEST_FILE)
+            .flatMap(each -> files(config, each).stream())
+            .toList();
+    return options.forSome(files(config, option), run);
   }
 
   private static Dataset large(RunConfig config, ReadOptions options, RowCache cache) {
@@ -127,7 +143,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
       RunConfig config, RunOption option, ReadOptions options, Dataset given) {
     return given != null || config.texts(option).isEmpty()
         ? given
-        : required(config, option, options);
+        : required(config, option, forFiles(config, option, options));
   }
 
   /** Reads the files of one option. */

@@ -122,6 +122,20 @@ class DatasetsTest {
         !rows.equals(rows(shaped("classification", file, "validation-split", "0.2", "seed", "7"))));
   }
 
+  @Test
+  void anOptionOfTablesMayFitOneFileOfTheRunAlone() {
+    Path table = file("train.csv", "text;label\nä, b;x\nc;y\n");
+    Path lines = file("validation.jsonl", "{\"text\": \"d\", \"label\": \"x\"}\n");
+    String[] files = {"validation-file", lines.toString(), "delimiter", "semicolon"};
+    Datasets sets = shaped("classification", table, files);
+    assertEquals("ä, b", sets.train().get(0).text());
+    assertEquals("d", sets.validation().get(0).text());
+    files[1] = table.toString();
+    assertEquals("ä, b", shaped("classification", lines, files).validation().get(0).text());
+    assertTrue(
+        refusal("classification", lines, "delimiter", "semicolon").contains("no --delimiter"));
+  }
+
   private static List<Integer> rows(Datasets sets) {
     return sets.validation().examples().stream().map(Example::row).toList();
   }
