@@ -113,7 +113,9 @@ public final class ServerConfig {
 
   /**
    * Bytes that the tuned models of one tenant, their checkpoints and versions, and the states of
-   * its training sessions may have together; as the disk allows unless given.
+   * its training sessions may have together; as the disk allows unless given. Once they are used
+   * up, new jobs and what sessions save by name are refused; jobs that run, models that learn and
+   * what the server saves of a session when it closes it may pass them.
    */
   public ServerConfig tenantModelBytes(long value) {
     tenantModelBytes = value;
