@@ -55,23 +55,24 @@ public final class ContentDigest {
   /** Of the base that a folder holds or names: config.json and the weights, nothing of adapters. */
   public static String ofBase(ModelFolder folder, int threads) {
     try {
-      List<Path> files = baseFiles(folder);
+      List<Path> files = baseFiles(folder.base());
       return of(files, files.size(), threads).base();
     } catch (IOException e) {
       throw new InputException(folder.base() + " cannot be read: " + e.getMessage(), e);
     }
   }
 
-  private static List<Path> baseFiles(ModelFolder folder) throws IOException {
-    List<Path> files = new ArrayList<>(ModelFiles.weights(folder.base()));
-    files.add(folder.base().resolve(ModelFiles.CONFIG));
+  /** The files of a base whose bytes {@link #ofBase} reads. */
+  public static List<Path> baseFiles(Path base) throws IOException {
+    List<Path> files = new ArrayList<>(ModelFiles.weights(base));
+    files.add(base.resolve(ModelFiles.CONFIG));
     return files;
   }
 
   /** {@link #ofModel} and {@link #ofBase}; the weights are read once. */
   public static Contents contents(ModelFolder folder, List<Path> more, int threads) {
     try {
-      List<Path> files = baseFiles(folder);
+      List<Path> files = baseFiles(folder.base());
       int ofBase = files.size();
       if (folder.isAdapter()) {
         files.addAll(ModelFiles.weights(folder.path()));

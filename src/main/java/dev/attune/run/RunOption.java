@@ -499,7 +499,8 @@ public enum RunOption {
       "N",
       null,
       "bytes that the tuned models of one tenant, and the states of its training sessions, may have"
-          + " together"),
+          + " together: saves beyond it are refused, and new jobs once it is used up; jobs that"
+          + " run, and models that learn, may pass it"),
   SESSION_IDLE(
       "SECONDS",
       "1800",

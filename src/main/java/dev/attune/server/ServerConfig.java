@@ -113,7 +113,9 @@ public final class ServerConfig {
 
   /**
    * Bytes that the tuned models of one tenant, their checkpoints and versions, and the states of
-   * its training sessions may have together; as the disk allows unless given.
+   * its training sessions may have together; as the disk allows unless given. What sessions save by
+   * name is refused where it would pass them, and new jobs once they are used up; jobs that run,
+   * models that learn and what the server saves of a session when it closes it may pass them.
    */
   public ServerConfig tenantModelBytes(long value) {
     tenantModelBytes = value;

@@ -3,7 +3,6 @@ package dev.attune.server.inference;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.data.Example;
-import dev.attune.folder.ModelFolder;
 import dev.attune.run.GenerationService;
 import dev.attune.run.HeadModel;
 import dev.attune.run.TextEncoder;
@@ -246,26 +245,25 @@ public final class ModelPool implements AutoCloseable {
   }
 
   /** What is to be open for a model. */
-  private Key key(ServedModel model, Path base, Use use) {
-    Path whole = base != null ? base : model.folder();
-    String content = ModelFolder.isAdapter(whole) ? null : catalog.contents().of(whole);
-    return new Key(model.folder(), base, use, content);
+  private Key key(ServedModel model, Use use) {
+    ModelCatalog.Source source = catalog.source(model);
+    return new Key(model.folder(), source.base(), use, source.content());
   }
 
   private TextLease taken(ServedModel model) {
-    Path base = catalog.baseOf(model);
-    if (base != null && !alone.contains(model.folder())) {
+    Key key = key(model, Use.TEXTS);
+    if (key.base() != null && !alone.contains(model.folder())) {
       try {
         Pool<AdapterKey, Beside>.Lease adapter =
             adapters.take(
                 new AdapterKey(
-                    model.folder(), new Key(base, null, Use.TEXTS, catalog.contents().of(base))));
+                    model.folder(), new Key(key.base(), null, Use.TEXTS, key.content())));
         return new TextLease(adapter.value().voice, adapter);
       } catch (NeedsOwnBase e) {
         // opened with its base below
       }
     }
-    Pool<Key, Opened>.Lease lease = take(key(model, base, Use.TEXTS));
+    Pool<Key, Opened>.Lease lease = take(key);
     return new TextLease(((Texts) lease.value()).service().base(), lease);
   }
 
@@ -293,16 +291,14 @@ public final class ModelPool implements AutoCloseable {
     if (LABEL_KINDS.stream().noneMatch(type::isKindOf)) {
       throw otherKind(model, type, "a model that gives labels or a number to a text");
     }
-    return guarded(
-        model, () -> new LabelLease(take(key(model, catalog.baseOf(model), Use.LABELS))));
+    return guarded(model, () -> new LabelLease(take(key(model, Use.LABELS))));
   }
 
   VectorLease vectors(ServedModel model) {
     if (continuesTexts(model)) {
       throw otherKind(model, CausalLm.TYPE, "a model that makes vectors");
     }
-    return guarded(
-        model, () -> new VectorLease(take(key(model, catalog.baseOf(model), Use.VECTORS))));
+    return guarded(model, () -> new VectorLease(take(key(model, Use.VECTORS))));
   }
 
   /** Any encoder makes vectors, of which not all have a task. */

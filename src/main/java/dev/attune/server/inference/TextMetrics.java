@@ -34,7 +34,7 @@ public final class TextMetrics {
    * @param promptTokens that it goes on with
    */
   Text text(ServedModel model, int promptTokens) {
-    String base = model.base() == null ? model.id() : model.base();
+    String base = model.root(); // whatever a tenant has made of it, and named
     read.add(promptTokens, base);
     return new Text(base);
   }

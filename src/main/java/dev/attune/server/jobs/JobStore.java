@@ -1,7 +1,5 @@
 package dev.attune.server.jobs;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
@@ -44,8 +42,6 @@ final class JobStore {
           .filter(status -> !status.isEnd())
           .collect(Collectors.toUnmodifiableSet());
 
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   private final Journal journal;
   private final JobTrail trail;
   private final Object changed = new Object();
@@ -61,18 +57,6 @@ final class JobStore {
     return trail;
   }
 
-  static long now() {
-    return Instant.now().getEpochSecond();
-  }
-
-  static ObjectNode json(String text) {
-    try {
-      return (ObjectNode) JSON.readTree(text);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("the journal holds '" + text + "'", e);
-    }
-  }
-
   private static Job read(ResultSet row) throws SQLException {
     String plan = row.getString("plan");
     String error = row.getString("error");
@@ -85,12 +69,13 @@ final class JobStore {
         orNull(row, "finished"),
         row.getLong("started"),
         row.getInt("precedence") != 0,
-        JobRequest.kept(json(row.getString("request")), json(row.getString("attune"))),
-        plan == null ? null : JobPlan.fromJson(json(plan)),
+        JobRequest.kept(
+            JobTrail.json(row.getString("request")), JobTrail.json(row.getString("attune"))),
+        plan == null ? null : JobPlan.fromJson(JobTrail.json(plan)),
         row.getString("model"),
         row.getString("result"),
         orNull(row, "tokens"),
-        error == null ? null : error(json(error)));
+        error == null ? null : error(JobTrail.json(error)));
   }
 
   private static Long orNull(ResultSet row, String column) throws SQLException {
@@ -128,7 +113,7 @@ final class JobStore {
               id,
               tenant,
               JobStatus.VALIDATING_FILES.word(),
-              now(),
+              JobTrail.now(),
               request.toJson().toString(),
               request.attuneJson().toString());
           JobTrail.tell(
@@ -280,7 +265,7 @@ final class JobStore {
       this.to = to;
       set("status", to.word());
       if (to.isEnd()) {
-        set("finished", now());
+        set("finished", JobTrail.now());
       }
     }
 

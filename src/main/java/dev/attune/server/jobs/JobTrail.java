@@ -1,11 +1,15 @@
 package dev.attune.server.jobs;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Ids;
 import dev.attune.server.http.Page;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
@@ -27,6 +31,8 @@ final class JobTrail {
             model TEXT NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY(job, step)) WITHOUT ROWID
           """);
 
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   private final Journal journal;
   private final Runnable onChange;
 
@@ -38,13 +44,26 @@ final class JobTrail {
     this.onChange = onChange;
   }
 
+  static long now() {
+    return Instant.now().getEpochSecond();
+  }
+
+  /** An object that the journal holds. */
+  static ObjectNode json(String text) {
+    try {
+      return (ObjectNode) JSON.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("the journal holds '" + text + "'", e);
+    }
+  }
+
   static void tell(Journal.Session session, String job, JobEvent event) {
     session.update(
         "INSERT INTO job_events(id, job, created, level, message, data, step)"
             + " VALUES(?, ?, ?, ?, ?, ?, ?)",
         Ids.next("ftevent-"),
         job,
-        JobStore.now(),
+        now(),
         event.level().word(),
         event.message(),
         event.data().toString(),
@@ -76,7 +95,7 @@ final class JobTrail {
         row.getLong("created"),
         JobEvent.Level.valueOf(row.getString("level").toUpperCase(Locale.ROOT)),
         row.getString("message"),
-        JobStore.json(row.getString("data")),
+        json(row.getString("data")),
         row.getLong("step"));
   }
 
@@ -126,7 +145,7 @@ final class JobTrail {
         row.getLong("step"),
         row.getLong("created"),
         row.getString("model"),
-        JobStore.json(row.getString("metrics")));
+        json(row.getString("metrics")));
   }
 
   /** The checkpoints of a job, the newest first. */

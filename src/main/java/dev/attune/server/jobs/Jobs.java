@@ -234,7 +234,7 @@ public final class Jobs implements AutoCloseable {
     JobRequest request = asked.of(sources.models().pin(tenant, asked.model()));
     JobConfig.ofNew(tenant, request, sources);
     try {
-      room.checkBytes(tenant, 1);
+      room.checkQuota(tenant, 1, List.of()); // the disk keeps room for jobs
     } catch (IOException e) {
       throw new UncheckedIOException("the server's disk: " + e.getMessage(), e);
     }

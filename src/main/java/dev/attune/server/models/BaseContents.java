@@ -7,15 +7,18 @@ import dev.attune.folder.ContentDigest;
 import dev.attune.folder.ModelFolder;
 import dev.attune.server.http.ApiException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Stream;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * What the models are, by content, with which adapters are opened. An adapter says which one it was
@@ -28,6 +31,7 @@ public final class BaseContents {
   private static final long LOOK_NANOS = 500_000_000; // requests may come a thousand a second
 
   private final Map<Path, Known> known = new ConcurrentHashMap<>();
+  private final Map<Path, Lock> readings = new ConcurrentHashMap<>(); // one reads, others wait
   private final Map<Path, Optional<String>> madeOn = new ConcurrentHashMap<>(); // by adapters
 
   /** A content, what the files looked like when it was read, and when they were looked at last. */
@@ -49,38 +53,71 @@ public final class BaseContents {
    * @throws ApiException if its files are being changed
    */
   public String now(Path folder) {
-    List<String> look = look(folder);
+    String content = unchanged(folder);
+    if (content != null) {
+      return content;
+    }
+    Lock reading = readings.computeIfAbsent(folder, one -> new ReentrantLock());
+    reading.lock();
+    try {
+      content = unchanged(folder); // another may have read it meanwhile
+      return content == null ? read(folder) : content;
+    } finally {
+      reading.unlock();
+    }
+  }
+
+  /** The content that is known, where the files look as they did; else null. */
+  private String unchanged(Path folder) {
     Known last = known.get(folder);
-    for (int i = 0; i < TRIES && (last == null || !last.look.equals(look)); i++) {
-      last = new Known(look, read(folder), 0);
-      look = look(folder);
+    long nanos = System.nanoTime();
+    if (last == null || !last.look.equals(look(folder))) {
+      return null;
     }
-    if (!last.look.equals(look)) {
-      throw ApiException.unavailable("The files of a base model are being changed", null);
-    }
-    known.put(folder, new Known(look, last.content, System.nanoTime()));
+    known.replace(folder, last, new Known(last.look, last.content, nanos));
     return last.content;
   }
 
-  private static String read(Path folder) {
-    try {
-      return ContentDigest.ofBase(
-          ModelFolder.open(folder, null), Runtime.getRuntime().availableProcessors());
-    } catch (InputException e) {
-      throw ApiException.unavailable("The files of a base model cannot be read", e);
+  private String read(Path folder) {
+    List<String> look = look(folder);
+    for (int i = 0; i < TRIES; i++) {
+      String content = null;
+      InputException failure = null;
+      try {
+        content =
+            ContentDigest.ofBase(
+                ModelFolder.open(folder, null), Runtime.getRuntime().availableProcessors());
+      } catch (InputException e) { // a file may have been replaced meanwhile
+        failure = e;
+      }
+      long nanos = System.nanoTime();
+      List<String> after = look(folder);
+      if (after.equals(look) && failure != null) {
+        throw ApiException.unavailable("The files of a base model cannot be read", failure);
+      }
+      if (after.equals(look)) {
+        known.put(folder, new Known(look, content, nanos));
+        return content;
+      }
+      look = after;
     }
+    throw ApiException.unavailable("The files of a base model are being changed", null);
   }
 
   /** What tells without reading the files that they are others: names, sizes, times, places. */
   private static List<String> look(Path folder) {
-    try (Stream<Path> files = Files.list(folder)) {
-      return files.sorted().map(BaseContents::lookOf).toList();
-    } catch (IOException | UncheckedIOException e) {
+    try {
+      List<String> looks = new ArrayList<>();
+      for (Path file : ContentDigest.baseFiles(folder)) {
+        looks.add(lookOf(file));
+      }
+      return looks;
+    } catch (IOException | DirectoryIteratorException e) {
       throw ApiException.unavailable("The files of a base model cannot be read", e);
     }
   }
 
-  private static String lookOf(Path file) {
+  private static String lookOf(Path file) throws IOException {
     try {
       BasicFileAttributes is = Files.readAttributes(file, BasicFileAttributes.class);
       return file.getFileName()
@@ -90,15 +127,20 @@ public final class BaseContents {
           + is.lastModifiedTime()
           + " "
           + is.fileKey();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    } catch (NoSuchFileException e) {
+      return file.getFileName() + " is not there";
     }
   }
 
-  /** Refuses an adapter whose base is not what it was made on. */
-  void check(ServedModel model, Path base) {
-    Optional<String> was = madeOn.computeIfAbsent(model.folder(), BaseContents::stated);
-    if (was.isPresent() && !was.get().equals(of(base))) {
+  /**
+   * The content of an adapter's base, as {@link #of(Path)}.
+   *
+   * @throws ApiException if it is not what the adapter was made on, or is being changed
+   */
+  String of(ServedModel model, Path base) {
+    Optional<String> was = madeOn(model);
+    String content = of(base);
+    if (was.isPresent() && !was.get().equals(content)) {
       throw ApiException.baseChanged(
           "The files of '"
               + model.base()
@@ -107,9 +149,21 @@ public final class BaseContents {
               + "' was made on: their content was "
               + was.get()
               + " and is "
-              + of(base)
+              + content
               + ". Whoever runs this server can put the former ones back");
     }
+    return content;
+  }
+
+  /** Refuses an adapter whose base is not what it was made on. */
+  void check(ServedModel model, Path base) {
+    if (madeOn(model).isPresent()) {
+      of(model, base);
+    }
+  }
+
+  private Optional<String> madeOn(ServedModel model) {
+    return madeOn.computeIfAbsent(model.folder(), BaseContents::stated);
   }
 
   /** What an adapter's folder says; empty: it is of a version that did not say it. */
@@ -123,7 +177,9 @@ public final class BaseContents {
   }
 
   /** The folder has gone. */
-  void forget(Path adapter) {
-    madeOn.remove(adapter);
+  void forget(Path folder) {
+    madeOn.remove(folder);
+    known.remove(folder);
+    readings.remove(folder);
   }
 }

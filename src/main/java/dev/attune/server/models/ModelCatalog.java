@@ -114,7 +114,18 @@ public final class ModelCatalog {
     if (base != null || model.base() == null || model.tenant() == null) {
       return base;
     }
-    return pinned(model.tenant(), model.base()).map(ServedModel::folder).orElse(null);
+    Optional<ServedModel> original = original(model.tenant(), model.base());
+    Matcher named = VERSION.matcher(model.base());
+    return original.isPresent() || !named.matches()
+        ? original.map(ServedModel::folder).orElse(null)
+        : original(model.tenant(), named.group(1))
+            .flatMap(
+                of ->
+                    versions.find(
+                        new ModelLine(model.tenant(), of), Integer.parseInt(named.group(2))))
+            .filter(version -> version.state().isWhole())
+            .map(ModelVersion::folder)
+            .orElse(null);
   }
 
   /**
@@ -128,6 +139,28 @@ public final class ModelCatalog {
       contents.check(model, base);
     }
     return base;
+  }
+
+  /**
+   * What the files are that a model is opened from, beside its own.
+   *
+   * @param base folder of an adapter's base; null: it is no adapter, or its base is not served
+   * @param content of the base, or of the model's own folder where that holds a whole one; null of
+   *     an adapter whose base is not served
+   */
+  public record Source(Path base, String content) {}
+
+  /**
+   * What a model is opened from.
+   *
+   * @throws ApiException if the base's files are not those that the adapter was made on
+   */
+  public Source source(ServedModel model) {
+    if (!ModelFolder.isAdapter(model.folder())) {
+      return new Source(null, contents.of(model.folder()));
+    }
+    Path base = baseFolder(model);
+    return new Source(base, base == null ? null : contents.of(model, base));
   }
 
   /** What the models that others are opened with are, by content. */

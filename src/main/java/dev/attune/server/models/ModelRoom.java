@@ -4,16 +4,17 @@ import dev.attune.server.access.Limits;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.ToLongBiFunction;
-import java.util.stream.Stream;
 
 /**
  * What there is room for beside the models that are kept: of a tenant's quotas, and of the disk, of
@@ -72,14 +73,20 @@ public final class ModelRoom {
   }
 
   /**
-   * Refuses what there is no room for.
+   * Refuses what is more than a tenant may have.
    *
    * @param needed bytes
-   * @throws ApiException if it is more than the tenant may have, or than the disk holds
+   * @param replaced folders of the tenant that go when these bytes have come
+   * @throws ApiException if it is more
    */
-  public void checkBytes(String tenant, long needed) throws IOException {
+  public void checkQuota(String tenant, long needed, List<Path> replaced) throws IOException {
     long most = limits.apply(tenant).modelBytes();
-    long has = most == Long.MAX_VALUE ? 0 : bytes(tenant);
+    if (most == Long.MAX_VALUE) {
+      return;
+    }
+    List<Path> folders = new ArrayList<>(models.folders(tenant));
+    others.forEach(more -> folders.addAll(more.apply(tenant)));
+    long has = bytes(folders) - bytes(replaced);
     if (needed > most - has) {
       throw ApiException.overQuota(
           "There is no room for "
@@ -91,6 +98,15 @@ public final class ModelRoom {
               + " are used, by tuned models, their checkpoints and versions, and states of"
               + " sessions. Delete some, or ask who runs this server for more");
     }
+  }
+
+  /**
+   * Refuses what the disk does not hold beside that which is kept free on it.
+   *
+   * @param needed bytes
+   * @throws ApiException if it is more
+   */
+  public void checkDisk(long needed) throws IOException {
     Path place = folder;
     while (!Files.exists(place)) {
       place = place.toAbsolutePath().getParent();
@@ -109,26 +125,30 @@ public final class ModelRoom {
     }
   }
 
-  private long bytes(String tenant) throws IOException {
-    List<Path> folders = new ArrayList<>(models.folders(tenant));
-    others.forEach(more -> folders.addAll(more.apply(tenant)));
-    long bytes = 0;
-    for (Path one : folders) {
-      bytes += bytes(one);
-    }
-    return bytes;
-  }
-
   /** What is removed meanwhile takes nothing. */
-  private static long bytes(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      long bytes = 0;
-      for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
-        bytes += Files.size(file);
-      }
-      return bytes;
-    } catch (NoSuchFileException | UncheckedIOException e) {
-      return 0;
+  private static long bytes(List<Path> folders) throws IOException {
+    AtomicLong bytes = new AtomicLong();
+    SimpleFileVisitor<Path> count =
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            bytes.addAndGet(attributes.size());
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFileFailed(Path file, IOException e) {
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path folder, IOException e) {
+            return FileVisitResult.CONTINUE;
+          }
+        };
+    for (Path folder : folders) {
+      Files.walkFileTree(folder, count);
     }
+    return bytes.get();
   }
 }

@@ -30,6 +30,13 @@ record CallError(String code, String message) {
           EXPIRED,
           "The call was done, and the server has ended before its journal could take the result");
 
+  /** The server could not make the text of the result. */
+  static final CallError UNTOLD =
+      new CallError(
+          EXPIRED,
+          "The call was done, and the server could not tell its result, mostly for want of memory;"
+              + " ask for less at a time");
+
   /**
    * What a client is told of a failure.
    *

@@ -11,8 +11,8 @@ import java.util.Optional;
 
 /**
  * What came of calls, in the journal, so that an answer that was computed is given again after a
- * restart too. They are kept for an hour, the newest 1,000 of a session and 32 MiB of JSON of them.
- * Any number of threads use it.
+ * restart too. They are kept for an hour, the newest 1,000 of a session and 32 MiB of JSON of them,
+ * a result that is longer until the next comes. Any number of threads use it.
  */
 final class CallResults {
   /** Its table; made where it is not there, as folders of earlier versions lack it. */
@@ -62,12 +62,14 @@ final class CallResults {
               error == null ? null : error.message(),
               result);
           change.update(
-              "DELETE FROM training_results WHERE session = ?1 AND (number <= ?2 OR number IN"
-                  + " (SELECT number FROM (SELECT number, sum(bytes) OVER (ORDER BY number DESC)"
-                  + " AS kept FROM training_results WHERE session = ?1) WHERE kept > ?3))",
+              "DELETE FROM training_results WHERE session = ?1 AND number <> ?4 AND (number <= ?2 OR"
+                  + " number IN (SELECT number FROM (SELECT number, sum(bytes) OVER"
+                  + " (ORDER BY number DESC) AS kept FROM training_results WHERE session = ?1)"
+                  + " WHERE kept > ?3))",
               call.session(),
               call.number() - MOST_RESULTS,
-              MOST_BYTES);
+              MOST_BYTES,
+              call.number());
           return null;
         });
   }

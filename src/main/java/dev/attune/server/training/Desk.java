@@ -291,35 +291,30 @@ final class Desk {
 
   private void run(AdapterTraining opened, Call call) throws InterruptedException {
     Supplier<ObjectNode> result = null;
-    String text = null;
     Throwable failure = null;
     means.turns().acquire();
     long began = System.nanoTime();
     call.begin();
     try {
       result = call.work().on(opened, call.row().turn());
-      text = result.get().toString();
     } catch (IOException | RuntimeException | Error e) {
       failure = e;
     } finally {
       means.turns().release();
     }
-    CallError error = failure == null ? null : error(call.row().id(), failure);
-    Call.Status status = failure == null ? Call.Status.SUCCEEDED : Call.Status.FAILED;
-    means.metrics().done(call.row().kind(), status, System.nanoTime() - began);
+    String id = call.row().id();
+    Outcome outcome =
+        failure == null ? Outcome.done(id, result) : Outcome.failed(error(id, failure));
+    means.metrics().done(call.row().kind(), outcome.status(), System.nanoTime() - began);
     synchronized (this) {
       doneTurn = call.row().turn();
       steps = opened.steps();
       pending = opened.pending();
-      boolean isNoted = note(call, status, text, error);
+      outcome = note(call, outcome);
       means.waiting().give(call.bytes());
       running = null;
       lastUse = System.nanoTime();
-      if (isNoted) {
-        call.end(status, failure == null ? result : null, error);
-      } else {
-        call.end(Call.Status.EXPIRED, null, CallError.NOT_NOTED);
-      }
+      call.end(outcome.status(), outcome.result(), outcome.error());
     }
     if (failure instanceof BackendException || failure instanceof Error) {
       throw new IllegalStateException("the model cannot be gone on with", failure);
@@ -330,14 +325,19 @@ final class Desk {
    * Notes what came of a call, before anybody is told. While the journal cannot take it, nothing
    * goes on: the calls behind it wait, and new ones cannot be noted either.
    *
-   * @return false: the session has come to its end meanwhile
+   * @return what everybody is told
    */
-  private boolean note(Call call, Call.Status status, String result, CallError error)
-      throws InterruptedException {
+  private Outcome note(Call call, Outcome outcome) throws InterruptedException {
+    Outcome noted = outcome;
     for (boolean isFirst = true; end == null || end == End.IDLE || isFirst; isFirst = false) {
       try {
-        book.ended(call, status, result, error);
-        return true;
+        book.ended(call, noted.status(), noted.text(), noted.error());
+        return noted;
+      } catch (OutOfMemoryError e) { // the journal makes bytes of the text
+        if (noted.text() == null) {
+          throw e;
+        }
+        noted = Outcome.untold(call.row().id(), e);
       } catch (UncheckedIOException e) {
         if (isFirst) {
           LOG.log(Level.ERROR, session.id() + " waits to note a result: " + e.getMessage(), e);
@@ -345,7 +345,7 @@ final class Desk {
         wait(LOOK_MILLIS);
       }
     }
-    return false;
+    return Outcome.NOT_NOTED;
   }
 
   private CallError error(String id, Throwable failure) {

@@ -199,7 +199,8 @@ final class Workshop {
   }
 
   /**
-   * Saves a state, which is there when this returns, in place of one of its name.
+   * Saves a state, which is there when this returns, in place of one of its name and of that which
+   * has none. One without a name is no matter of quotas: it is all that is left of the training.
    *
    * @param name null: none
    * @param turn of the last call that it has seen
@@ -208,7 +209,10 @@ final class Workshop {
   SavedState save(
       TrainingSession session, AdapterTraining training, String name, long turn, int dropped)
       throws IOException {
-    room.checkBytes(session.tenant(), training.stateBytes());
+    if (name != null) {
+      checkQuota(session, training.stateBytes(), name);
+    }
+    room.checkDisk(training.stateBytes());
     SavedState state =
         new SavedState(
             Ids.next("state-"),
@@ -234,6 +238,15 @@ final class Workshop {
       }
     }
     return state;
+  }
+
+  private void checkQuota(TrainingSession session, long needed, String name) throws IOException {
+    List<Path> replaced =
+        store.states(session.id()).stream()
+            .filter(state -> state.name() == null || state.name().equals(name))
+            .map(this::folder)
+            .toList();
+    room.checkQuota(session.tenant(), needed, replaced);
   }
 
   /**
@@ -293,7 +306,8 @@ final class Workshop {
   /** Saves the adapter as a model that is served from now on. */
   ServedModel serve(TrainingSession session, AdapterTraining training, String suffix)
       throws IOException {
-    room.checkBytes(session.tenant(), training.adapterBytes());
+    room.checkQuota(session.tenant(), training.adapterBytes(), List.of());
+    room.checkDisk(training.adapterBytes());
     journal.read(
         read -> {
           room.checkCount(read, session.tenant()); // before anything is written

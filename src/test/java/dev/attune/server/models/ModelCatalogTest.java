@@ -113,6 +113,7 @@ class ModelCatalogTest {
     assertEquals(second.folder(), models.baseOf(one));
     assertEquals(whole.folder(), models.baseOf(two));
     assertNull(models.baseOf(whole));
+    assertNull(models.baseOf(tuned("ft:reviews:a::00000004", "reviews@v9", true)));
     assertTrue(models.held(TENANT, "reviews@v2").isPresent());
     assertFalse(models.held(TENANT, "reviews@v3").isPresent());
     ApiException refusal =

@@ -1,5 +1,6 @@
 package dev.attune.server.training;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -66,6 +67,15 @@ class CallResultsTest {
     long[] kept = kept("a", 5);
     assertEquals(3, kept.length);
     assertEquals(3, kept[0]);
+  }
+
+  @Test
+  void oneThatIsLongerThanAllMayBeStaysUntilTheNext() {
+    note("a", 1, "{}");
+    note("a", 2, "{\"text\": \"" + "a".repeat(33 << 20) + "\"}");
+    assertArrayEquals(new long[] {2}, kept("a", 2));
+    note("a", 3, "{}");
+    assertArrayEquals(new long[] {3}, kept("a", 3));
   }
 
   @Test

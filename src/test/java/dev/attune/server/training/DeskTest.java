@@ -44,6 +44,7 @@ class DeskTest {
   private Workshop workshop;
   private Works works;
   private Desk desk;
+  private Limits limits = Limits.NONE;
 
   @BeforeEach
   void begin() {
@@ -53,8 +54,9 @@ class DeskTest {
         new ModelCatalog(
             data.journal(), Map.of("decoder", scratch.resolve("decoder")), data.models());
     store = new TrainingStore(data.journal());
-    ModelRoom room = new ModelRoom(models, data.models(), tenant -> Limits.NONE);
+    ModelRoom room = new ModelRoom(models, data.models(), tenant -> limits);
     workshop = new Workshop(data.journal(), store, models, room, data.training(), data.models());
+    room.include(workshop::folders);
     works = new Works(workshop);
     memory = new TrainingMemory(MEMORY);
     SessionRequest request = request("decoder");
@@ -201,17 +203,63 @@ class DeskTest {
     assertEquals(1, desk.call(update.row().id()).toJson().at("/result/steps").asInt());
   }
 
+  private void close() throws InterruptedException {
+    for (int i = 0; i < 1000 && !desk.status().equals("closed"); i++) {
+      desk.closeIfIdle(0);
+      Thread.sleep(10);
+    }
+    assertEquals("closed", desk.status());
+  }
+
+  /** The model has seen the call, and goes on. */
+  @Test
+  void aResultThatCannotBeToldCostsNothingElse() throws Exception {
+    ended(submit("forward_backward", TrainingTrial.gradient(0)));
+    Supplier<ObjectNode> large =
+        () -> {
+          throw new OutOfMemoryError("Java heap space");
+        };
+    Call call = submit("forward", null, new Works.Asked((training, turn) -> large, 1));
+    assertEquals("expired", ended(call).path("status").asText());
+    assertEquals("result_expired", call.toJson().at("/error/code").asText());
+    assertEquals("expired", desk.call(call.row().id()).toJson().path("status").asText());
+    assertEquals(1, ended(submit("optim_step", TrainingTrial.STEP)).at("/result/steps").asInt());
+  }
+
+  private void limit(long modelBytes) {
+    limits =
+        new Limits(
+            Limits.NONE.fileBytes(),
+            Limits.NONE.jobs(),
+            Limits.NONE.requestsPerMinute(),
+            Limits.NONE.sessions(),
+            Limits.NONE.models(),
+            modelBytes);
+  }
+
+  @Test
+  void aQuotaRefusesSavesButKeepsWhatWasTrained() throws Exception {
+    submit("forward_backward", TrainingTrial.gradient(0));
+    submit("optim_step", TrainingTrial.STEP);
+    ended(submit("save_state", "{'name': 'one'}"));
+    limit(desk.opened(1).stateBytes() * 3 / 2);
+    JsonNode replaced = ended(submit("save_state", "{'name': 'one'}"));
+    assertEquals("succeeded", replaced.path("status").asText(), replaced::toString);
+    JsonNode refused = ended(submit("save_state", "{'name': 'two'}"));
+    assertEquals("insufficient_quota", refused.at("/error/code").asText(), refused::toString);
+    submit("forward_backward", TrainingTrial.gradient(1));
+    ended(submit("optim_step", TrainingTrial.STEP));
+    close();
+    assertEquals(2, desk.toJson(1).path("steps").asInt());
+    assertEquals(2, workshop.latest(desk.session()).orElseThrow().steps());
+  }
+
   @Test
   void aModelThatCannotBeOpenedSaysSo() throws Exception {
     submit("forward_backward", TrainingTrial.gradient(0));
     submit("optim_step", TrainingTrial.STEP);
     ended(submit("save_state", "{'name': 'one'}"));
-    desk.closeIfIdle(0);
-    for (int i = 0; i < 1000 && !desk.status().equals("closed"); i++) {
-      Thread.sleep(10);
-      desk.closeIfIdle(0);
-    }
-    assertEquals("closed", desk.status());
+    close();
     turns.acquire();
     Call held = numbered(2);
     assertEquals("opening", desk.status());

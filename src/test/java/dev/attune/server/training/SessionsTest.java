@@ -139,7 +139,7 @@ class SessionsTest {
         TrainingTrial.config(shared)
             .dataDir(scratch.resolve("few"))
             .tenantModels(2)
-            .tenantModelBytes(2_000_000));
+            .tenantModelBytes(1_000_000));
     String rows = "{\"prompt\": \"a\", \"completion\": \" b\"}\n".repeat(8);
     String file = trial.client().upload("rows.jsonl", rows).json().path("id").asText();
     String job =
@@ -168,8 +168,13 @@ class SessionsTest {
       state = refused.path("status").asText();
     }
     assertEquals("insufficient_quota", refused.at("/error/code").asText(), refused::toString);
-    assertTrue(refused.at("/error/message").asText().contains("of 2000000"), refused::toString);
-    assertEquals(429, trial.client().post("fine_tuning/jobs", job).status());
+    assertTrue(refused.at("/error/message").asText().contains("of 1000000"), refused::toString);
+    trial.close();
+    trial.start(
+        TrainingTrial.config(shared).dataDir(scratch.resolve("few")).tenantModelBytes(1000));
+    Answer full = trial.client().post("fine_tuning/jobs", job);
+    assertEquals(429, full.status(), full::text);
+    assertTrue(full.text().contains("of 1000 are used"), full::text);
   }
 
   @Test
