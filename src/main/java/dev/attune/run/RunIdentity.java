@@ -2,10 +2,15 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.WholeJson;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
@@ -223,6 +228,31 @@ final class RunIdentity {
       if (option.onResume() == OnResume.MAY_GROW && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
+    }
+  }
+
+  /**
+   * The options with which the run was begun that a config goes on with; null where it goes on with
+   * none, or what is there cannot be read, which is said when that is due.
+   */
+  static RunConfig begun(RunConfig config) {
+    if (!config.flag(RunOption.RESUME)) {
+      return null;
+    }
+    Path folder = Path.of(config.required(RunOption.OUTPUT_DIR));
+    Path folds = OutputFolder.crossValidation(folder);
+    try {
+      Optional<JsonNode> state =
+          Files.exists(folds)
+              ? Optional.of(WholeJson.read(folds))
+              : CheckpointStore.peek(OutputFolder.checkpoints(folder));
+      if (state.isPresent()) {
+        return earlier(state.get());
+      }
+      Path said = OutputFolder.runFile(folder); // of a run without a checkpoint so far
+      return Files.exists(said) ? RunConfig.builder(RunOption.TRAIN).setAll(said).build() : null;
+    } catch (IOException | InputException e) {
+      return null;
     }
   }
 
