@@ -265,8 +265,7 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
       throw new InputException(failure.getMessage(), failure);
     }
     if (failure instanceof UncheckedIOException unread) {
-      UncheckedIOException here =
-          new UncheckedIOException(unread.getMessage(), unread.getCause());
+      UncheckedIOException here = new UncheckedIOException(unread.getMessage(), unread.getCause());
       here.addSuppressed(unread); // which says where
       throw here;
     }

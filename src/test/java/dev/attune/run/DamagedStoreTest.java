@@ -84,7 +84,9 @@ class DamagedStoreTest {
     RecordedRun failing = run(output);
     String said = assertThrows(UncheckedIOException.class, failing::run).getMessage();
     assertTrue(said.startsWith(store.resolve("ids.i32") + " is damaged, at byte 1048576"), said);
-    assertTrue(RunOption.worded(said).endsWith("with --resume a run goes on from its last checkpoint"), said);
+    assertTrue(
+        RunOption.worded(said).endsWith("with --resume a run goes on from its last checkpoint"),
+        said);
     assertFalse(Files.exists(store.resolve("manifest.json")));
     assertTrue(Files.isDirectory(output.resolve("checkpoints")));
 

@@ -305,8 +305,7 @@ class StoresTest {
       write(stores, "new");
       assertTrue(Files.isDirectory(living.folder()));
     }
-    assertEquals(
-        List.of(file, temp.resolve("just-damaged"), temp.resolve("new")), entries());
+    assertEquals(List.of(file, temp.resolve("just-damaged"), temp.resolve("new")), entries());
   }
 
   @Test
