@@ -2,15 +2,10 @@ package dev.attune.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
-import dev.attune.core.WholeJson;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
@@ -56,7 +51,6 @@ final class RunIdentity {
     }
   }
 
-  private static final String OPTIONS = "config";
   private static final String FACTS = "identity";
   private static final String FIRST_ROWS = "first_rows";
 
@@ -80,7 +74,7 @@ final class RunIdentity {
 
   /** Notes it in a checkpoint's state. */
   void writeTo(ObjectNode state) {
-    state.put(OPTIONS, config.toYaml());
+    state.put(BegunRun.OPTIONS, config.toYaml());
     writeFactsTo(state.putObject(FACTS));
     if (firstRows > 0) {
       state.put(FIRST_ROWS, firstRows);
@@ -103,7 +97,7 @@ final class RunIdentity {
    * @throws InputException naming what differs, both values, and what to do
    */
   void checkSame(JsonNode state) {
-    RunConfig earlier = earlier(state);
+    RunConfig earlier = BegunRun.options(state);
     boolean evaluationsCount =
         TrainPlan.evaluations(earlier).keepsBest()
             || TrainPlan.followsEvaluations(earlier)
@@ -182,7 +176,7 @@ final class RunIdentity {
    * @throws InputException if it has become shorter
    */
   void checkLength(JsonNode state, long batchesPerEpoch, Consumer<String> note) {
-    RunConfig earlier = earlier(state);
+    RunConfig earlier = BegunRun.options(state);
     RunConfig before =
         config
             .with(RunOption.EPOCHS, earlier.text(RunOption.EPOCHS))
@@ -223,43 +217,12 @@ final class RunIdentity {
 
   /** Refuses another length than a state notes. */
   void checkSameLength(JsonNode state) {
-    RunConfig earlier = earlier(state);
+    RunConfig earlier = BegunRun.options(state);
     for (RunOption option : RunOption.TRAIN) {
       if (option.onResume() == OnResume.MAY_GROW && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
     }
-  }
-
-  /**
-   * The options with which the run was begun that a config goes on with; null where it goes on with
-   * none, or what is there cannot be read, which is said when that is due.
-   */
-  static RunConfig begun(RunConfig config) {
-    if (!config.flag(RunOption.RESUME)) {
-      return null;
-    }
-    Path folder = Path.of(config.required(RunOption.OUTPUT_DIR));
-    Path folds = OutputFolder.crossValidation(folder);
-    try {
-      Optional<JsonNode> state =
-          Files.exists(folds)
-              ? Optional.of(WholeJson.read(folds))
-              : CheckpointStore.peek(OutputFolder.checkpoints(folder));
-      if (state.isPresent()) {
-        return earlier(state.get());
-      }
-      Path said = OutputFolder.runFile(folder); // of a run without a checkpoint so far
-      return Files.exists(said) ? RunConfig.builder(RunOption.TRAIN).setAll(said).build() : null;
-    } catch (IOException | InputException e) {
-      return null;
-    }
-  }
-
-  private static RunConfig earlier(JsonNode state) {
-    return RunConfig.builder(RunOption.TRAIN)
-        .setAll(state.path(OPTIONS).asText(), "checkpoint")
-        .build();
   }
 
   /**

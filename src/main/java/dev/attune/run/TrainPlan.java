@@ -52,7 +52,7 @@ record TrainPlan(
   private static final int MOST_MINUTES = 366 * 24 * 60;
 
   static TrainPlan of(RunConfig config) {
-    return of(config, RunIdentity.begun(config));
+    return of(config, BegunRun.options(config));
   }
 
   /**
