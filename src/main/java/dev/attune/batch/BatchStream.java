@@ -3,6 +3,7 @@ package dev.attune.batch;
 import dev.attune.core.Check;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import java.io.UncheckedIOException;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -262,6 +263,11 @@ public final class BatchStream implements Iterator<Batch>, AutoCloseable {
     }
     if (failure instanceof InputException) {
       throw new InputException(failure.getMessage(), failure);
+    }
+    if (failure instanceof UncheckedIOException unread) {
+      UncheckedIOException here = new UncheckedIOException(unread.getMessage(), unread.getCause());
+      here.addSuppressed(unread); // which says where
+      throw here;
     }
     throw new IllegalStateException("packing a batch failed: " + failure, failure);
   }

@@ -68,9 +68,18 @@ public final class Adapters {
 
   /** Null where {@code --lora-r} is 0. */
   public static LoraConfig of(RunConfig config) {
+    return begun(config, null);
+  }
+
+  /**
+   * The same of a run that may go on.
+   *
+   * @param begun the options that it was begun with; null: it begins
+   */
+  static LoraConfig begun(RunConfig config, RunConfig begun) {
     int rank = config.smallInteger(RunOption.LORA_R);
     if (rank == 0) {
-      IdleOptions.checkWithoutAdapters(config);
+      IdleOptions.checkWithoutAdapters(config, begun);
       return null;
     }
     return of(config, rank);

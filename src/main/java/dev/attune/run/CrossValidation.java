@@ -287,7 +287,7 @@ public final class CrossValidation {
                 || new TrainRun(
                         foldConfig(place, compute, resumes),
                         new Datasets(rows, null, null),
-                        new Fold(number, count),
+                        new Fold(number, count, resumes),
                         new Once(listener, isFirst, begin),
                         stopRequested)
                     .run()

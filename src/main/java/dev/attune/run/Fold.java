@@ -21,8 +21,14 @@ import java.util.stream.Collectors;
  *
  * @param number from 1
  * @param count of folds
+ * @param goesOn whether the cross-validation was begun earlier, with the same options
  */
-record Fold(int number, int count) {
+record Fold(int number, int count, boolean goesOn) {
+  /** One of a cross-validation that begins. */
+  Fold(int number, int count) {
+    this(number, count, false);
+  }
+
   /** Models that this fold and those after it leave. */
   int modelsLeft(boolean keepsModels) {
     return keepsModels ? count - number + 1 : 0;

@@ -30,16 +30,20 @@ public final class IdleOptions {
       BiPredicate<RunConfig, RunOption> isAsked,
       Function<RunConfig, String> why) {
 
-    void check(RunConfig config) {
+    void check(RunConfig config, RunConfig begun) {
       for (RunOption option : options) {
         boolean isAsked =
             config.isGiven(option)
                 && !(option.isFlag() && !config.flag(option))
                 && this.isAsked.test(config, option);
-        if (isAsked && isIdle.test(config)) {
+        if (isAsked && isIdle.test(config) && !wasIdle(config, begun, option)) {
           throw new InputException(option + why.apply(config));
         }
       }
+    }
+
+    private boolean wasIdle(RunConfig config, RunConfig begun, RunOption option) {
+      return begun != null && config.agrees(begun, option) && isIdle.test(begun);
     }
   }
 
@@ -75,7 +79,7 @@ public final class IdleOptions {
 
   /** Whether a model is an adapter, which needs no rank to be one, is known once it is open. */
   private static final Rule WITHOUT_ADAPTERS =
-      needs(RunOption.LORA_R.toString(), c -> true, OF_ADAPTERS);
+      needs(RunOption.LORA_R.toString(), c -> c.smallInteger(RunOption.LORA_R) == 0, OF_ADAPTERS);
 
   private static final List<Rule> RULES =
       Stream.of(ofOptimizers(), ofSchedules(), ofTraining(), ofGeneration(), ofBenchmarks())
@@ -90,12 +94,22 @@ public final class IdleOptions {
    * @throws InputException naming the first
    */
   public static void check(RunConfig config) {
-    RULES.forEach(rule -> rule.check(config));
+    check(config, null);
   }
 
-  /** Refuses what shapes adapters, where there are none. */
-  static void checkWithoutAdapters(RunConfig config) {
-    WITHOUT_ADAPTERS.check(config);
+  /**
+   * The same of a run that may go on, with what did nothing before: it was begun by a version that
+   * did not look.
+   *
+   * @param begun the options that it was begun with; null: it begins
+   */
+  static void check(RunConfig config, RunConfig begun) {
+    RULES.forEach(rule -> rule.check(config, begun));
+  }
+
+  /** Refuses what shapes adapters, where there are none, as {@link #check} does. */
+  static void checkWithoutAdapters(RunConfig config, RunConfig begun) {
+    WITHOUT_ADAPTERS.check(config, begun);
   }
 
   private static List<Rule> ofOptimizers() {

@@ -255,6 +255,11 @@ final class OutputFolder implements AutoCloseable {
   }
 
   Path runFile() {
+    return runFile(folder);
+  }
+
+  /** What says how the run in that folder was made. */
+  static Path runFile(Path folder) {
     return folder.resolve(RUN_FILE);
   }
 

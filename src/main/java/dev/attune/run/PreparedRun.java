@@ -262,6 +262,9 @@ final class PreparedRun implements AutoCloseable {
         Adapters.builder(
             plan.config(), plan.lora(), base.isAdapter() ? base.path() : null, session.precision());
     builder.freeze(plan.freezing());
+    if (plan.isAsBegun()) {
+      builder.goOn();
+    }
     return builder;
   }
 
@@ -360,7 +363,7 @@ final class PreparedRun implements AutoCloseable {
           new TextGeneration(plan.generation(), tokenizer, GenerationDefaults.of(base)),
           model.maxLength());
       if (session.backend().device() == DeviceKind.CPU) {
-        data.checkAnswerRoom(model, session.precision(), session.backend().reservableBytes());
+        checkAnswerRoom(listener);
       }
     }
     if (base.isAdapter()) {
@@ -414,6 +417,18 @@ final class PreparedRun implements AutoCloseable {
       listener.onNote("new weights: " + String.join(", ", loaded.created()));
     }
     TrainedModel.unusedNote(loaded.unused()).ifPresent(listener::onNote);
+  }
+
+  /** A run that goes on may do with less, as it did: its texts need not become that long. */
+  private void checkAnswerRoom(RunListener listener) {
+    try {
+      data.checkAnswerRoom(model, session.precision(), session.backend().reservableBytes());
+    } catch (InputException e) {
+      if (!plan.isAsBegun()) {
+        throw e;
+      }
+      listener.onNote("memory may not do for evaluations: " + e.getMessage());
+    }
   }
 
   private TrainingData streamed(EncodedDataset first, int vocabulary) {

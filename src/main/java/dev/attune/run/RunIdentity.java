@@ -51,7 +51,6 @@ final class RunIdentity {
     }
   }
 
-  private static final String OPTIONS = "config";
   private static final String FACTS = "identity";
   private static final String FIRST_ROWS = "first_rows";
 
@@ -75,7 +74,7 @@ final class RunIdentity {
 
   /** Notes it in a checkpoint's state. */
   void writeTo(ObjectNode state) {
-    state.put(OPTIONS, config.toYaml());
+    state.put(BegunRun.OPTIONS, config.toYaml());
     writeFactsTo(state.putObject(FACTS));
     if (firstRows > 0) {
       state.put(FIRST_ROWS, firstRows);
@@ -98,7 +97,7 @@ final class RunIdentity {
    * @throws InputException naming what differs, both values, and what to do
    */
   void checkSame(JsonNode state) {
-    RunConfig earlier = earlier(state);
+    RunConfig earlier = BegunRun.options(state);
     boolean evaluationsCount =
         TrainPlan.evaluations(earlier).keepsBest()
             || TrainPlan.followsEvaluations(earlier)
@@ -177,7 +176,7 @@ final class RunIdentity {
    * @throws InputException if it has become shorter
    */
   void checkLength(JsonNode state, long batchesPerEpoch, Consumer<String> note) {
-    RunConfig earlier = earlier(state);
+    RunConfig earlier = BegunRun.options(state);
     RunConfig before =
         config
             .with(RunOption.EPOCHS, earlier.text(RunOption.EPOCHS))
@@ -218,18 +217,12 @@ final class RunIdentity {
 
   /** Refuses another length than a state notes. */
   void checkSameLength(JsonNode state) {
-    RunConfig earlier = earlier(state);
+    RunConfig earlier = BegunRun.options(state);
     for (RunOption option : RunOption.TRAIN) {
       if (option.onResume() == OnResume.MAY_GROW && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }
     }
-  }
-
-  private static RunConfig earlier(JsonNode state) {
-    return RunConfig.builder(RunOption.TRAIN)
-        .setAll(state.path(OPTIONS).asText(), "checkpoint")
-        .build();
   }
 
   /**

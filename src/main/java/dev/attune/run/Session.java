@@ -5,6 +5,7 @@ import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.model.Model;
 import dev.attune.tape.Tape;
 import java.util.function.UnaryOperator;
 
@@ -63,6 +64,25 @@ public final class Session implements AutoCloseable {
 
   public String precisionName() {
     return PrecisionOption.name(precision);
+  }
+
+  /** Takes the memory of a model's weights in training, and of those of its generator. */
+  void prepareTraining(Model model) {
+    model.parameters().enableTraining();
+    model.parameters().prepare(precision);
+    prepareGenerator(model, precision);
+  }
+
+  /** The same of a model that only answers. */
+  static void prepareInference(Model model, DType precision) {
+    model.parameters().prepareInference(precision);
+    prepareGenerator(model, precision);
+  }
+
+  private static void prepareGenerator(Model model, DType precision) {
+    if (model.generator() != null) {
+      model.generator().parameters().prepareInference(precision);
+    }
   }
 
   /** Memory that {@link #tape} leaves to keys and values, which are allocated after it. */

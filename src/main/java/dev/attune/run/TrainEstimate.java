@@ -183,8 +183,7 @@ public record TrainEstimate(
 
   private static Need need(
       TrainPlan plan, Session session, Model model, Data data, PlannedBackend.Taken taken) {
-    model.parameters().enableTraining();
-    model.parameters().prepare(session.precision());
+    session.prepareTraining(model);
     long weights = taken.bytes();
     long trained = model.parameters().size() * BYTES_OF_TRAINED;
     Tape tape = session.tape(plan.trainer().seed());

@@ -7,6 +7,7 @@ import dev.attune.model.Model;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.RateFactors;
 import dev.attune.optim.Schedule;
+import dev.attune.run.RunOption.OnResume;
 import dev.attune.store.Freezing;
 import dev.attune.store.Initialization;
 import dev.attune.store.LoraConfig;
@@ -34,6 +35,7 @@ import java.nio.file.Path;
  * @param dropout replaces every dropout of the model; null: keeps them
  * @param generation how evaluations generate; null: they do not
  * @param newHead whether a head that the model has is to be drawn anew
+ * @param begun the options of the run that this goes on with; null: there is none
  */
 record TrainPlan(
     RunConfig config,
@@ -45,14 +47,25 @@ record TrainPlan(
     LoraConfig lora,
     Float dropout,
     GenerationOptions generation,
-    boolean newHead) {
+    boolean newHead,
+    RunConfig begun) {
   private static final int MOST_MINUTES = 366 * 24 * 60;
 
   static TrainPlan of(RunConfig config) {
-    return of(config, ModelFolder.isAdapter(Path.of(config.required(RunOption.MODEL))));
+    return of(config, BegunRun.options(config));
   }
 
-  private static TrainPlan of(RunConfig config, boolean isAdapter) {
+  /**
+   * The same of a run that may go on, as it was begun: what does nothing is refused where a run
+   * begins.
+   *
+   * @param begun the options that it was begun with; null: it begins
+   */
+  static TrainPlan of(RunConfig config, RunConfig begun) {
+    return of(config, ModelFolder.isAdapter(Path.of(config.required(RunOption.MODEL))), begun);
+  }
+
+  private static TrainPlan of(RunConfig config, boolean isAdapter, RunConfig begun) {
     TaskType task = Tasks.named(config.text(RunOption.TASK));
     Tasks.check(task, config.taskOptions());
     config.required(RunOption.OUTPUT_DIR);
@@ -70,16 +83,25 @@ record TrainPlan(
             Optimizers.of(config),
             factors(config, task),
             Frozen.of(config, task, isAdapter),
-            isAdapter || mayBeAdapter(config) ? null : adapters(config),
+            isAdapter || mayBeAdapter(config) ? null : adapters(config, begun),
             config.probability(RunOption.DROPOUT),
             generation(config, task),
-            newHead(config, task));
-    IdleOptions.check(config);
+            newHead(config, task),
+            begun);
+    IdleOptions.check(config, begun);
     return plan;
   }
 
-  private static LoraConfig adapters(RunConfig config) {
-    LoraConfig lora = Adapters.of(config);
+  /** Whether a run was begun with what is asked for, so far as it must stay. */
+  boolean isAsBegun() {
+    return begun != null
+        && RunOption.TRAIN.stream()
+            .filter(option -> option.onResume() == OnResume.STAYS && config.isGiven(option))
+            .allMatch(option -> config.agrees(begun, option));
+  }
+
+  private static LoraConfig adapters(RunConfig config, RunConfig begun) {
+    LoraConfig lora = Adapters.begun(config, begun);
     if (lora != null && config.flag(RunOption.FROM_SCRATCH)) {
       throw new InputException(
           RunOption.FROM_SCRATCH
@@ -106,7 +128,7 @@ record TrainPlan(
    * @throws InputException if adapters were described without being asked for
    */
   TrainPlan ofModel() {
-    Adapters.of(config);
+    Adapters.begun(config, begun);
     return this;
   }
 
@@ -132,7 +154,7 @@ record TrainPlan(
               + " it is applied here but not trained; merge the adapter, and train the model that"
               + " this makes");
     }
-    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()), true);
+    TrainPlan plan = of(Adapters.continued(config, saved, adapter.path()), true, begun);
     return new TrainPlan(
         plan.config,
         task,
@@ -143,7 +165,8 @@ record TrainPlan(
         saved,
         dropout,
         generation,
-        false);
+        false,
+        begun);
   }
 
   static TrainerConfig trainer(RunConfig config) {

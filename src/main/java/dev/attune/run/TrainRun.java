@@ -160,7 +160,9 @@ public final class TrainRun {
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
     SharedBase shared = seat == null ? null : seat.base();
-    try (PreparedRun run = PreparedRun.of(TrainPlan.of(config), datasets, fold, shared, listener)) {
+    boolean goesOn = fold != null && fold.goesOn(); // from no checkpoint of its own, it may be
+    TrainPlan plan = goesOn ? TrainPlan.of(config, config) : TrainPlan.of(config);
+    try (PreparedRun run = PreparedRun.of(plan, datasets, fold, shared, listener)) {
       listener.onPrepared();
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
@@ -308,11 +310,7 @@ public final class TrainRun {
   /** Takes the memory that training needs beside activations, which get the rest. */
   private void reserve(PreparedRun run) {
     Session session = run.session();
-    run.model().parameters().enableTraining();
-    run.model().parameters().prepare(session.precision());
-    if (run.model().generator() != null) {
-      run.model().generator().parameters().prepareInference(session.precision());
-    }
+    session.prepareTraining(run.model());
     session.leave(run.data().answerCacheBytes(run.model(), session.precision()));
     if (seat != null) {
       seat.base().admit(run.plan(), run.model());

@@ -179,10 +179,7 @@ public final class TrainedModel implements AutoCloseable {
   /** Returns the tensors of the folder that the model has no use for. */
   private static List<String> fill(Model model, ModelFolder folder, DType precision) {
     List<String> unused = load(folder, model);
-    model.parameters().prepareInference(precision);
-    if (model.generator() != null) {
-      model.generator().parameters().prepareInference(precision);
-    }
+    Session.prepareInference(model, precision);
     return unused;
   }
 

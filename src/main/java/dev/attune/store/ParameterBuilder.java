@@ -34,6 +34,7 @@ public final class ParameterBuilder {
   private DType productsFrozenAs;
   private String adapterFolder;
   private boolean merges;
+  private boolean goesOn;
   private Freezing freezing = Freezing.NOTHING;
   private Depth depth = Depth.NOWHERE;
   private final Set<String> modules = new LinkedHashSet<>();
@@ -209,6 +210,14 @@ public final class ParameterBuilder {
     return trainsOne && !lora.beside().keepsTied() || mergesOne;
   }
 
+  /**
+   * Says that the adapters are of a run that goes on as it was begun: what was asked for and is not
+   * there did no harm so far.
+   */
+  public void goOn() {
+    this.goesOn = true;
+  }
+
   /** Says that adapters are to become part of their weights: those two cannot share one. */
   public void forMerge() {
     this.merges = true;
@@ -228,7 +237,7 @@ public final class ParameterBuilder {
     }
     String has =
         modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
-    if (adapterFolder == null) {
+    if (adapterFolder == null && !goesOn) {
       checkOptions(has);
     }
     if (adapted.isEmpty()) {

@@ -246,4 +246,18 @@ class ReplacedTokensRunsTest {
             .bytes();
     assertTrue(bytes > 0);
   }
+
+  /** Copies in bf16 are made of both before the first step, and are weights. */
+  @Test
+  void anEstimateKnowsTheGeneratorsWeights() {
+    long both = narrowBytes(run(scratch.resolve("out")));
+    long one = narrowBytes(new RecordedRun(model, train, scratch.resolve("out")));
+    assertTrue(both > 1.2 * one, both + " bytes of two models, " + one + " of one");
+  }
+
+  private static long narrowBytes(RecordedRun run) {
+    long wide = TrainEstimate.of(run.config(), null, run).need().weightBytes();
+    run.with(RunOption.PRECISION, "bf16");
+    return TrainEstimate.of(run.config(), null, run).need().weightBytes() - wide;
+  }
 }

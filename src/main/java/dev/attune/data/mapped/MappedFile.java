@@ -8,6 +8,7 @@ import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.function.Supplier;
 
 /**
  * A file of any size, mapped for reading. Segments of 1 GiB begin at each multiple of that and go
@@ -23,7 +24,7 @@ final class MappedFile {
   private final long sizeBytes;
   private BlockSums sums; // null: nothing is compared
   private boolean[] isSound; // of the blocks; two threads that compare one do no harm
-  private Runnable onDamage;
+  private Supplier<String> onDamage;
 
   MappedFile(Path file) throws IOException {
     this.file = file;
@@ -46,10 +47,10 @@ final class MappedFile {
   /**
    * Says what the bytes were: each block is compared before it is first read.
    *
-   * @param onDamage called before that is thrown of a block that has other bytes
+   * @param onDamage asked once a block has other bytes: what comes of it, in a sentence or two
    * @throws StoreException if the file has another size
    */
-  void expect(long wantedBytes, BlockSums wanted, Runnable onDamage) {
+  void expect(long wantedBytes, BlockSums wanted, Supplier<String> onDamage) {
     long blocks = (wantedBytes + BlockSums.BLOCK_BYTES - 1) / BlockSums.BLOCK_BYTES;
     if (sizeBytes != wantedBytes || wanted.size() != blocks) {
       throw new StoreException(file + " is damaged");
@@ -91,12 +92,12 @@ final class MappedFile {
 
   private void compare(int block) {
     if (!isSound(block)) {
-      onDamage.run();
       throw new UncheckedIOException(
           file
               + " is damaged, at byte "
               + (long) block * BlockSums.BLOCK_BYTES
-              + " or behind it. It is made again at the next start",
+              + " or behind it. "
+              + onDamage.get(),
           new IOException("a block with another checksum"));
     }
   }

@@ -2,6 +2,8 @@ package dev.attune.data.mapped;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.FileOps;
+import dev.attune.core.JsonProblem;
+import dev.attune.core.Term;
 import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -75,12 +77,22 @@ public final class Store {
     return file;
   }
 
-  private static void disown(Path folder) {
+  /** Returns what comes of it. */
+  private static String disown(Path folder) {
+    Path manifest = folder.resolve(MANIFEST);
+    String problem = "";
     try {
-      FileOps.SYSTEM.delete(folder.resolve(MANIFEST));
+      FileOps.SYSTEM.delete(manifest);
     } catch (IOException e) {
-      // Who may only read finds the same damage the next time, where it is.
+      problem = JsonProblem.of(e);
     }
+    String again =
+        "what it holds is made again at the next start; with "
+            + Term.RESUME
+            + " a run goes on from its last checkpoint";
+    return Files.exists(manifest) // another thread may have deleted it
+        ? folder + " cannot be disowned (" + problem + "): delete it, and " + again
+        : folder + " is disowned: " + again;
   }
 
   static long crc(String text) {

@@ -30,7 +30,7 @@ import java.util.stream.Stream;
  * before that is deleted; so is, by the next writer beside it, what a killed process left.
  */
 public final class StoreWriter implements Storage, AutoCloseable {
-  private static final String ASIDE = ".tmp";
+  static final String ASIDE = ".tmp";
   private static final String LOCK = "lock";
   private static final Duration BEGINNING = Duration.ofMinutes(10);
 

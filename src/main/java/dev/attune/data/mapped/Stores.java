@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.FileOps;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
@@ -84,10 +85,10 @@ public final class Stores {
 
   private void deleteOld() {
     Instant before = Instant.now().minus(KEPT);
-    for (Path manifest : manifests()) {
+    for (Path store : all()) {
       try {
-        if (Files.getLastModifiedTime(manifest).toInstant().isBefore(before)) {
-          delete(manifest.getParent());
+        if (lastOpened(store).isBefore(before)) {
+          delete(store);
         }
       } catch (IOException e) {
         // another process has deleted it
@@ -95,11 +96,18 @@ public final class Stores {
     }
   }
 
-  private List<Path> manifests() {
+  /** One that was found damaged while it was read has no manifest any more, and its own time. */
+  private static Instant lastOpened(Path store) throws IOException {
+    Path manifest = store.resolve(Store.MANIFEST);
+    return Files.getLastModifiedTime(Files.exists(manifest) ? manifest : store).toInstant();
+  }
+
+  /** What is written meanwhile is left to {@link StoreWriter}. */
+  private List<Path> all() {
     try (Stream<Path> entries = Files.list(folder())) {
       return entries
-          .map(entry -> entry.resolve(Store.MANIFEST))
-          .filter(manifest -> Files.isRegularFile(manifest))
+          .filter(entry -> !entry.toString().endsWith(StoreWriter.ASIDE))
+          .filter(entry -> Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS))
           .toList();
     } catch (IOException e) {
       throw StoreException.of(folder() + " cannot be read", e);

@@ -149,8 +149,14 @@ class StoresTest {
     UncheckedIOException e =
         assertThrows(
             UncheckedIOException.class, () -> numbers.copy(inBlock - 5, new int[10], 0, 10));
-    assertTrue(e.getMessage().startsWith(file + " is damaged, at byte 1048576"), e.getMessage());
-    assertThrows(UncheckedIOException.class, () -> numbers.get(inBlock));
+    String disowned = " or behind it. " + temp.resolve("key") + " is disowned: what it holds is";
+    assertTrue(
+        e.getMessage().startsWith(file + " is damaged, at byte 1048576" + disowned),
+        e.getMessage());
+    assertFalse(Files.exists(temp.resolve("key").resolve("manifest.json")));
+    String second =
+        assertThrows(UncheckedIOException.class, () -> numbers.get(inBlock)).getMessage();
+    assertTrue(second.contains(" is disowned: "), second);
 
     assertNull(stores.find("key"));
     assertEquals(1, notes.size(), notes::toString);
@@ -281,6 +287,25 @@ class StoresTest {
     assertNotNull(stores.find("used"));
     write(stores, "new");
     assertEquals(List.of(temp.resolve("new"), temp.resolve("used")), entries());
+  }
+
+  @Test
+  void aStoreWithoutAManifestGoesAfterAMonthToo() throws IOException {
+    Stores stores = stores(FileOps.SYSTEM);
+    FileTime then = FileTime.from(Instant.now().minus(Duration.ofDays(31)));
+    for (String key : List.of("damaged", "just-damaged")) {
+      write(stores, key);
+      Files.delete(temp.resolve(key).resolve("manifest.json"));
+    }
+    Files.setLastModifiedTime(temp.resolve("damaged"), then);
+    Path file = Files.writeString(temp.resolve("file"), "of somebody");
+    Files.setLastModifiedTime(file, then);
+    try (StoreWriter living = stores.begin()) {
+      Files.setLastModifiedTime(living.folder(), then);
+      write(stores, "new");
+      assertTrue(Files.isDirectory(living.folder()));
+    }
+    assertEquals(List.of(file, temp.resolve("just-damaged"), temp.resolve("new")), entries());
   }
 
   @Test
