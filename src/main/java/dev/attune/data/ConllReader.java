@@ -91,7 +91,7 @@ final class ConllReader {
         comments++;
         continue;
       }
-      if (isUniversal && UniversalLines.isNoWord(split(line))) {
+      if (isUniversal && UniversalLines.isNoWord(TextLines.columns(line))) {
         others++;
         continue;
       }
@@ -216,13 +216,8 @@ final class ConllReader {
                 sentences));
   }
 
-  /** The columns of a line. */
-  static String[] split(String line) {
-    return line.indexOf('\t') >= 0 ? line.split("\t", -1) : line.strip().split(" +");
-  }
-
   private String[] cells(int row, String line) {
-    String[] cells = split(line);
+    String[] cells = TextLines.columns(line);
     if (cells.length != width && !(moreAllowed && cells.length > width)) {
       throw new InputException(
           file

@@ -33,7 +33,7 @@ final class TaggedLines {
         if (ConllReader.isComment(line, isUniversal)) {
           continue;
         }
-        String[] cells = ConllReader.split(line);
+        String[] cells = TextLines.columns(line);
         named |= words == 0 && Columns.automatic().isUsable(new HashSet<>(List.of(cells)));
         widths.add(cells.length);
         words++;

@@ -124,6 +124,11 @@ final class TextLines implements AutoCloseable {
     return broken;
   }
 
+  /** The columns of a line of words: between tabs where there is one, else between spaces. */
+  static String[] columns(String line) {
+    return line.indexOf('\t') >= 0 ? line.split("\t", -1) : line.strip().split(" +");
+  }
+
   /** The line without the CR of a CRLF file, or those of one that was converted more than once. */
   static String chomp(String line) {
     int length = line.length();

@@ -43,7 +43,7 @@ final class UniversalLines {
         if (line.isBlank() || line.startsWith("#") || line.startsWith("-DOCSTART-")) {
           continue;
         }
-        String[] cells = ConllReader.split(line);
+        String[] cells = TextLines.columns(line);
         if (cells.length != WIDTH) {
           continue;
         }
