@@ -348,6 +348,13 @@ class EndToEndTest {
   }
 
   @Test
+  void aSmallerHeapThanTheUsualBeginningIsTaken() {
+    List<String> small = List.of("env", "ATTUNE_JAVA_OPTS=-Xmx48m");
+    Ended ended = AttuneProcess.start(scratch, small, "help").await();
+    assertEquals(0, ended.status(), ended::toString);
+  }
+
+  @Test
   void aJavaHomeWithoutJavaIsNamed() {
     Ended ended =
         AttuneProcess.start(scratch, List.of("env", "JAVA_HOME=/nowhere"), "doctor").await();
