@@ -48,7 +48,7 @@ __device__ __forceinline__ float decode_signed(int code) {
 __device__ __forceinline__ int encode_signed(float x) {
   const int j = nearest(position(fabsf(x)), kDynamicOne);
   // -1 has no code.
-  return x < 0.0f ? 127 - min_of(j, 127) : 127 + j;
+  return x < 0.0f ? 127 - (j < 127 ? j : 127) : 127 + j;
 }
 
 // Without a sign: 0 is 0, j - 1 bin j, 255 is 1.
@@ -58,7 +58,9 @@ __device__ __forceinline__ float decode_unsigned(int code) {
 // What is above 0 never becomes 0: a second moment that vanishes beside a first one that does not would make a step of
 // any size.
 __device__ __forceinline__ int encode_unsigned(float x, bool is_positive) {
-  return max_of(nearest(position(x) * 2.0f, 2 * kDynamicOne) - 1, is_positive ? 1 : 0);
+  const int code = nearest(position(x) * 2.0f, 2 * kDynamicOne) - 1;
+  const int least = is_positive ? 1 : 0;
+  return code > least ? code : least;
 }
 
 struct AdamW8Bit {
