@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The Java programs of the README compile against the public API, and run. */
+/** The Java programs of the README and of docs/java.md compile against the public API, and run. */
 @Timeout(300)
 class ReadmeExampleTest {
   private static final Pattern BLOCK = Pattern.compile("```java\\n(.*?)```", Pattern.DOTALL);
@@ -35,7 +35,9 @@ class ReadmeExampleTest {
 
   private static Map<String, String> programs() throws IOException {
     Map<String, String> out = new LinkedHashMap<>();
-    Matcher blocks = BLOCK.matcher(Files.readString(Path.of("README.md")));
+    Matcher blocks =
+        BLOCK.matcher(
+            Files.readString(Path.of("README.md")) + Files.readString(Path.of("docs/java.md")));
     while (blocks.find()) {
       Matcher name = NAME.matcher(blocks.group(1));
       assertTrue(name.find(), "a block that is no program: " + blocks.group(1));
