@@ -48,7 +48,7 @@ static void quantize_int8(int8_t* codes, char* scales, const T* inp, int64_t beg
 // The code of the nearest value; of two as near the lower one. Codes of W elements in units of 1.
 static inline vi nf4_codes(vf x) {
   vi code{};
-  for (int i = 0; i < 15; ++i) code -= x > splat((kNf4[i] + kNf4[i + 1]) * 0.5f);
+  for (int i = 0; i < 15; ++i) code -= x > splat((kNf4.value[i] + kNf4.value[i + 1]) * 0.5f);
   return code;
 }
 

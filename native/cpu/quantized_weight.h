@@ -8,43 +8,26 @@
 #include <type_traits>
 
 #include "lanes.h"
+#include "nf4.h"
 #include "quantized_layout.h"
 #include "simd.h"
 
 namespace attune {
 namespace ATTUNE_ISA {
 
-// The 16 values of 4-bit NormalFloat (Dettmers et al., 2023, appendix E).
-alignas(64) constexpr float kNf4[16] = {
-    -1.0f,
-    -0.6961928009986877f,
-    -0.5250730514526367f,
-    -0.39491748809814453f,
-    -0.28444138169288635f,
-    -0.18477343022823334f,
-    -0.09105003625154495f,
-    0.0f,
-    0.07958029955625534f,
-    0.16093020141124725f,
-    0.24611230194568634f,
-    0.33791524171829224f,
-    0.44070982933044434f,
-    0.5626170039176941f,
-    0.7229568362236023f,
-    1.0f,
-};
+alignas(64) constexpr Nf4Table kNf4;
 
 // The values of the codes in the low four bits of each lane.
 static inline vf nf4_values(vu codes) {
 #if defined(__AVX512F__)
-  return (vf)_mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)codes, _mm512_load_ps(kNf4));
+  return (vf)_mm512_maskz_permutexvar_ps(0xFFFF, (__m512i)codes, _mm512_load_ps(kNf4.value));
 #elif defined(__AVX2__)
-  const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(kNf4), (__m256i)codes);
-  const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(kNf4 + 8), (__m256i)codes);
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(kNf4.value), (__m256i)codes);
+  const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(kNf4.value + 8), (__m256i)codes);
   return (vf)_mm256_blendv_ps(low, high, (__m256)(codes << 28));
 #else
   vf out;
-  for (int i = 0; i < W; ++i) out[i] = kNf4[codes[i] & 15u];
+  for (int i = 0; i < W; ++i) out[i] = kNf4.value[codes[i] & 15u];
   return out;
 #endif
 }
@@ -55,7 +38,7 @@ struct Nf4Plane {
   alignas(32) uint8_t bytes[32];
   constexpr explicit Nf4Plane(int plane) : bytes() {
     for (int i = 0; i < 32; ++i) {
-      bytes[i] = static_cast<uint8_t>(__builtin_bit_cast(uint32_t, kNf4[i % 16]) >> (8 * plane));
+      bytes[i] = static_cast<uint8_t>(__builtin_bit_cast(uint32_t, kNf4.value[i % 16]) >> (8 * plane));
     }
   }
 };
