@@ -3,9 +3,11 @@ package dev.attune.testkit;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -14,6 +16,10 @@ import java.util.stream.Stream;
 /**
  * Programs for Node, with packages of npm, which are installed below {@code target} once. A test
  * that needs them is skipped, with the reason, where something of this is not there.
+ *
+ * <p>Packages that are asked for together have a folder of their own, and one process at a time
+ * installs them: tests run in several processes, and npm takes away what another install has put
+ * beside its own.
  */
 public final class Node {
   private static final int INSTALL_SECONDS = 300;
@@ -45,25 +51,33 @@ public final class Node {
     program("node");
     Path npm = program("npm");
     Path folder =
-        Path.of(System.getProperty("basedir", "")).toAbsolutePath().resolve("target/node");
-    Path installed = folder.resolve("installed-" + String.join("-", packages).replace('/', '_'));
-    if (!Files.exists(installed)) {
-      Files.createDirectories(folder);
-      List<String> command =
-          new ArrayList<>(
-              List.of(
-                  npm.toString(),
-                  "install",
-                  "--prefix",
-                  folder.toString(),
-                  "--no-audit",
-                  "--no-fund",
-                  "--ignore-scripts",
-                  "--no-package-lock"));
-      command.addAll(List.of(packages));
-      Result result = run(command, INSTALL_SECONDS);
-      assumeTrue(result.status() == 0, () -> "npm cannot install: " + result.output());
-      Files.createFile(installed);
+        Path.of(System.getProperty("basedir", ""))
+            .toAbsolutePath()
+            .resolve("target/node")
+            .resolve(String.join("-", packages).replace('/', '_'));
+    Files.createDirectories(folder);
+    try (FileChannel lock =
+        FileChannel.open(
+            folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      lock.lock();
+      Path installed = folder.resolve("installed");
+      if (!Files.exists(installed)) {
+        List<String> command =
+            new ArrayList<>(
+                List.of(
+                    npm.toString(),
+                    "install",
+                    "--prefix",
+                    folder.toString(),
+                    "--no-audit",
+                    "--no-fund",
+                    "--ignore-scripts",
+                    "--no-package-lock"));
+        command.addAll(List.of(packages));
+        Result result = run(command, INSTALL_SECONDS);
+        assumeTrue(result.status() == 0, () -> "npm cannot install: " + result.output());
+        Files.createFile(installed);
+      }
     }
     return folder.resolve("node_modules");
   }
