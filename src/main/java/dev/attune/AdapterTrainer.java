@@ -2,6 +2,7 @@ package dev.attune;
 
 import dev.attune.generate.Completion;
 import dev.attune.run.AdapterTraining;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.task.TokenObjective;
@@ -124,7 +125,7 @@ public final class AdapterTrainer implements AutoCloseable {
     }
 
     private RunConfig config(String model) {
-      RunConfig.Builder builder = RunConfig.builder(RunOption.TRAIN);
+      RunConfig.Builder builder = RunConfig.builder(CommandOptions.TRAIN);
       options.forEach(builder::set);
       return builder.set(RunOption.MODEL, model).build();
     }

@@ -3,6 +3,7 @@ package dev.attune;
 import dev.attune.core.FileOps;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.CrossValidation;
 import dev.attune.run.Datasets;
 import dev.attune.run.OptionNames;
@@ -614,8 +615,9 @@ public final class Trainer<E> {
    */
   public Trainer<E> option(String name, Object value) {
     return set(
-        OptionNames.find(name, RunOption.TRAIN)
-            .orElseThrow(() -> Faults.translate(OptionNames.unknown(name, RunOption.TRAIN, ""))),
+        OptionNames.find(name, CommandOptions.TRAIN)
+            .orElseThrow(
+                () -> Faults.translate(OptionNames.unknown(name, CommandOptions.TRAIN, ""))),
         value);
   }
 
@@ -729,7 +731,7 @@ public final class Trainer<E> {
   }
 
   private RunConfig.Builder config(Path folder) {
-    RunConfig.Builder builder = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder builder = RunConfig.builder(CommandOptions.TRAIN);
     options.forEach(builder::set);
     file(builder, RunOption.TRAIN_FILE, train);
     file(builder, RunOption.VALIDATION_FILE, validation);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.Term;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -117,7 +118,7 @@ class ApiMessagesTest extends ApiTrial {
       words.add(Faults.words(term.toString()));
       words.add(Faults.words(term.of("x")));
     }
-    for (RunOption option : RunOption.TRAIN) {
+    for (RunOption option : CommandOptions.TRAIN) {
       words.add(Faults.words(option.toString()));
     }
     for (String word : words) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.UnixOperatingSystemMXBean;
 import dev.attune.data.DataReport;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
@@ -87,7 +88,7 @@ class EnduranceTest extends ApiTrial {
   void manyStepsWithCheckpointsLeaveNothingBehind() throws Exception {
     long settled = STEPS / 3 / SAVED * SAVED;
     long last = (STEPS - 1) / SAVED * SAVED;
-    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
     config.set(RunOption.MODEL, model);
     config.set(RunOption.TRAIN_FILE, file.toString());
     config.set(RunOption.VALIDATION_FILE, file.toString());

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.bench.GenerationBench;
 import dev.attune.bench.KernelTime;
 import dev.attune.bench.TrainingBench;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
 import dev.attune.train.TrainResult;
@@ -39,7 +40,7 @@ final class BenchCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.BENCH;
+    return CommandOptions.BENCH;
   }
 
   @Override

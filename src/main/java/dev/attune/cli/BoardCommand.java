@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.track.RunStore;
@@ -37,7 +38,7 @@ final class BoardCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.OF_BOARD;
+    return CommandOptions.BOARD;
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.EmbedRun;
 import dev.attune.run.Fetched;
 import dev.attune.run.RunOption;
@@ -34,7 +35,7 @@ final class EmbedCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.EMBED;
+    return CommandOptions.EMBED;
   }
 
   @Override

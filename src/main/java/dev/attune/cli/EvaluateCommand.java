@@ -3,6 +3,7 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.metrics.Metrics;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Comparison;
 import dev.attune.run.EvaluateRun;
 import dev.attune.run.Fetched;
@@ -32,7 +33,7 @@ final class EvaluateCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.EVALUATE;
+    return CommandOptions.EVALUATE;
   }
 
   @Override

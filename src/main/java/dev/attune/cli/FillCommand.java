@@ -3,6 +3,7 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Fetched;
 import dev.attune.run.MaskFill;
 import dev.attune.run.MaskModel;
@@ -43,7 +44,7 @@ final class FillCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.FILL;
+    return CommandOptions.FILL;
   }
 
   @Override

@@ -9,6 +9,7 @@ import dev.attune.core.TerminalText;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.ScoredToken;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Fetched;
 import dev.attune.run.GenerateRun;
 import dev.attune.run.OutputFile;
@@ -55,7 +56,7 @@ final class GenerateCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.GENERATE;
+    return CommandOptions.GENERATE;
   }
 
   @Override

@@ -7,6 +7,7 @@ import dev.attune.core.InputException;
 import dev.attune.hub.CachedRepository;
 import dev.attune.hub.Hub;
 import dev.attune.hub.PruneResult;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunOption;
 import java.nio.file.Path;
 import java.time.LocalDate;
@@ -53,7 +54,7 @@ final class HubCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.HUB;
+    return CommandOptions.HUB;
   }
 
   @Override

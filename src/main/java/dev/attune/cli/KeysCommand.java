@@ -3,6 +3,7 @@ package dev.attune.cli;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.server.access.ApiKey;
@@ -52,7 +53,7 @@ final class KeysCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.OF_KEYS;
+    return CommandOptions.KEYS;
   }
 
   @Override
@@ -72,7 +73,7 @@ final class KeysCommand implements Command {
               ? "say which keys: attune keys revoke ID..."
               : "attune keys " + what + " takes no names");
     }
-    for (RunOption option : RunOption.OF_KEYS) {
+    for (RunOption option : CommandOptions.KEYS) {
       if (option != RunOption.DATA_DIR && config.isGiven(option) && !what.equals("create")) {
         throw new InputException(option + " is for attune keys create");
       }

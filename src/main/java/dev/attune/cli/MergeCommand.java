@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Fetched;
 import dev.attune.run.MergeRun;
 import dev.attune.run.RunOption;
@@ -30,7 +31,7 @@ final class MergeCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.MERGE;
+    return CommandOptions.MERGE;
   }
 
   @Override

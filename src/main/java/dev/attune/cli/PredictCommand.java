@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Comparison;
 import dev.attune.run.Fetched;
 import dev.attune.run.PredictRun;
@@ -40,7 +41,7 @@ final class PredictCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.PREDICT;
+    return CommandOptions.PREDICT;
   }
 
   @Override

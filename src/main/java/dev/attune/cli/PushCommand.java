@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.hub.PushResult;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.PushRun;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -45,7 +46,7 @@ final class PushCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.PUSH;
+    return CommandOptions.PUSH;
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.OutputFile;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -45,7 +46,7 @@ final class ReportCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.OF_REPORT;
+    return CommandOptions.REPORT;
   }
 
   @Override

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.TerminalText;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.OutputFile;
 import dev.attune.run.Reporting;
 import dev.attune.run.RunConfig;
@@ -114,7 +115,7 @@ final class RunsCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.RUNS;
+    return CommandOptions.RUNS;
   }
 
   @Override

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.hub.Progress;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Fetched;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -56,7 +57,7 @@ final class ServeCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.OF_SERVE;
+    return CommandOptions.SERVE;
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.attune.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.CrossValidation;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -45,7 +46,7 @@ class TrainCommand implements Command {
 
   @Override
   public List<RunOption> options() {
-    return RunOption.TRAIN;
+    return CommandOptions.TRAIN;
   }
 
   @Override

@@ -121,7 +121,7 @@ public final class AdapterTraining implements AutoCloseable {
    * Opens the model that a config names, with new adapters as its options have them, or with those
    * of the folder, which are trained further.
    *
-   * @param config of {@link RunOption#TRAIN}
+   * @param config of {@link CommandOptions#TRAIN}
    * @param fetching hears of what is fetched
    */
   public static AdapterTraining open(RunConfig config, Progress fetching) {

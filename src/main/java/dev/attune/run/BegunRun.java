@@ -35,7 +35,9 @@ final class BegunRun {
         return options(state.get());
       }
       Path said = OutputFolder.runFile(folder); // of a run without a checkpoint so far
-      return Files.exists(said) ? RunConfig.builder(RunOption.TRAIN).setAll(said).build() : null;
+      return Files.exists(said)
+          ? RunConfig.builder(CommandOptions.TRAIN).setAll(said).build()
+          : null;
     } catch (IOException | InputException e) {
       return null;
     }
@@ -43,7 +45,7 @@ final class BegunRun {
 
   /** Those that a checkpoint's state notes. */
   static RunConfig options(JsonNode state) {
-    return RunConfig.builder(RunOption.TRAIN)
+    return RunConfig.builder(CommandOptions.TRAIN)
         .setAll(state.path(OPTIONS).asText(), "checkpoint")
         .build();
   }

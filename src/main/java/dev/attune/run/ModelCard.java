@@ -95,7 +95,7 @@ final class ModelCard {
   private static RunConfig training(Path folder) {
     Path file = folder.resolve(OutputFolder.RUN_FILE);
     return Files.isRegularFile(file)
-        ? RunConfig.builder(RunOption.TRAIN).setAll(file).build()
+        ? RunConfig.builder(CommandOptions.TRAIN).setAll(file).build()
         : null;
   }
 

@@ -27,7 +27,7 @@ final class RunDocuments {
   /** Options by their names, defaults included. */
   static ObjectNode options(RunConfig config) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    for (RunOption option : RunOption.TRAIN) {
+    for (RunOption option : CommandOptions.TRAIN) {
       if (option.isList() && !config.texts(option).isEmpty()) {
         config.texts(option).forEach(json.putArray(option.option())::add);
       } else if (config.text(option) != null) {
@@ -67,7 +67,7 @@ final class RunDocuments {
   /** The command line that does the same: with what was given, wherever that stood. */
   private static String command(RunConfig config) {
     StringBuilder words = new StringBuilder(Term.TRAINING.toString());
-    for (RunOption option : RunOption.TRAIN) {
+    for (RunOption option : CommandOptions.TRAIN) {
       boolean isOfItsTime = option == RunOption.RESUME || option == RunOption.OVERWRITE;
       if (!config.isGiven(option) || isOfItsTime) {
         continue;

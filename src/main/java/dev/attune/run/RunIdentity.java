@@ -104,7 +104,7 @@ final class RunIdentity {
             || earlier.smallInteger(RunOption.K_FOLD) != 0; // they are what it is for
     // A usual value may follow from another option: the one that was given is the one to name.
     Optional<RunOption> changed =
-        RunOption.TRAIN.stream()
+        CommandOptions.TRAIN.stream()
             .filter(option -> stays(option, evaluationsCount) && !config.agrees(earlier, option))
             .min(Comparator.comparing(option -> !config.isGiven(option)));
     if (changed.isPresent()) {
@@ -143,7 +143,7 @@ final class RunIdentity {
   /** The options that say how content is read and are not as they were; empty: there is none. */
   private String readOtherwise(RunConfig earlier, Fact fact) {
     String others =
-        RunOption.TRAIN.stream()
+        CommandOptions.TRAIN.stream()
             .filter(option -> option.onResume() == OnResume.BY_CONTENT)
             .filter(option -> option != fact.option && !config.agrees(earlier, option))
             .map(
@@ -218,7 +218,7 @@ final class RunIdentity {
   /** Refuses another length than a state notes. */
   void checkSameLength(JsonNode state) {
     RunConfig earlier = BegunRun.options(state);
-    for (RunOption option : RunOption.TRAIN) {
+    for (RunOption option : CommandOptions.TRAIN) {
       if (option.onResume() == OnResume.MAY_GROW && !config.agrees(earlier, option)) {
         throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
       }

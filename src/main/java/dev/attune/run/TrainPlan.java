@@ -95,7 +95,7 @@ record TrainPlan(
   /** Whether a run was begun with what is asked for, so far as it must stay. */
   boolean isAsBegun() {
     return begun != null
-        && RunOption.TRAIN.stream()
+        && CommandOptions.TRAIN.stream()
             .filter(option -> option.onResume() == OnResume.STAYS && config.isGiven(option))
             .allMatch(option -> config.agrees(begun, option));
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,7 +17,7 @@ class GenerationBenchTest {
   @ValueSource(strings = {"-1", "64", "100", "2000000000"})
   void proposalsThatGenerateRefusesAreRefused(String tokens) {
     RunConfig config =
-        RunConfig.builder(RunOption.BENCH)
+        RunConfig.builder(CommandOptions.BENCH)
             .set(RunOption.STREAMS, "1")
             .set(RunOption.MAX_NEW_TOKENS, "2")
             .set(RunOption.PROMPT_LOOKUP_NUM_TOKENS, tokens)

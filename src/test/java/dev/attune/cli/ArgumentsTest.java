@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import java.util.List;
@@ -30,7 +31,8 @@ class ArgumentsTest {
         assertThrows(
             InputException.class,
             () ->
-                Arguments.parse("predict", RunOption.PREDICT, false, List.of("--batch-size", "1")));
+                Arguments.parse(
+                    "predict", CommandOptions.PREDICT, false, List.of("--batch-size", "1")));
     assertTrue(
         e.getMessage().startsWith("attune predict: there is no option '--batch-size'"),
         e.getMessage());

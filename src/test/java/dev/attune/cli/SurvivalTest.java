@@ -10,6 +10,7 @@ import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFolder;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.run.SilentRunListener;
@@ -104,7 +105,7 @@ class SurvivalTest {
   }
 
   private static RunConfig.Builder config(Path output, RunOption... flags) {
-    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
     options(output).forEach(config::set);
     for (RunOption flag : flags) {
       config.set(flag, "true");

@@ -68,7 +68,7 @@ class AdapterRunsTest {
     RecordedRun run = with(run(output), options);
     double loss = run.run().evaluation().get("loss");
     RunConfig evaluation =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.FILE, validation.toString())
             .set(RunOption.PRECISION, "fp32")
@@ -133,7 +133,7 @@ class AdapterRunsTest {
     String words = "bert.embeddings.word_embeddings.weight";
     Path whole = scratch.resolve("whole");
     MergeRun.run(
-        RunConfig.builder(RunOption.MERGE)
+        RunConfig.builder(CommandOptions.MERGE)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.OUTPUT_DIR, whole.toString())
             .build());
@@ -230,7 +230,7 @@ class AdapterRunsTest {
 
   @Test
   void adaptersLearnAtARateOfTheirOwnWhereNoneIsGiven() {
-    RunConfig.Builder given = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder given = RunConfig.builder(CommandOptions.TRAIN);
     assertEquals("2e-5", given.build().text(RunOption.LEARNING_RATE));
     given.set(RunOption.LORA_R, "4");
     assertEquals("2e-4", given.build().text(RunOption.LEARNING_RATE));

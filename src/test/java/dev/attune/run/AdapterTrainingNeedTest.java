@@ -71,7 +71,7 @@ class AdapterTrainingNeedTest {
       TinyDecoder.write(folder.resolve("model"), backend, 32);
     }
     RunConfig config =
-        RunConfig.builder(RunOption.TRAIN)
+        RunConfig.builder(CommandOptions.TRAIN)
             .set(RunOption.TASK, "causal-lm")
             .set(RunOption.MODEL, folder.resolve("model").toString())
             .set(RunOption.LORA_R, "4")

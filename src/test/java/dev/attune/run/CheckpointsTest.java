@@ -48,7 +48,8 @@ class CheckpointsTest {
   private Checkpoints checkpoints(Path folder, long leastCopied) {
     RunIdentity identity =
         new RunIdentity(
-            RunConfig.builder(RunOption.TRAIN).build(), Map.of(RunIdentity.Fact.PRECISION, "fp32"));
+            RunConfig.builder(CommandOptions.TRAIN).build(),
+            Map.of(RunIdentity.Fact.PRECISION, "fp32"));
     return new Checkpoints(folder, 2, identity, false, backend, leastCopied, notes::add);
   }
 

@@ -97,7 +97,7 @@ class ComparisonTest {
     Path output = scratch.resolve("predictions.jsonl");
     heard[0] =
         PredictRun.run(
-                config(RunOption.PREDICT, model, data)
+                config(CommandOptions.PREDICT, model, data)
                     .set(RunOption.OUTPUT, output.toString())
                     .set(RunOption.WORST, "" + WORST)
                     .build())
@@ -171,7 +171,9 @@ class ComparisonTest {
     List<JsonNode> rows = predictions(trained, data, ofPredicting);
     EvaluateRun.Outcome evaluated =
         EvaluateRun.run(
-            config(RunOption.EVALUATE, trained, data).set(RunOption.WORST, "" + WORST).build());
+            config(CommandOptions.EVALUATE, trained, data)
+                .set(RunOption.WORST, "" + WORST)
+                .build());
     ToDoubleFunction<Integer> error = row -> error(task, rows.get(row));
     List<Integer> expected = new ArrayList<>();
     for (int row = 0; row < rows.size(); row++) {
@@ -210,7 +212,7 @@ class ComparisonTest {
     }
     EvaluateRun.Outcome evaluated =
         EvaluateRun.run(
-            config(RunOption.EVALUATE, trained, data)
+            config(CommandOptions.EVALUATE, trained, data)
                 .set(RunOption.CONFUSION_MATRIX, "true")
                 .build());
     assertEquals(List.of("l0", "l1", "l2"), evaluated.comparison().counts().names());
@@ -246,7 +248,7 @@ class ComparisonTest {
           {"WORST", "many", "not a whole number"}
         }) {
       RunConfig config =
-          config(RunOption.EVALUATE, trained, data)
+          config(CommandOptions.EVALUATE, trained, data)
               .set(RunOption.valueOf(option[0]), option[1])
               .build();
       String message =

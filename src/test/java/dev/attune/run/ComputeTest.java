@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 
 class ComputeTest {
   private static Compute of(String... options) {
-    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
     for (int i = 0; i < options.length; i += 2) {
       config.set(RunOption.valueOf(options[i]), options[i + 1]);
     }

@@ -11,7 +11,7 @@ class ConfigFuzzTest {
   void yaml(byte[] bytes) {
     try {
       RunConfig config =
-          RunConfig.builder(RunOption.TRAIN)
+          RunConfig.builder(CommandOptions.TRAIN)
               .setAll(new String(bytes, StandardCharsets.UTF_8), "fuzz.yaml")
               .build();
       TrainPlan.of(config);

@@ -101,7 +101,7 @@ class ContinuedAdapterTest {
 
   private static double lossOfTheFirstBatch(Path adapter) {
     return EvaluateRun.run(
-            RunConfig.builder(RunOption.EVALUATE)
+            RunConfig.builder(CommandOptions.EVALUATE)
                 .set(RunOption.MODEL, adapter.toString())
                 .set(RunOption.FILE, RESOURCES.resolve("continued/train.csv").toString())
                 .set(RunOption.MAX_EVAL_SAMPLES, "8")
@@ -140,7 +140,8 @@ class ContinuedAdapterTest {
     String options = Files.readString(output.resolve("run.yaml"));
     assertTrue(options.contains("\nlora-r: 3\n"), options);
     assertTrue(options.contains("# optimizer: \"adamw\""), options);
-    RunConfig.Builder again = RunConfig.builder(RunOption.TRAIN).setAll(output.resolve("run.yaml"));
+    RunConfig.Builder again =
+        RunConfig.builder(CommandOptions.TRAIN).setAll(output.resolve("run.yaml"));
     again.set(RunOption.OUTPUT_DIR, scratch.resolve("again").toString());
     new TrainRun(again.build(), run(adapter("dora"), output), () -> false).run();
     assertEquals(losses(output), losses(scratch.resolve("again")));
@@ -150,7 +151,7 @@ class ContinuedAdapterTest {
   @Test
   void anAdapterThatIsNamedAsOnTheHubTakesOptionsToo() {
     Path output = scratch.resolve("out");
-    RunConfig.Builder options = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder options = RunConfig.builder(CommandOptions.TRAIN);
     options.set(RunOption.MODEL, "somebody/an-adapter");
     options.set(RunOption.TRAIN_FILE, RESOURCES.resolve("continued/train.csv").toString());
     options.set(RunOption.OUTPUT_DIR, output.toString());
@@ -207,7 +208,7 @@ class ContinuedAdapterTest {
     assertTrue(refusal.contains("with a head for \"no\", \"yes\""), refusal);
     assertTrue(refusal.contains("\"maybe\""), refusal);
     Path moved = copyWithBase(output, scratch.resolve("gone").toString());
-    RunConfig.Builder options = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder options = RunConfig.builder(CommandOptions.TRAIN);
     options.set(RunOption.MODEL, moved.toString());
     options.set(RunOption.TRAIN_FILE, other.toString());
     options.set(RunOption.OUTPUT_DIR, scratch.resolve("more").toString());

@@ -46,7 +46,7 @@ class CrossValidationTest {
   }
 
   private RunConfig.Builder options(Path folder) {
-    return RunConfig.builder(RunOption.TRAIN)
+    return RunConfig.builder(CommandOptions.TRAIN)
         .set(RunOption.MODEL, model.toString())
         .set(RunOption.TRAIN_FILE, train.toString())
         .set(RunOption.OUTPUT_DIR, folder.toString())

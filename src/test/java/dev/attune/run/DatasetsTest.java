@@ -45,7 +45,7 @@ class DatasetsTest {
 
   private static RunConfig config(Path train, String... options) {
     RunConfig.Builder builder =
-        RunConfig.builder(RunOption.TRAIN).set(RunOption.TRAIN_FILE, train.toString());
+        RunConfig.builder(CommandOptions.TRAIN).set(RunOption.TRAIN_FILE, train.toString());
     for (int i = 0; i < options.length; i += 2) {
       builder.set(builder.option(options[i], "test"), options[i + 1]);
     }

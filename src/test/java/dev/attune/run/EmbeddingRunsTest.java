@@ -112,7 +112,7 @@ class EmbeddingRunsTest {
             .with(RunOption.DROPOUT, "0");
     for (Map.Entry<String, JsonNode> option : golden.get("options").properties()) {
       run.with(
-          OptionNames.find(option.getKey(), RunOption.TRAIN).orElseThrow(),
+          OptionNames.find(option.getKey(), CommandOptions.TRAIN).orElseThrow(),
           option.getValue().asText());
     }
     run.run();
@@ -146,7 +146,7 @@ class EmbeddingRunsTest {
 
   private static Map<String, Double> evaluated(Path model, Path file) {
     return EvaluateRun.run(
-            RunConfig.builder(RunOption.EVALUATE)
+            RunConfig.builder(CommandOptions.EVALUATE)
                 .set(RunOption.MODEL, model.toString())
                 .set(RunOption.FILE, file.toString())
                 .set(RunOption.PRECISION, "fp32")
@@ -289,7 +289,8 @@ class EmbeddingRunsTest {
               .with(RunOption.VALIDATION_FILE, scored.toString())
               .with(RunOption.OVERWRITE)
               .with(
-                  OptionNames.find(nameAndValue[0], RunOption.TRAIN).orElseThrow(), nameAndValue[1])
+                  OptionNames.find(nameAndValue[0], CommandOptions.TRAIN).orElseThrow(),
+                  nameAndValue[1])
               .refusal();
       assertTrue(refusal.contains("--metric-for-best-model is 'loss'"), refusal);
       assertTrue(refusal.contains("spearman, pearson"), refusal);
@@ -426,7 +427,7 @@ class EmbeddingRunsTest {
     Path npy = scratch.resolve("vectors.npy");
     Path jsonl = scratch.resolve("vectors.jsonl");
     for (Path output : List.of(npy, jsonl)) {
-      RunConfig.Builder config = RunConfig.builder(RunOption.EMBED);
+      RunConfig.Builder config = RunConfig.builder(CommandOptions.EMBED);
       config.set(RunOption.MODEL, model.toString()).set(RunOption.FILE, file.toString());
       config.set(RunOption.OUTPUT, output.toString()).set(RunOption.PRECISION, "fp32");
       config.set(RunOption.BACKEND, "cpu").set(RunOption.THREADS, "1");
@@ -498,7 +499,7 @@ class EmbeddingRunsTest {
     for (String option : options.split(",")) {
       String[] nameAndValue = option.split("=");
       run.with(
-          OptionNames.find(nameAndValue[0], RunOption.TRAIN).orElseThrow(),
+          OptionNames.find(nameAndValue[0], CommandOptions.TRAIN).orElseThrow(),
           nameAndValue[1].replace(';', ','));
     }
     String refusal = run.refusal();

@@ -78,7 +78,7 @@ class FewShotMultiLabelRunsTest {
     Path folder = scratch.resolve("out");
     Map<String, Double> values =
         EvaluateRun.run(
-                RunConfig.builder(RunOption.EVALUATE)
+                RunConfig.builder(CommandOptions.EVALUATE)
                     .set(RunOption.MODEL, folder.toString())
                     .set(RunOption.FILE, train.toString())
                     .set(RunOption.PRECISION, "fp32")
@@ -147,7 +147,7 @@ class FewShotMultiLabelRunsTest {
   void whatMeansNothingIsRefused(String option, String value, String said) {
     String refusal =
         run("refused")
-            .with(OptionNames.find(option, RunOption.TRAIN).orElseThrow(), value)
+            .with(OptionNames.find(option, CommandOptions.TRAIN).orElseThrow(), value)
             .refusal();
     assertTrue(refusal.contains(said), refusal);
   }

@@ -227,7 +227,7 @@ class FewShotRunsTest {
     Path folder = scratch.resolve("out");
 
     RunConfig evaluation =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, folder.toString())
             .set(RunOption.FILE, train.toString())
             .set(RunOption.PRECISION, "fp32")
@@ -300,7 +300,7 @@ class FewShotRunsTest {
       assertEquals("class c", classifier.predict(TEXTS[2][0]).label());
     }
     MergeRun.run(
-        RunConfig.builder(RunOption.MERGE)
+        RunConfig.builder(CommandOptions.MERGE)
             .set(RunOption.MODEL, scratch.resolve("adapter").toString())
             .set(RunOption.OUTPUT_DIR, scratch.resolve("merged").toString())
             .build());
@@ -322,9 +322,9 @@ class FewShotRunsTest {
   })
   void defaultsAreItsOwn(String option, String value, String epochs, String batch, String rate) {
     RunConfig config =
-        RunConfig.builder(RunOption.TRAIN)
+        RunConfig.builder(CommandOptions.TRAIN)
             .set(RunOption.TASK, "few-shot")
-            .set(OptionNames.find(option, RunOption.TRAIN).orElseThrow(), value)
+            .set(OptionNames.find(option, CommandOptions.TRAIN).orElseThrow(), value)
             .build();
     assertEquals(epochs, config.text(RunOption.EPOCHS));
     assertEquals(batch, config.text(RunOption.BATCH_SIZE));
@@ -348,7 +348,7 @@ class FewShotRunsTest {
     RecordedRun run =
         run(train, "refused")
             .with(RunOption.VALIDATION_FILE, train.toString())
-            .with(OptionNames.find(option, RunOption.TRAIN).orElseThrow(), value);
+            .with(OptionNames.find(option, CommandOptions.TRAIN).orElseThrow(), value);
     String refusal = run.refusal();
     assertTrue(refusal.contains(said), refusal);
   }
@@ -358,7 +358,7 @@ class FewShotRunsTest {
     run(data(3), "out").run();
     Files.delete(scratch.resolve("out/model_head.safetensors"));
     RunConfig evaluation =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, scratch.resolve("out").toString())
             .set(RunOption.FILE, data(3).toString())
             .build();

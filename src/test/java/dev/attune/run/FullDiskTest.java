@@ -47,7 +47,7 @@ class FullDiskTest {
 
   private RunConfig config(Path folder, RunOption... flags) {
     RunConfig.Builder config =
-        RunConfig.builder(RunOption.TRAIN)
+        RunConfig.builder(CommandOptions.TRAIN)
             .set(RunOption.MODEL, model.toString())
             .set(RunOption.TRAIN_FILE, train.toString())
             .set(RunOption.VALIDATION_FILE, validation.toString())

@@ -20,11 +20,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 class IdleOptionsTest {
   private static final Map<String, List<RunOption>> COMMANDS =
       Map.of(
-          "train", RunOption.TRAIN,
-          "evaluate", RunOption.EVALUATE,
-          "predict", RunOption.PREDICT,
-          "generate", RunOption.GENERATE,
-          "bench", RunOption.BENCH);
+          "train", CommandOptions.TRAIN,
+          "evaluate", CommandOptions.EVALUATE,
+          "predict", CommandOptions.PREDICT,
+          "generate", CommandOptions.GENERATE,
+          "bench", CommandOptions.BENCH);
 
   private static RunConfig config(String command, String options) {
     RunConfig.Builder builder = RunConfig.builder(COMMANDS.get(command));

@@ -59,7 +59,7 @@ class Int8RunsTest {
   }
 
   private static RunConfig.Builder predict(Path model, Path file, Path output, String precision) {
-    return RunConfig.builder(RunOption.PREDICT)
+    return RunConfig.builder(CommandOptions.PREDICT)
         .set(RunOption.MODEL, model.toString())
         .set(RunOption.FILE, file.toString())
         .set(RunOption.OUTPUT, output.toString())
@@ -306,7 +306,7 @@ class Int8RunsTest {
       Path model, String precision, List<String> notes) {
     return MaskFill.run(
         List.of("the phone is [MASK]", "a [MASK] book"),
-        RunConfig.builder(RunOption.FILL)
+        RunConfig.builder(CommandOptions.FILL)
             .set(RunOption.MODEL, model.toString())
             .set(RunOption.PRECISION, precision)
             .set(RunOption.TOP_K, "22")

@@ -47,7 +47,7 @@ class LongTextsTest {
 
   private RunConfig config(String... options) {
     RunConfig.Builder config =
-        RunConfig.builder(RunOption.GENERATE)
+        RunConfig.builder(CommandOptions.GENERATE)
             .set(RunOption.MODEL, folder.toString())
             .set(RunOption.BACKEND, "cpu")
             .set(RunOption.PRECISION, "fp32")

@@ -45,7 +45,7 @@ class MaskedAdapterTest {
 
   private double loss(Path model) {
     RunConfig config =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, model.toString())
             .set(RunOption.FILE, validation.toString())
             .set(RunOption.PRECISION, "fp32")
@@ -84,7 +84,7 @@ class MaskedAdapterTest {
     assertTrue(loss(further) < loss, "trained further");
     Path merged = scratch.resolve("merged");
     MergeRun.run(
-        RunConfig.builder(RunOption.MERGE)
+        RunConfig.builder(CommandOptions.MERGE)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.OUTPUT_DIR, merged.toString())
             .build());

@@ -142,7 +142,7 @@ class MaskedRunsTest {
     assertTrue(trained.get("loss") < 1, trained::toString);
     assertTrue(trained.get("accuracy") > 0.8, trained::toString);
     RunConfig evaluation =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.FILE, validation.toString())
             .set(RunOption.FORMAT, "lines")
@@ -343,7 +343,7 @@ class MaskedRunsTest {
     run(output).with(RunOption.MAX_STEPS, "1").run();
     Path line = Files.writeString(scratch.resolve("line.txt"), "a phone\n");
     RunConfig evaluation =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.FILE, line.toString())
             .set(RunOption.FORMAT, "lines")
@@ -369,7 +369,7 @@ class MaskedRunsTest {
   void anEmptyTargetIsRefused() {
     for (String targets : List.of("good,,bad", " ,good", "good,", ",")) {
       RunConfig config =
-          RunConfig.builder(RunOption.FILL)
+          RunConfig.builder(CommandOptions.FILL)
               .set(RunOption.MODEL, model.toString())
               .set(RunOption.TARGETS, targets)
               .build();

@@ -28,17 +28,19 @@ class OptionNamesTest {
     "load_best_model_at_end, LOAD_BEST_MODEL_AT_END",
   })
   void namesOfTransformersAndUnderscoresAreUnderstood(String name, RunOption option) {
-    assertEquals(Optional.of(option), OptionNames.find(name, RunOption.TRAIN));
+    assertEquals(Optional.of(option), OptionNames.find(name, CommandOptions.TRAIN));
   }
 
   @Test
   void aNameMeansWhatTheCommandHas() {
-    assertEquals(Optional.of(RunOption.FILE), OptionNames.find("test_file", RunOption.EVALUATE));
-    assertEquals(Optional.of(RunOption.OUTPUT), OptionNames.find("output", RunOption.PREDICT));
-    assertEquals(Optional.of(RunOption.OUTPUT_DIR), OptionNames.find("output", RunOption.MERGE));
-    assertEquals(Optional.empty(), OptionNames.find("num_train_epochs", RunOption.MERGE));
+    assertEquals(
+        Optional.of(RunOption.FILE), OptionNames.find("test_file", CommandOptions.EVALUATE));
+    assertEquals(Optional.of(RunOption.OUTPUT), OptionNames.find("output", CommandOptions.PREDICT));
+    assertEquals(
+        Optional.of(RunOption.OUTPUT_DIR), OptionNames.find("output", CommandOptions.MERGE));
+    assertEquals(Optional.empty(), OptionNames.find("num_train_epochs", CommandOptions.MERGE));
     // Beside --test-file it would name the same option, and the two files become one.
-    assertEquals(Optional.empty(), OptionNames.find("validation_file", RunOption.EVALUATE));
+    assertEquals(Optional.empty(), OptionNames.find("validation_file", CommandOptions.EVALUATE));
   }
 
   @Test
@@ -64,22 +66,22 @@ class OptionNamesTest {
         (typed, option) ->
             assertEquals(
                 "there is no option '" + typed + "'; did you mean " + option + "?",
-                message(typed, RunOption.TRAIN)));
-    String far = message("quux-frobnicate", RunOption.TRAIN);
+                message(typed, CommandOptions.TRAIN)));
+    String far = message("quux-frobnicate", CommandOptions.TRAIN);
     assertTrue(far.endsWith("attune help lists those of each command"), far);
   }
 
   @Test
   void whatTransformersAloneHasIsExplained() {
-    assertTrue(message("bf16", RunOption.TRAIN).endsWith("say --precision bf16"));
-    assertTrue(message("fp16", RunOption.TRAIN).contains("--precision bf16"));
-    assertTrue(message("do_train", RunOption.TRAIN).endsWith("leave it out"));
-    assertTrue(message("resume_from_checkpoint", RunOption.TRAIN).contains("say --resume"));
+    assertTrue(message("bf16", CommandOptions.TRAIN).endsWith("say --precision bf16"));
+    assertTrue(message("fp16", CommandOptions.TRAIN).contains("--precision bf16"));
+    assertTrue(message("do_train", CommandOptions.TRAIN).endsWith("leave it out"));
+    assertTrue(message("resume_from_checkpoint", CommandOptions.TRAIN).contains("say --resume"));
   }
 
   @Test
   void theTaskOfATrainedModelIsNoOption() {
-    for (List<RunOption> known : List.of(RunOption.EVALUATE, RunOption.PREDICT)) {
+    for (List<RunOption> known : List.of(CommandOptions.EVALUATE, CommandOptions.PREDICT)) {
       assertEquals(
           "there is no option 'task'; the task is what the model's folder says; leave it out",
           message("task", known));

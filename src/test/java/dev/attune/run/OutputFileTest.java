@@ -19,7 +19,7 @@ class OutputFileTest {
     Path file = folder.resolve("in.csv");
     Files.writeString(file, "text\na\n");
     return OutputFile.of(
-        RunConfig.builder(RunOption.PREDICT)
+        RunConfig.builder(CommandOptions.PREDICT)
             .set(RunOption.FILE, file.toString())
             .set(RunOption.OUTPUT, output.toString())
             .build(),

@@ -216,7 +216,7 @@ class PreferenceRunsTest {
   private static String generated(Path model) {
     try (GenerateRun run =
         GenerateRun.open(
-            RunConfig.builder(RunOption.GENERATE)
+            RunConfig.builder(CommandOptions.GENERATE)
                 .set(RunOption.MODEL, model.toString())
                 .set(RunOption.MAX_NEW_TOKENS, "5")
                 .set(RunOption.BACKEND, "cpu")
@@ -248,7 +248,7 @@ class PreferenceRunsTest {
   /** As TRL has them, and ten times the rate for adapters. */
   @Test
   void ratesAreLowAndNothingIsDropped() {
-    RunConfig.Builder builder = RunConfig.builder(RunOption.TRAIN).set(RunOption.TASK, "dpo");
+    RunConfig.Builder builder = RunConfig.builder(CommandOptions.TRAIN).set(RunOption.TASK, "dpo");
     assertEquals("1e-6", builder.build().text(RunOption.LEARNING_RATE));
     assertEquals("0", builder.build().text(RunOption.DROPOUT));
     builder.set(RunOption.LORA_R, "8");

@@ -156,7 +156,7 @@ class PushRunTest {
   }
 
   private PushRun.Outcome dry(String... options) {
-    RunConfig.Builder config = RunConfig.builder(RunOption.PUSH);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.PUSH);
     config.set(RunOption.REPO, "my-org/tiny-1.0").set(RunOption.DRY_RUN, "true");
     for (int i = 0; i < options.length; i += 2) {
       config.set(RunOption.valueOf(options[i]), options[i + 1]);

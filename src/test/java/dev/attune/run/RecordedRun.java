@@ -9,7 +9,7 @@ import java.util.Map;
 
 /** A training run in this process, with what it said. */
 final class RecordedRun implements RunListener {
-  private final RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+  private final RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
   private final List<String> notes = new ArrayList<>();
   private long stopAfter = Long.MAX_VALUE;
   private long step;

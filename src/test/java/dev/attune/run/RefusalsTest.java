@@ -194,7 +194,7 @@ class RefusalsTest {
         said);
     assertFalse(said.contains("--lora"), said);
     RunConfig embed =
-        RunConfig.builder(RunOption.EMBED)
+        RunConfig.builder(CommandOptions.EMBED)
             .set(RunOption.MODEL, adapter.toString())
             .set(RunOption.FILE, List.of(train.toString()))
             .set(RunOption.OUTPUT, scratch.resolve("vectors.npy").toString())
@@ -252,7 +252,7 @@ class RefusalsTest {
 
   private RunConfig predict(Path folder, String... namesAndValues) {
     RunConfig.Builder options =
-        RunConfig.builder(RunOption.PREDICT)
+        RunConfig.builder(CommandOptions.PREDICT)
             .set(RunOption.MODEL, folder.toString())
             .set(RunOption.FILE, List.of(train.toString()))
             .set(RunOption.OUTPUT, scratch.resolve("predictions.jsonl").toString());
@@ -291,7 +291,7 @@ class RefusalsTest {
   })
   void whatCannotBeTimedIsRefused(RunOption option, String value, String part) {
     RunConfig bench =
-        RunConfig.builder(RunOption.BENCH)
+        RunConfig.builder(CommandOptions.BENCH)
             .set(RunOption.MODEL, model.toString())
             .set(RunOption.MAX_STEPS, "1")
             .set(option, value)
@@ -306,7 +306,7 @@ class RefusalsTest {
     Path three =
         Files.writeString(scratch.resolve("three.csv"), "text,label\ngood,a\nbad,b\nsad,c\n");
     RunConfig bench =
-        RunConfig.builder(RunOption.BENCH)
+        RunConfig.builder(CommandOptions.BENCH)
             .set(RunOption.MODEL, model.toString())
             .set(RunOption.FILE, three.toString())
             .set(RunOption.BACKEND, "cpu")
@@ -329,7 +329,7 @@ class RefusalsTest {
   @Test
   void aBenchmarkTakesNoMoreTokensThanTheModel() {
     RunConfig bench =
-        RunConfig.builder(RunOption.BENCH)
+        RunConfig.builder(CommandOptions.BENCH)
             .set(RunOption.MODEL, Goldens.own("roberta").toString())
             .set(RunOption.MAX_STEPS, "1")
             .set(RunOption.MAX_LENGTH, "26")
@@ -351,7 +351,7 @@ class RefusalsTest {
 
   @Test
   void aConfigFileOfTwoDocumentsIsRefused() {
-    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
     String said = worded(() -> config.setAll("epochs: 1\n---\nepochs: 2\n", "run.yaml"));
     assertEquals("run.yaml: not valid YAML: more follows the value that it begins with", said);
   }
@@ -380,7 +380,7 @@ class RefusalsTest {
     }
     Files.write(weights, bytes);
     RunConfig.Builder config =
-        RunConfig.builder(RunOption.PREDICT)
+        RunConfig.builder(CommandOptions.PREDICT)
             .set(RunOption.MODEL, base.toString())
             .set(RunOption.FILE, train.toString())
             .set(RunOption.BACKEND, "cpu")

@@ -146,7 +146,7 @@ class ReplacedTokensRunsTest {
     assertTrue(trained.get("accuracy") > 0.95, trained::toString);
     assertTrue(trained.get("loss") < 0.2, trained::toString);
     RunConfig.Builder evaluation =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.FILE, validation.toString())
             .set(RunOption.FORMAT, "lines")
@@ -161,7 +161,7 @@ class ReplacedTokensRunsTest {
     Path texts = Files.writeString(scratch.resolve("texts.txt"), "my chair it is happy and poor\n");
     Path predicted = scratch.resolve("predicted.jsonl");
     PredictRun.run(
-        RunConfig.builder(RunOption.PREDICT)
+        RunConfig.builder(CommandOptions.PREDICT)
             .set(RunOption.MODEL, output.toString())
             .set(RunOption.FILE, texts.toString())
             .set(RunOption.FORMAT, "lines")

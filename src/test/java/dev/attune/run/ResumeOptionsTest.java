@@ -171,7 +171,7 @@ class ResumeOptionsTest {
     put(RunOption.MAX_NEW_TOKENS, "5");
     put(RunOption.STOP, "x");
     put(RunOption.STREAMS, "2");
-    for (RunOption flag : RunOption.TRAIN) {
+    for (RunOption flag : CommandOptions.TRAIN) {
       if (flag.isFlag() && !NOT_OF_A_RUN.contains(flag)) {
         put(flag, flag == RunOption.LOAD_BEST_MODEL_AT_END ? "false" : "true");
       }
@@ -183,7 +183,7 @@ class ResumeOptionsTest {
   }
 
   static List<RunOption> options() {
-    return RunOption.TRAIN.stream().filter(option -> !NOT_OF_A_RUN.contains(option)).toList();
+    return CommandOptions.TRAIN.stream().filter(option -> !NOT_OF_A_RUN.contains(option)).toList();
   }
 
   private static Path copy(Path from, Path to) throws IOException {

@@ -198,7 +198,7 @@ class ResumeTest {
     JsonNode was = new ObjectMapper().readTree(text).at("/identity/validation_data");
     RunIdentity now =
         new RunIdentity(
-            RunConfig.builder(RunOption.TRAIN)
+            RunConfig.builder(CommandOptions.TRAIN)
                 .setAll(new ObjectMapper().readTree(text).get("config").asText(), "state")
                 .build(),
             Map.of(RunIdentity.Fact.VALIDATION_DATA, "other"));
@@ -445,7 +445,7 @@ class ResumeTest {
 
   @Test
   void everyOptionOfTrainingSaysWhetherItMayChange() {
-    for (RunOption option : RunOption.TRAIN) {
+    for (RunOption option : CommandOptions.TRAIN) {
       assertNotEquals(OnResume.NOT_OF_TRAINING, option.onResume(), option.option());
     }
   }

@@ -11,13 +11,14 @@ import org.junit.jupiter.api.Test;
 /** Options with several values. */
 class RunConfigTest {
   private static RunConfig read(String yaml) {
-    return RunConfig.builder(RunOption.TRAIN).setAll(yaml, "run.yaml").build();
+    return RunConfig.builder(CommandOptions.TRAIN).setAll(yaml, "run.yaml").build();
   }
 
   @Test
   void severalFilesComeBackFromWhatIsWritten() {
     List<String> files = List.of("a, b.csv", "c\"d\\e.csv", "-");
-    RunConfig config = RunConfig.builder(RunOption.TRAIN).set(RunOption.TRAIN_FILE, files).build();
+    RunConfig config =
+        RunConfig.builder(CommandOptions.TRAIN).set(RunOption.TRAIN_FILE, files).build();
     assertEquals(files, config.texts(RunOption.TRAIN_FILE));
     assertEquals(files, read(config.toYaml()).texts(RunOption.TRAIN_FILE));
     assertEquals(files, read(config.toCommentedYaml()).texts(RunOption.TRAIN_FILE));

@@ -26,7 +26,7 @@ class RunIdentityTest {
   }
 
   private static RunConfig config(String model) {
-    return RunConfig.builder(RunOption.TRAIN).set(RunOption.MODEL, model).build();
+    return RunConfig.builder(CommandOptions.TRAIN).set(RunOption.MODEL, model).build();
   }
 
   private static ObjectNode state() {

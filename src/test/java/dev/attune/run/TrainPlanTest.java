@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class TrainPlanTest {
   private static TrainPlan plan(String... namesAndValues) {
     RunConfig.Builder builder =
-        RunConfig.builder(RunOption.TRAIN)
+        RunConfig.builder(CommandOptions.TRAIN)
             .set(RunOption.MODEL, "nowhere")
             .set(RunOption.OUTPUT_DIR, "nowhere");
     for (int i = 0; i < namesAndValues.length; i += 2) {
@@ -129,14 +129,14 @@ class TrainPlanTest {
     for (String yaml : List.of("epochs: 1\nepochs: 2\n", "learning_rate: 1e-5\nlr: 1\n")) {
       assertThrows(
           InputException.class,
-          () -> RunConfig.builder(RunOption.TRAIN).setAll(yaml, "a.yaml"),
+          () -> RunConfig.builder(CommandOptions.TRAIN).setAll(yaml, "a.yaml"),
           yaml);
     }
     for (String yaml : List.of("output_dir:\n", "seed: null\n")) {
       InputException e =
           assertThrows(
               InputException.class,
-              () -> RunConfig.builder(RunOption.TRAIN).setAll(yaml, "a.yaml"),
+              () -> RunConfig.builder(CommandOptions.TRAIN).setAll(yaml, "a.yaml"),
               yaml);
       assertTrue(e.getMessage().contains("has no value; leave it out"), e.getMessage());
     }

@@ -59,7 +59,7 @@ class TrainedModelTest {
 
   private static RunConfig config(Path folder, String... flags) {
     RunConfig.Builder builder =
-        RunConfig.builder(RunOption.GENERATE)
+        RunConfig.builder(CommandOptions.GENERATE)
             .set(RunOption.MODEL, folder.toString())
             .set(RunOption.PRECISION, "fp32")
             .set(RunOption.BACKEND, "cpu")

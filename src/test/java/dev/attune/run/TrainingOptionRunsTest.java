@@ -46,7 +46,7 @@ class TrainingOptionRunsTest {
     run.with(RunOption.VALIDATION_FILE, validation.toString());
     for (int i = 0; i < namesAndValues.length; i += 2) {
       run.with(
-          OptionNames.find(namesAndValues[i], RunOption.TRAIN).orElseThrow(),
+          OptionNames.find(namesAndValues[i], CommandOptions.TRAIN).orElseThrow(),
           namesAndValues[i + 1]);
     }
     return run;
@@ -190,7 +190,7 @@ class TrainingOptionRunsTest {
     assertEquals(n / (2 * negative), saved.get("class_weights").get("negative").asDouble(), 1e-6);
     // Evaluated from the folder, the loss is what training reported.
     RunConfig config =
-        RunConfig.builder(RunOption.EVALUATE)
+        RunConfig.builder(CommandOptions.EVALUATE)
             .set(RunOption.MODEL, scratch.resolve("out").toString())
             .set(RunOption.FILE, validation.toString())
             .set(RunOption.BACKEND, "cpu")

@@ -186,11 +186,13 @@ class ZeroShotRunsTest {
   @CsvSource({"entailment", "vectors", "language"})
   void filesAreMeasuredAndPredicted(String name) throws IOException {
     Path folder = shared.resolve(name);
-    EvaluateRun.Outcome measured = EvaluateRun.run(config(RunOption.EVALUATE, folder).build());
+    EvaluateRun.Outcome measured = EvaluateRun.run(config(CommandOptions.EVALUATE, folder).build());
     Path output = scratch.resolve("out.jsonl");
     PredictRun.Outcome predicted =
         PredictRun.run(
-            config(RunOption.PREDICT, folder).set(RunOption.OUTPUT, output.toString()).build());
+            config(CommandOptions.PREDICT, folder)
+                .set(RunOption.OUTPUT, output.toString())
+                .build());
     assertEquals(measured.method(), predicted.method());
     List<String> lines = Files.readAllLines(output);
     int right = 0;
@@ -225,7 +227,7 @@ class ZeroShotRunsTest {
     Path output = scratch.resolve("out.jsonl");
     PredictRun.Outcome outcome =
         PredictRun.run(
-            RunConfig.builder(RunOption.PREDICT)
+            RunConfig.builder(CommandOptions.PREDICT)
                 .set(RunOption.MODEL, language.toString())
                 .set(RunOption.FILE, rows.toString())
                 .set(RunOption.OUTPUT, output.toString())
@@ -253,7 +255,7 @@ class ZeroShotRunsTest {
             scratch.resolve("several.jsonl"),
             "{\"text\": \"red\", \"labels\": [\"cat\", \"dog\"]}\n");
     RunConfig config =
-        config(RunOption.EVALUATE, vectors)
+        config(CommandOptions.EVALUATE, vectors)
             .set(RunOption.LABELS, "cat,dog")
             .set(RunOption.FILE, several.toString())
             .build();
@@ -285,7 +287,8 @@ class ZeroShotRunsTest {
 
   @Test
   void aLabelThatIsNotNamedIsSaidToLackThere() throws IOException {
-    RunConfig config = config(RunOption.EVALUATE, vectors).set(RunOption.LABELS, "cat,dog").build();
+    RunConfig config =
+        config(CommandOptions.EVALUATE, vectors).set(RunOption.LABELS, "cat,dog").build();
     String message =
         RunOption.worded(
             assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
@@ -300,7 +303,7 @@ class ZeroShotRunsTest {
   @CsvSource({"entailment,true", "vectors,false", "language,false"})
   void oneLabelByItselfIsOfferedWhereItCanBeAsked(String name, boolean offered) throws IOException {
     RunConfig config =
-        config(RunOption.EVALUATE, shared.resolve(name)).set(RunOption.LABELS, "cat").build();
+        config(CommandOptions.EVALUATE, shared.resolve(name)).set(RunOption.LABELS, "cat").build();
     String message =
         RunOption.worded(
             assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage());
@@ -318,14 +321,14 @@ class ZeroShotRunsTest {
     Path folder = shared.resolve(name);
     PredictRun.Outcome outcome =
         PredictRun.run(
-            config(RunOption.PREDICT, folder)
+            config(CommandOptions.PREDICT, folder)
                 .set(RunOption.FILE, rows.toString())
                 .set(RunOption.OUTPUT, scratch.resolve("out.jsonl").toString())
                 .build());
     assertEquals(3, outcome.data().size());
     assertEquals(2, outcome.emptyTexts());
     RunConfig measured =
-        config(RunOption.EVALUATE, folder).set(RunOption.FILE, rows.toString()).build();
+        config(CommandOptions.EVALUATE, folder).set(RunOption.FILE, rows.toString()).build();
     String message =
         assertThrows(InputException.class, () -> EvaluateRun.run(measured)).getMessage();
     assertTrue(message.contains("2 texts are empty"), message);
@@ -349,8 +352,8 @@ class ZeroShotRunsTest {
   void whatCannotBeIsRefused(String name, String option, String value, String said)
       throws IOException {
     RunConfig config =
-        config(RunOption.EVALUATE, shared.resolve(name))
-            .set(OptionNames.find(option, RunOption.EVALUATE).orElseThrow(), value)
+        config(CommandOptions.EVALUATE, shared.resolve(name))
+            .set(OptionNames.find(option, CommandOptions.EVALUATE).orElseThrow(), value)
             .build();
     String message =
         RunOption.worded(
@@ -365,7 +368,7 @@ class ZeroShotRunsTest {
       Files.copy(entailment.resolve(file), folder.resolve(file));
     }
     Files.writeString(folder.resolve("config.json"), json("bert/config.json").toString());
-    RunConfig config = config(RunOption.EVALUATE, folder).build();
+    RunConfig config = config(CommandOptions.EVALUATE, folder).build();
     String message = assertThrows(InputException.class, () -> EvaluateRun.run(config)).getMessage();
     assertTrue(message.contains("was trained for classification into"), message);
     assertTrue(message.contains("a classifier of entailment (NLI"), message);
@@ -381,7 +384,7 @@ class ZeroShotRunsTest {
     Path file = Files.write(scratch.resolve("labels.txt"), names);
     Path output = scratch.resolve("out.jsonl");
     PredictRun.run(
-        config(RunOption.PREDICT, vectors)
+        config(CommandOptions.PREDICT, vectors)
             .set(RunOption.LABELS, file.toString())
             .set(RunOption.OUTPUT, output.toString())
             .build());
@@ -394,7 +397,7 @@ class ZeroShotRunsTest {
   private String refusedDescriptions(String lines) throws IOException {
     Path file = Files.writeString(scratch.resolve("descriptions.txt"), lines);
     RunConfig config =
-        config(RunOption.EVALUATE, vectors)
+        config(CommandOptions.EVALUATE, vectors)
             .set(RunOption.HYPOTHESIS_TEMPLATE, "the {}")
             .set(RunOption.LABEL_DESCRIPTIONS, file.toString())
             .build();

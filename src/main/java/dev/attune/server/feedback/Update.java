@@ -5,6 +5,7 @@ import dev.attune.core.FileOps;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.folder.ModelFolder;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.Datasets;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -130,7 +131,7 @@ record Update(LearnerSettings settings, String data, long after, long last) {
   private RunConfig config(Path parent, Path base, Path output, int version, int threads) {
     ModelFolder folder = ModelFolder.open(parent, base == null ? null : base.toString());
     RunConfig.Builder config =
-        RunConfig.builder(RunOption.TRAIN)
+        RunConfig.builder(CommandOptions.TRAIN)
             .set(RunOption.MODEL, parent.toString())
             .set(RunOption.TASK, "classification")
             .set(RunOption.OUTPUT_DIR, output.toString())

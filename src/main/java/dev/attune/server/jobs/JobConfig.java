@@ -2,6 +2,7 @@ package dev.attune.server.jobs;
 
 import dev.attune.core.InputException;
 import dev.attune.folder.ModelFolder;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -96,7 +97,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     ServedModel model = sources.models().findPinned(tenant, request.model());
     List<StoredFile> files = files(tenant, request, find);
     String task = task(request);
-    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
     config.set(RunOption.TASK, task);
     config.set(RunOption.MODEL, model.folder().toString());
     boolean isAdapter = ModelFolder.isAdapter(model.folder());
@@ -243,7 +244,7 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
 
   /** The option of dpo's beta; empty: there is none yet. */
   private static Optional<RunOption> beta() {
-    return OptionNames.find("dpo-beta", RunOption.TRAIN);
+    return OptionNames.find("dpo-beta", CommandOptions.TRAIN);
   }
 
   /**

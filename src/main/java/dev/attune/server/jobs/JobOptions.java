@@ -2,6 +2,7 @@ package dev.attune.server.jobs;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.OptionNames;
 import dev.attune.run.RunOption;
 import dev.attune.server.http.ApiException;
@@ -35,7 +36,7 @@ final class JobOptions {
 
   /** The others. */
   private static final List<RunOption> ALLOWED =
-      RunOption.TRAIN.stream().filter(option -> !REFUSED.containsKey(option)).toList();
+      CommandOptions.TRAIN.stream().filter(option -> !REFUSED.containsKey(option)).toList();
 
   private JobOptions() {}
 
@@ -106,7 +107,7 @@ final class JobOptions {
   }
 
   private static RunOption option(String name) {
-    RunOption option = OptionNames.find(name, RunOption.TRAIN).orElse(null);
+    RunOption option = OptionNames.find(name, CommandOptions.TRAIN).orElse(null);
     if (option == null) {
       InputException unknown = OptionNames.unknown(name, ALLOWED, "");
       throw ApiException.unsupported("attune." + name, JobWords.of(unknown.getMessage()));

@@ -2,6 +2,7 @@ package dev.attune.server.training;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Term;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.server.http.ApiException;
@@ -117,7 +118,7 @@ record SessionRequest(
    * @param base of the adapter's base; null: it is none
    */
   RunConfig config(Path folder, Path base) {
-    RunConfig.Builder config = RunConfig.builder(RunOption.TRAIN);
+    RunConfig.Builder config = RunConfig.builder(CommandOptions.TRAIN);
     config.set(RunOption.TASK, "causal-lm");
     config.set(RunOption.MODEL, folder.toString());
     if (base != null) {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunOption;
 import dev.attune.server.AttuneServer;
 import dev.attune.server.Client;
@@ -298,7 +299,7 @@ class HostileFieldsTest {
   void noOptionOfAJobEndsInAnErrorOfTheServer() throws Exception {
     List<String> jobs = new ArrayList<>();
     List<String> wrong = new ArrayList<>();
-    for (RunOption option : RunOption.TRAIN) {
+    for (RunOption option : CommandOptions.TRAIN) {
       for (String value :
           List.of("1e308", "-1e308", "1e-320", "9223372036854775807", "1000000000")) {
         String name = JobOptions.name(option);

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.run.SilentRunListener;
@@ -256,7 +257,7 @@ final class JobsTrial implements AutoCloseable {
     Path file = Files.writeString(scratch.resolve("same.jsonl"), chats);
     Path output = scratch.resolve("same");
     RunConfig.Builder config =
-        RunConfig.builder(RunOption.TRAIN)
+        RunConfig.builder(CommandOptions.TRAIN)
             .set(RunOption.MODEL, base("decoder").toString())
             .set(RunOption.TASK, "causal-lm")
             .set(RunOption.TRAIN_FILE, file.toString())
