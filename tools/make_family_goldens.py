@@ -265,6 +265,7 @@ def make(name, target):
     return size
 
 
-root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/goldens"
-names = sys.argv[1:] or list(CASES)
-print("bytes:", sum(make(name, root / name) for name in names))
+if __name__ == "__main__":
+    root = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/goldens"
+    names = sys.argv[1:] or list(CASES)
+    print("bytes:", sum(make(name, root / name) for name in names))

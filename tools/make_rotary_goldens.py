@@ -19,6 +19,9 @@ LONG = {"rope_type": "longrope", "rope_theta": 500.0, "short_factor": [1.0, 1.25
 CASES = [
     ({"rope_type": "default", "rope_theta": 500000.0}, {}),
     ({"rope_type": "linear", "rope_theta": 10000.0, "factor": 3.0}, {}),
+    ({"rope_type": "proportional", "rope_theta": 10000.0}, {}),
+    ({"rope_type": "proportional", "rope_theta": 10000.0, "factor": 3.0, "partial_rotary_factor": 0.7}, {}),
+    ({"rope_type": "proportional", "rope_theta": 10000.0}, {"partial_rotary_factor": 0.25}),
     ({"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}, {}),
     ({"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}, {}),
     (YARN, {}),

@@ -393,13 +393,14 @@ attune_status linear_fwd(attune_context* ctx, void* out, void* pre, const void* 
     const bool streams_pre = pre != nullptr && streams(static_cast<T*>(pre), N, F);
     const std::initializer_list<const T*> touched = {static_cast<T*>(out),
                                                      streams_pre ? nullptr : static_cast<T*>(pre)};
-    known = with_activation(activation, [&](auto kind) {
+    known = with_fused_activation(activation, [&](auto kind) {
       const ForwardEpilogue<T, kind.value> epilogue{static_cast<T*>(out), static_cast<T*>(pre), bias, F, streams_pre};
       with_weight(weight, F, C, weight_dtype,
                   [&](auto w) { forward(ctx, static_cast<const T*>(inp), w, N, C, F, touched, epilogue); });
     });
   });
-  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: unknown activation %d", activation);
+  return known ? ATTUNE_OK
+               : fail(ATTUNE_INVALID_ARGUMENT, "linear_fwd: activation %d is none that a product fuses", activation);
 }
 
 attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, const void* dout, const void* weight,
@@ -411,7 +412,7 @@ attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, c
     using T = decltype(t);
     const std::initializer_list<const T*> touched = {static_cast<T*>(dinp), static_cast<T*>(act_out),
                                                      static_cast<const T*>(pre)};
-    known = with_activation(activation, [&](auto kind) {
+    known = with_fused_activation(activation, [&](auto kind) {
       const BackwardInputEpilogue<T, kind.value> epilogue{static_cast<T*>(dinp), static_cast<T*>(act_out),
                                                           static_cast<const T*>(pre), C, accumulate != 0};
       with_weight(weight, F, C, weight_dtype, [&](auto w) {
@@ -423,7 +424,9 @@ attune_status linear_bwd_input(attune_context* ctx, void* dinp, void* act_out, c
       });
     });
   });
-  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: unknown activation %d", activation);
+  return known ? ATTUNE_OK
+               : fail(ATTUNE_INVALID_ARGUMENT, "linear_bwd_input: activation %d is none that a product fuses",
+                      activation);
 }
 
 attune_status linear_bwd_weight(attune_context* ctx, float* dweight, float* dbias, double* squares, const void* dout,

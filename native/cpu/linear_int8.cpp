@@ -87,13 +87,15 @@ attune_status linear_int8_fwd(attune_context* ctx, float* out, void* scratch, co
   if (N == 0) return ATTUNE_OK;
   const Int8Rows rows(scratch, C);
   const Strips strips(const_cast<void*>(weight), C);
-  const bool known = with_activation(activation, [&](auto kind) {
+  const bool known = with_fused_activation(activation, [&](auto kind) {
     parallel_range(ctx, N, grain_or_alone(N, C, 16), [&](int64_t begin, int64_t end, int32_t) {
       for (int64_t n = begin; n < end; ++n) rows.quantize(n, inp + n * C, C);
     });
     int8_product(ctx, rows, strips, N, F, Int8Epilogue<kind.value>{out, rows, strips, bias, F});
   });
-  return known ? ATTUNE_OK : fail(ATTUNE_INVALID_ARGUMENT, "linear_int8_fwd: unknown activation %d", activation);
+  return known
+             ? ATTUNE_OK
+             : fail(ATTUNE_INVALID_ARGUMENT, "linear_int8_fwd: activation %d is none that a product fuses", activation);
 }
 
 }  // namespace ATTUNE_ISA

@@ -55,14 +55,24 @@ enum {
 };
 // NF4 and INT8 are layouts of frozen weights only.
 enum { ATTUNE_F32 = 0, ATTUNE_BF16 = 1, ATTUNE_NF4 = 3, ATTUNE_INT8 = 4 };
-// Activation functions fused into products.
+// Activation functions. Those up to ATTUNE_ACT_SILU are fused into products; the others, which few models have, are
+// ops of their own and gates.
 enum {
   ATTUNE_ACT_NONE = 0,
   ATTUNE_ACT_GELU = 1,
   ATTUNE_ACT_GELU_TANH = 2,
   ATTUNE_ACT_TANH = 3,
   ATTUNE_ACT_RELU = 4,
-  ATTUNE_ACT_SILU = 5
+  ATTUNE_ACT_SILU = 5,
+  ATTUNE_ACT_QUICK_GELU = 6,  // x sigmoid(1.702 x)
+  ATTUNE_ACT_GELU_10 = 7,     // GELU, at most 10
+  ATTUNE_ACT_SIGMOID = 8,
+  ATTUNE_ACT_MISH = 9,         // x tanh(log(1 + e^x))
+  ATTUNE_ACT_LAPLACE = 10,     // the normal distribution of mean sqrt(1/2) and variance 1/(4 pi), both to six digits
+  ATTUNE_ACT_LEAKY_RELU = 11,  // of slope 0.01 below 0
+  ATTUNE_ACT_RELU6 = 12,       // RELU, at most 6
+  ATTUNE_ACT_RELU_SQUARED = 13,
+  ATTUNE_ACT_HARD_SWISH = 14  // x RELU6(x + 3) / 6
 };
 // Losses of pairs and triplets of vectors.
 enum { ATTUNE_PAIR_SQUARED_ERROR = 0, ATTUNE_PAIR_RANKING = 1, ATTUNE_TRIPLET_DOT = 2, ATTUNE_TRIPLET_EUCLIDEAN = 3 };

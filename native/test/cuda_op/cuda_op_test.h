@@ -231,8 +231,10 @@ inline void same(const char* name, const Tensor& tensor, double relative, double
 
 constexpr double kTight = 4e-6;  // of f32 sums
 constexpr int32_t kTypes[] = {ATTUNE_F32, ATTUNE_BF16};
-constexpr int32_t kActivations[] = {ATTUNE_ACT_NONE, ATTUNE_ACT_GELU, ATTUNE_ACT_GELU_TANH,
-                                    ATTUNE_ACT_TANH, ATTUNE_ACT_RELU, ATTUNE_ACT_SILU};
+constexpr int32_t kActivations[] = {
+    ATTUNE_ACT_NONE,    ATTUNE_ACT_GELU,       ATTUNE_ACT_GELU_TANH, ATTUNE_ACT_TANH,         ATTUNE_ACT_RELU,
+    ATTUNE_ACT_SILU,    ATTUNE_ACT_QUICK_GELU, ATTUNE_ACT_GELU_10,   ATTUNE_ACT_SIGMOID,      ATTUNE_ACT_MISH,
+    ATTUNE_ACT_LAPLACE, ATTUNE_ACT_LEAKY_RELU, ATTUNE_ACT_RELU6,     ATTUNE_ACT_RELU_SQUARED, ATTUNE_ACT_HARD_SWISH};
 inline const char* type_name(int32_t dtype) { return dtype == ATTUNE_F32 ? "f32" : "bf16"; }
 
 // ---- definitions of ops in double, for those whose CPU kernels work in other ways -------------------------

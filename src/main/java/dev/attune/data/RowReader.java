@@ -6,6 +6,7 @@ import dev.attune.core.Term;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.AbstractList;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -71,8 +72,8 @@ final class RowReader {
       read.add(new Line(records.row(), first));
       checkNoHeader(first);
     } else {
-      names = first;
-      checkNames(first);
+      names = unmarked(first);
+      checkNames(names);
     }
     readAll(records, read);
     List<Line> lines = read.list();
@@ -86,6 +87,18 @@ final class RowReader {
         options.space().changed(rows, line -> row(line, names, lists));
     Dataset dataset = new ExampleReader(file, options, true, bad).read(converted);
     read.drop();
+    if (!columns.isPositional() && !names.equals(first)) {
+      dataset =
+          dataset.with(
+              Finding.ofFile(
+                  Finding.Severity.NOTE,
+                  "header_mark",
+                  "the first column, "
+                      + Excerpt.quoted(first.subList(0, 1))
+                      + ", is read as "
+                      + Excerpt.quoted(names.subList(0, 1))
+                      + ": the # marks the line of the header"));
+    }
     return lists.isEmpty()
         ? dataset
         : dataset.with(
@@ -137,7 +150,7 @@ final class RowReader {
 
   private void check(Line line, List<String> names) {
     List<String> row = line.cells();
-    if (names.size() > 1 && !columns.isPositional() && isHeader(row, names)) {
+    if (names.size() > 1 && !columns.isPositional() && isHeader(unmarked(row), names)) {
       throw new InputException(
           file
               + ", row "
@@ -258,6 +271,24 @@ final class RowReader {
               + " out, or name the columns: "
               + columns.named(first));
     }
+  }
+
+  /**
+   * A header without the # that begins its line, as R, NumPy and genomics write headers; with it
+   * where a name is asked for as it stands, or none that says something is behind it.
+   */
+  private List<String> unmarked(List<String> header) {
+    String marked = header.get(0);
+    if (!marked.startsWith("#") || columns.asksFor(marked)) {
+      return header;
+    }
+    String name = marked.replaceFirst("^#+\\s*", "");
+    if (header.contains(name) || !columns.asksFor(name) && !UsualNames.isOfSomeRole(name)) {
+      return header;
+    }
+    List<String> names = new ArrayList<>(header);
+    names.set(0, name);
+    return List.copyOf(names);
   }
 
   private void checkNames(List<String> header) {

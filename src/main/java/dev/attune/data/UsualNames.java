@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Names that columns often have. They are compared in lower case, without accents, with spaces,
@@ -108,5 +109,15 @@ final class UsualNames {
       case "tags" -> TAGS.contains(normalised);
       default -> normalised.equals(role);
     };
+  }
+
+  /** Whether the columns of some role are called so. */
+  static boolean isOfSomeRole(String name) {
+    String normalised = normalised(name);
+    return Columns.Role.of(normalised) != null
+        || Stream.of(
+                TEXTS, LABELS, TAGS, TOKENS, ANCHORS, POSITIVES, NEGATIVES, SCORES, CONVERSATIONS)
+            .anyMatch(names -> names.contains(normalised))
+        || ANSWERS.containsKey(normalised);
   }
 }

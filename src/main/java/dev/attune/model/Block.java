@@ -268,8 +268,8 @@ final class Block {
    * else runs on B rows. The numbers are those of {@link #forward}; the random streams are others
    * where norms stand before sub-layers.
    *
-   * @param rows (B) i32 on the device: of causal attention the last of each sequence, else the
-   *     first
+   * @param rows (B) i32 on the device: the first of each sequence, or the last where attention is
+   *     causal
    * @param distances as of {@link #forward}
    * @param positions (B) of those rows; 0: the first, which do not turn
    */
@@ -282,7 +282,10 @@ final class Block {
       long rows,
       long positions) {
     long B = inputs.sequences();
-    boolean isPlaced = !at.heads.causal() && (at.heads.window() > 0 || distances.shared() != null);
+    boolean isPlaced =
+        at.heads.causal()
+            ? rows == inputs.firstRows()
+            : at.heads.window() > 0 || distances.shared() != null;
     isPlaced |= positions == 0 && at.turnsFirst;
     if (!queryKeyValue.weight().canBeCutAt(at.heads.queryWidth()) || isPlaced) {
       // In blocks, the three cannot be told apart; and attention takes a lone row for the last of

@@ -76,6 +76,9 @@ public final class FamilyConfig {
         "return_dict",
         "keys_to_ignore_at_inference");
     harmless(
+        "whether rows see those that follow: BERT and its relatives read it, other classes do not",
+        "is_decoder");
+    harmless(
         "how a program computes the same numbers",
         "torchscript",
         "use_bfloat16",
@@ -308,7 +311,7 @@ public final class FamilyConfig {
   /** An activation function. */
   public Activation activation(String key, String otherwise) {
     return Activation.named(text(key, otherwise))
-        .orElseThrow(() -> wrong(key, value(key), "one of " + Activation.NAMES));
+        .orElseThrow(() -> wrong(key, value(key), "one of " + Activation.names()));
   }
 
   /** An object, or null. */
@@ -430,7 +433,6 @@ public final class FamilyConfig {
   public void finish() {
     only("is_encoder_decoder", false);
     only("add_cross_attention", false);
-    only("is_decoder", false);
     only("tie_encoder_decoder", false);
     onlyEmpty("pruned_heads");
     onlyEmpty("cross_attention_hidden_size");

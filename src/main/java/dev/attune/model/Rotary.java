@@ -57,7 +57,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
    * @param theta base of the frequencies
    * @param thetaKey where it stands beside the parameters: "rope_theta"
    * @param share of a head's elements that turns, or NaN where the family turns them all, whatever
-   *     partial_rotary_factor says
+   *     partial_rotary_factor says (but under rope_type proportional)
    * @param shareKey where the share stands beside the parameters
    */
   public record Defaults(double theta, String thetaKey, double share, String shareKey) {
@@ -89,11 +89,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
             original == null
                 ? OptionalInt.empty()
                 : OptionalInt.of(config.reach("original_max_position_embeddings", 1)));
-    JsonNode partial = config.value("partial_rotary_factor");
-    if (!Double.isNaN(share) && partial != null) {
-      share = positive("partial_rotary_factor", partial);
-    }
-    return of(parameters, headSize, theta, share, context);
+    return of(parameters, headSize, theta, new Share(share, config.value(Share.KEY)), context);
   }
 
   private static double beside(FamilyConfig config, String key, double otherwise) {
@@ -106,16 +102,15 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
    *
    * @param parameters null: there are none
    * @param theta where they do not say
-   * @param share where they do not say; NaN: all of a head turns, whatever they say
    * @param positions the longest sequence
    */
-  public static Rotary of(
-      JsonNode parameters, int headSize, double theta, double share, int positions) {
-    return of(parameters, headSize, theta, share, new Context(positions, OptionalInt.empty()));
+  public static Rotary of(JsonNode parameters, int headSize, double theta, int positions) {
+    Context context = new Context(positions, OptionalInt.empty());
+    return of(parameters, headSize, theta, new Share(Double.NaN, null), context);
   }
 
   private static Rotary of(
-      JsonNode parameters, int headSize, double theta, double share, Context context) {
+      JsonNode parameters, int headSize, double theta, Share share, Context context) {
     JsonNode p = parameters == null ? MissingNode.getInstance() : parameters;
     p.fieldNames()
         .forEachRemaining(
@@ -131,14 +126,10 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
                         + String.join(", ", new TreeSet<>(KEYS)));
               }
             });
+    String type = p.path("rope_type").asText(p.path("type").asText("default"));
     double base = p.hasNonNull("rope_theta") ? positive("rope_theta", p.get("rope_theta")) : theta;
-    double turning =
-        Double.isNaN(share)
-            ? 1
-            : p.hasNonNull("partial_rotary_factor")
-                ? positive("partial_rotary_factor", p.get("partial_rotary_factor"))
-                : share;
-    int size = (int) (headSize * turning);
+    boolean isProportional = type.equals("proportional");
+    int size = share.turnsAll() || isProportional ? headSize : (int) (headSize * share.of(p));
     if (size < 2 || size % 2 != 0 || size > headSize) {
       throw new InputException(
           "config.json: "
@@ -153,7 +144,6 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
     for (int i = 0; i < frequencies.length; i++) {
       frequencies[i] = Math.pow(base, -2.0 * i / size);
     }
-    String type = p.path("rope_type").asText(p.path("type").asText("default"));
     float scale = 1;
     Longer longer = null;
     switch (type) {
@@ -165,6 +155,7 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
           frequencies[i] /= factor;
         }
       }
+      case "proportional" -> halt(frequencies, p, share.of(p));
       case "llama3" -> stretch(frequencies, p, context.original(p));
       case "yarn" -> {
         double factor = factor(p, context);
@@ -183,18 +174,18 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
                   + type
                   + "'"
                   + OF_PARAMETERS
-                  + " is not supported; supported are default, linear, dynamic, llama3, yarn and"
-                  + " longrope");
+                  + " is not supported; supported are default, linear, proportional, dynamic, llama3,"
+                  + " yarn and longrope");
     }
-    if (Double.isNaN(share)
-        && !type.equals("default")
-        && number(p, "partial_rotary_factor", 1) != 1) {
+    if (share.turnsAll() && !type.equals("default") && !isProportional && share.of(p) != 1) {
       throw new InputException(
-          "config.json: 'partial_rotary_factor'"
-              + OF_PARAMETERS
-              + " with rope_type '"
+          "config.json: 'partial_rotary_factor' is "
+              + share.of(p)
+              + ", which is not supported with rope_type '"
               + type
-              + "' is not supported");
+              + "'"
+              + OF_PARAMETERS
+              + "; 1 is, for every element of this family's heads turns");
     }
     return new Rotary(size, rounded(frequencies), scale, longer);
   }
@@ -205,6 +196,26 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
       rounded[i] = (float) frequencies[i];
     }
     return rounded;
+  }
+
+  /**
+   * How much of a head turns.
+   *
+   * @param otherwise where nothing says so; NaN: the family turns all
+   * @param beside what stands beside the parameters, or null
+   */
+  private record Share(double otherwise, JsonNode beside) {
+    static final String KEY = "partial_rotary_factor";
+
+    boolean turnsAll() {
+      return Double.isNaN(otherwise);
+    }
+
+    /** What the parameters say, or what stands beside them. */
+    double of(JsonNode parameters) {
+      JsonNode stated = parameters.hasNonNull(KEY) ? parameters.get(KEY) : beside;
+      return stated != null ? positive(KEY, stated) : turnsAll() ? 1 : otherwise;
+    }
   }
 
   /**
@@ -221,6 +232,19 @@ public record Rotary(int size, float[] frequencies, float scale, Longer longer) 
       }
       String key = "original_max_position_embeddings";
       return parameters.hasNonNull(key) ? positiveInteger(key, parameters.get(key)) : most;
+    }
+  }
+
+  /** The last pairs of a head stand still, the others turn as they do in whole heads. */
+  private static void halt(double[] frequencies, JsonNode p, double share) {
+    if (share > 1) {
+      throw new InputException(
+          "config.json: 'partial_rotary_factor' is " + share + "; a number up to 1 is needed");
+    }
+    double factor = p.hasNonNull("factor") ? required(p, "factor") : 1;
+    int turning = (int) (share * frequencies.length);
+    for (int i = 0; i < frequencies.length; i++) {
+      frequencies[i] = i < turning ? frequencies[i] / factor : 0;
     }
   }
 

@@ -180,7 +180,7 @@ public final class Transformer implements AutoCloseable {
               a.dropout(),
               a.isCausal(),
               layer.window(),
-              config.scoreScale());
+              config.scoreScale(layer));
       Rotary rotary = layer.rotary();
       boolean scales = rotary != null && rotary.scale() != 1;
       made.add(new Block.Place(heads, ropeTable(rotary, length), scales));

@@ -10,7 +10,7 @@ import java.util.List;
  * stack. A family reads them from its config.json and names them; what it does not name is off.
  *
  * <p>Factors on embeddings, scores or logits belong here too: that on attention's scores is {@link
- * Attention#scale}.
+ * Attention#scale}, unless a layer has its own.
  */
 public final class TransformerConfig {
   /** Of the heads together, at most. */
@@ -322,26 +322,33 @@ public final class TransformerConfig {
    *     as many to either side
    * @param rotary how query and key heads turn; null: they do not
    * @param skipsFirstNorm whether attention reads the stream as it is, though norms stand before
+   * @param scoreScale factor of the scores; null: that of the heads' size
    */
-  public record Layer(String label, int window, Rotary rotary, boolean skipsFirstNorm) {
+  public record Layer(
+      String label, int window, Rotary rotary, boolean skipsFirstNorm, Float scoreScale) {
     /** Sees all, turns nothing. */
     public static Layer named(Object label) {
-      return new Layer(label.toString(), 0, null, false);
+      return new Layer(label.toString(), 0, null, false, null);
     }
 
     /** With a limit to what it sees. */
     public Layer window(int rows) {
-      return new Layer(label, rows, rotary, skipsFirstNorm);
+      return new Layer(label, rows, rotary, skipsFirstNorm, scoreScale);
     }
 
     /** With rotary positions. */
     public Layer rotary(Rotary positions) {
-      return new Layer(label, window, positions, skipsFirstNorm);
+      return new Layer(label, window, positions, skipsFirstNorm, scoreScale);
     }
 
     /** Without the norm before attention. */
     public Layer withoutFirstNorm() {
-      return new Layer(label, window, rotary, true);
+      return new Layer(label, window, rotary, true, scoreScale);
+    }
+
+    /** With a factor of its own on the scores. */
+    public Layer scoreScale(double factor) {
+      return new Layer(label, window, rotary, skipsFirstNorm, (float) factor);
     }
   }
 
@@ -560,8 +567,11 @@ public final class TransformerConfig {
     return disentangled;
   }
 
-  /** Factor of the scores. */
-  float scoreScale() {
+  /** Factor of a layer's scores. */
+  float scoreScale(Layer layer) {
+    if (layer.scoreScale() != null) {
+      return layer.scoreScale();
+    }
     return disentangled == null
         ? attention.scale()
         : (float) (1 / Math.sqrt((double) attention.headSize() * disentangled.terms()));

@@ -3,6 +3,7 @@ package dev.attune.ops;
 import dev.attune.core.Check;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
+import dev.attune.kernels.calls.ActivationCall;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.LinearCall;
 import dev.attune.kernels.calls.LinearInt8Call;
@@ -39,6 +40,12 @@ final class Product {
       long N,
       Activation activation,
       DType dtype) {
+    if (!activation.isFused()) {
+      long sum = pre == 0 ? out : pre;
+      forward(tape, sum, inp, weight, bias, N, dtype);
+      tape.run(new ActivationCall.Forward(out, sum, N * weight.rows(), activation, dtype));
+      return;
+    }
     if (weight.dtype() == DType.CHANNEL_INT8) {
       forwardInt8(tape, out, pre, inp, weight, bias, N, activation, dtype);
       return;
@@ -114,6 +121,16 @@ final class Product {
       Activation activation,
       boolean accumulate,
       DType dtype) {
+    if (!activation.isFused()) {
+      Check.state(!accumulate, "the gradient below %s is not added to another", activation);
+      backwardInput(tape, dinp, dout, weight, N, false, dtype);
+      long count = N * weight.cols();
+      tape.run(new ActivationCall.Backward(dinp, dinp, pre, count, activation, false, dtype));
+      if (actOut != 0) {
+        tape.run(new ActivationCall.Forward(actOut, pre, count, activation, dtype));
+      }
+      return;
+    }
     tape.run(
         new LinearCall.BackwardInput(
             dinp,

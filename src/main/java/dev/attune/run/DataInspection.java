@@ -35,17 +35,18 @@ public final class DataInspection {
             .shaped(config, type, base.labelNames(), null);
     Task task = type.create(read.labels(config, type), read.train(), config.taskOptions()).on(base);
     try (TextTokenizer tokenizer = base.openTokenizer()) {
-      int maxLength = maxLength(config, task, Families.statedLength(base.config()));
+      int maxLength = maxLength(config, task, tokenizer, Families.statedLength(base.config()));
       return Data.inspected(config, task, read, tokenizer, maxLength, large.tokens());
     }
   }
 
   /** As the run will have it; whether the model reaches a length that was asked for, it says. */
-  private static int maxLength(RunConfig config, Task task, int positions) {
+  private static int maxLength(
+      RunConfig config, Task task, TextTokenizer tokenizer, int positions) {
     int wanted = config.smallInteger(RunOption.MAX_LENGTH);
     if (config.isGiven(RunOption.MAX_LENGTH)) {
       return wanted;
     }
-    return Math.min(task.usualLength() == null ? wanted : task.usualLength(), positions);
+    return TextLength.usual(task.usualLength(), wanted, tokenizer, positions);
   }
 }

@@ -61,7 +61,7 @@ public final class MergeRun {
               tokenizer,
               adapter.generationConfig(),
               beyondHead(adapter.attune()));
-      int length = TrainedModel.maxLength(OpenOptions.DEFAULT, adapter, task, model);
+      int length = TrainedModel.maxLength(OpenOptions.DEFAULT, adapter, task, model, tokenizer);
       task.finished(merged, model.width(), length).install(folder.folder());
       return new Outcome(folder.folder());
     } catch (IOException e) {

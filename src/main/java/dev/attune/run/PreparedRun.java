@@ -397,6 +397,9 @@ final class PreparedRun implements AutoCloseable {
               + " would count");
     }
     TextLength.note(maxLength(), model).ifPresent(listener::onNote);
+    int most = Math.min(config.smallInteger(RunOption.MAX_LENGTH), model.statedLength());
+    TextLength.tokenizerNote(maxLength(), config.isGiven(RunOption.MAX_LENGTH), most, tokenizer)
+        .ifPresent(listener::onNote);
     String usual = config.usualOnes();
     if (!usual.isEmpty()) {
       listener.onNote("defaults of " + RunOption.TASK.with(plan.task().name()) + ": " + usual);
@@ -577,7 +580,7 @@ final class PreparedRun implements AutoCloseable {
   }
 
   int maxLength() {
-    return plan.maxLength(model, data.task().usualLength());
+    return plan.maxLength(model, data.task().usualLength(), tokenizer);
   }
 
   @Override

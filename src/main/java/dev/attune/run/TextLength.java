@@ -3,6 +3,7 @@ package dev.attune.run;
 import dev.attune.core.InputException;
 import dev.attune.model.Beyond;
 import dev.attune.model.Model;
+import dev.attune.text.TextTokenizer;
 import java.util.Optional;
 
 /** How many tokens a text may have where it was asked for. */
@@ -14,6 +15,20 @@ final class TextLength {
   private static final int MOST = 1 << 20;
 
   private TextLength() {}
+
+  /**
+   * Tokens of a text at most where nobody says how many.
+   *
+   * @param ofTask what the task is used to, or null: then the tokenizer may say so, as it does to
+   *     Transformers
+   * @param otherwise where neither says so
+   * @param positions that the model has
+   */
+  static int usual(Integer ofTask, int otherwise, TextTokenizer tokenizer, int positions) {
+    int usual =
+        ofTask != null ? ofTask : Math.min(otherwise, tokenizer.modelMaxLength().orElse(otherwise));
+    return Math.min(usual, positions);
+  }
 
   /**
    * Makes a model ready for texts of a length.
@@ -43,6 +58,36 @@ final class TextLength {
               + " tokens");
     }
     return length;
+  }
+
+  /**
+   * What to know where the tokenizer says of texts how long they are.
+   *
+   * @param isAsked whether the length was asked for
+   * @param usual what it would be without the tokenizer
+   */
+  static Optional<String> tokenizerNote(
+      int length, boolean isAsked, int usual, TextTokenizer tokenizer) {
+    int most = tokenizer.modelMaxLength().orElse(Integer.MAX_VALUE);
+    String said = "tokenizer_config.json (model_max_length " + most + ")";
+    if (isAsked && length > most) {
+      return Optional.of(
+          RunOption.MAX_LENGTH
+              + " is "
+              + length
+              + ", more than this model's texts have by "
+              + said);
+    }
+    return !isAsked && length == most && most < usual
+        ? Optional.of(
+            "texts end after "
+                + most
+                + " tokens, as this model's do by "
+                + said
+                + "; "
+                + RunOption.MAX_LENGTH
+                + " says otherwise")
+        : Optional.empty();
   }
 
   /** What to know of texts that are longer than those that the model was made for. */

@@ -134,7 +134,7 @@ public record TrainEstimate(
                   plan.dropout(),
                   PreparedRun.builder(plan, base, session))) {
         TextTokenizer tokenizer = extended == null ? plain : extended;
-        int length = plan.maxLength(model, task.usualLength());
+        int length = plan.maxLength(model, task.usualLength(), tokenizer);
         int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
         DataReport report =
             data.encode(config, tokenizer, length, threads, large.tokens(), listener::onTokenised);

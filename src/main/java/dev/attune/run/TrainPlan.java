@@ -14,6 +14,7 @@ import dev.attune.store.LoraConfig;
 import dev.attune.store.Parameters;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
+import dev.attune.text.TextTokenizer;
 import dev.attune.train.TrainerConfig;
 import dev.attune.train.TrainerConfig.Evaluations;
 import dev.attune.train.TrainerConfig.Evaluations.When;
@@ -362,16 +363,12 @@ record TrainPlan(
   /**
    * Tokens of a text at most.
    *
-   * @param usual where the options do not say; null: as their default has it
+   * @param usual where the options do not say; null: as the tokenizer, or their default, has it
    */
-  int maxLength(Model model, Integer usual) {
-    int positions = model.statedLength();
-    if (usual != null && !config.isGiven(RunOption.MAX_LENGTH)) {
-      return Math.min(usual, positions);
-    }
+  int maxLength(Model model, Integer usual, TextTokenizer tokenizer) {
     int wanted = config.smallInteger(RunOption.MAX_LENGTH);
     return config.isGiven(RunOption.MAX_LENGTH)
         ? TextLength.asked(wanted, model)
-        : Math.min(wanted, positions);
+        : TextLength.usual(usual, wanted, tokenizer, model.statedLength());
   }
 }

@@ -85,7 +85,12 @@ public final class TrainedModel implements AutoCloseable {
       List<String> unused = fill(model, folder, precision);
       TextTokenizer tokenizer = reading.joinUninterruptibly();
       return new TrainedModel(
-          folder, task, model, tokenizer, maxLength(options, folder, task, model), unused);
+          folder,
+          task,
+          model,
+          tokenizer,
+          maxLength(options, folder, task, model, tokenizer),
+          unused);
     } catch (RuntimeException | Error e) {
       opening.closeAfter(e);
       throw e;
@@ -288,12 +293,13 @@ public final class TrainedModel implements AutoCloseable {
     return Optional.of("tensors of the folder that are not used: " + some);
   }
 
-  static int maxLength(OpenOptions options, ModelFolder folder, Task task, Model model) {
+  static int maxLength(
+      OpenOptions options, ModelFolder folder, Task task, Model model, TextTokenizer tokenizer) {
     if (options.maxLength() != null) {
       return TextLength.asked(options.maxLength(), model);
     }
     int positions = model.statedLength();
-    int usual = task.usualLength() == null ? positions : Math.min(task.usualLength(), positions);
+    int usual = TextLength.usual(task.usualLength(), positions, tokenizer, positions);
     int saved = new SavedSettings(folder.attune()).integer("max_length", 1, usual);
     return model.reach(saved) ? saved : positions;
   }

@@ -193,8 +193,11 @@ public final class TextTokenizer implements AutoCloseable {
     return typeIds;
   }
 
-  /** {@code model_max_length} of the tokenizer, where it states a real one. */
-  OptionalInt modelMaxLength() {
+  /**
+   * {@code model_max_length} of the tokenizer, where it states a real one: tokens after which texts
+   * end where nobody says otherwise.
+   */
+  public OptionalInt modelMaxLength() {
     double stated = config.path("model_max_length").asDouble(0);
     return stated > 0 && stated < 1 << 30 ? OptionalInt.of((int) stated) : OptionalInt.empty();
   }

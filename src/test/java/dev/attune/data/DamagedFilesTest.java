@@ -201,6 +201,25 @@ class DamagedFilesTest extends FormatTrial {
     assertEquals(List.of("good", "bad"), texts(data));
   }
 
+  /** As R, NumPy and genomics mark them; a name that nobody knows stays as it is. */
+  @Test
+  void theMarkOfAHeaderIsNoPartOfAName() {
+    Dataset data = read(file("a.csv", "#text,label\ngood,1\nbad,0\n"));
+    assertEquals(List.of("good", "bad"), texts(data));
+    Finding note = data.reading().findings().get(0);
+    assertEquals("header_mark", note.code());
+    assertTrue(note.message().contains("\"#text\", is read as \"text\""), note.message());
+    assertEquals(
+        List.of("good", "bad"), texts(read(file("b.tsv", "# review\tstars\ngood\t1\nbad\t0\n"))));
+    Dataset other = read(file("c.csv", "#id,text,label\n7,good,1\n8,bad,0\n"));
+    assertEquals(List.of("#id", "text", "label"), List.copyOf(other.get(0).fields().keySet()));
+    String joined = refusal(file("d.csv", "#text,label\ngood,1\n#text,label\nbad,0\n"));
+    assertTrue(joined.contains("row 3 is the header once more"), joined);
+    // Nothing tells what the columns are: the names as they stand are those to give.
+    String unknown = refusal(file("e.csv", "#x,y\ngood one here,1\nbad one there,0\n"));
+    assertTrue(unknown.contains("--columns 'text=#x,label=y'"), unknown);
+  }
+
   @Test
   void fullWidthCommasPartFields() {
     Dataset data = read(file("a.csv", "text，label\n很好，1\n\"坏，很坏\"，0\n"));

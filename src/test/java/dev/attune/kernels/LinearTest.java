@@ -22,11 +22,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class LinearTest extends KernelContract {
+  static final List<Activation> FUSED =
+      Stream.of(Activation.values()).filter(Activation::isFused).toList();
+
   private static final List<DType> DTYPES = List.of(DType.F32, DType.BF16);
 
   private static ActivationRef ref(Activation activation) {
@@ -237,8 +241,8 @@ class LinearTest extends KernelContract {
   private static void addAll(
       List<KernelCase> cases, int N, int C, int F, DType dtype, DType weightDtype) {
     int number = cases.size() / 3;
-    Activation activation = Activation.values()[number % 6];
-    Activation before = Activation.values()[number / 2 % 6];
+    Activation activation = FUSED.get(number % FUSED.size());
+    Activation before = FUSED.get(number / 2 % FUSED.size());
     boolean odd = number % 2 == 1;
     cases.add(forward(N, C, F, activation, number % 3 != 0, !odd, dtype, weightDtype));
     cases.add(
@@ -275,7 +279,7 @@ class LinearTest extends KernelContract {
       for (int[] shape : Shapes.random("linear " + dtype, 20, 70, 130, 130)) {
         addAll(cases, shape[0], shape[1], shape[2], dtype, DType.F32);
       }
-      for (Activation activation : Activation.values()) {
+      for (Activation activation : FUSED) {
         cases.add(forward(9, 20, 35, activation, true, true, dtype, DType.F32));
         cases.add(forward(9, 20, 35, activation, false, false, dtype, DType.BF16));
         boolean act = activation != Activation.NONE;
@@ -395,7 +399,7 @@ class LinearTest extends KernelContract {
   @ParameterizedTest(name = "{0}")
   @MethodSource("dev.attune.testkit.Backends#all")
   void activationIsOfThePreActivationAsStored(Target target) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : FUSED) {
       KernelCase k = forward(13, 70, 90, activation, true, true, DType.BF16, DType.F32);
       Map<String, double[]> result = k.run(target.backend()).values();
       double[] pre = result.get("pre");

@@ -164,7 +164,7 @@ class FamilyConfigTest {
   @ParameterizedTest
   @MethodSource("modelTypes")
   void whatWouldChangeTheNumbersIsRefused(String modelType) {
-    for (String key : List.of("is_decoder", "add_cross_attention", "is_encoder_decoder")) {
+    for (String key : List.of("add_cross_attention", "is_encoder_decoder")) {
       String message = refusal(modelType, "\"" + key + "\": true");
       assertTrue(message.contains(key), message);
     }
@@ -178,9 +178,8 @@ class FamilyConfigTest {
   void whatAFamilyHasNotIsRefused() {
     String positions = refusal("bert", "\"position_embedding_type\": \"relative_key\"");
     assertTrue(positions.contains("relative_key") && positions.contains("absolute"), positions);
-    assertTrue(refusal("gpt2", "\"scale_attn_weights\": false").contains("scale_attn_weights"));
-    assertTrue(
-        refusal("gpt2", "\"scale_attn_by_inverse_layer_idx\": true").contains("inverse_layer"));
+    String seq2seq = refusal("bert", "\"is_decoder\": true, \"add_cross_attention\": true");
+    assertTrue(seq2seq.contains("'add_cross_attention' is true"), seq2seq);
     String rope = refusal("llama", "\"rope_scaling\": {\"rope_type\": \"xpos\", \"factor\": 2}");
     assertTrue(rope.contains("xpos"), rope);
     String beta = refusal("llama", "\"rope_parameters\": {\"llama_4_scaling_beta\": 0.1}");

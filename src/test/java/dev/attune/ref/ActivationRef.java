@@ -7,8 +7,21 @@ public enum ActivationRef {
   GELU_TANH,
   TANH,
   RELU,
-  SILU;
+  SILU,
+  QUICK_GELU,
+  GELU_10,
+  SIGMOID,
+  MISH,
+  LAPLACE,
+  LEAKY_RELU,
+  RELU6,
+  RELU_SQUARED,
+  HARD_SWISH;
 
+  private static final double QUICK = 1.702;
+  private static final double MEAN = 0.707107;
+  private static final double DEVIATION = 0.282095;
+  private static final double LEAK = 0.01;
   private static final double CUBIC = 0.044715;
   private static final double SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 
@@ -24,10 +37,22 @@ public enum ActivationRef {
       case TANH -> p.f32(Math.tanh(x));
       case RELU -> Double.isNaN(x) ? x : Math.max(x, 0);
       case SILU -> p.f32(x * sigmoid(p, x));
+      case QUICK_GELU -> p.f32(x * sigmoid(p, p.f32(QUICK * x)));
+      case GELU_10 -> Math.min(10, GELU.value(p, x));
+      case SIGMOID -> sigmoid(p, x);
+      case MISH -> p.f32(x * p.f32(Math.tanh(p.f32(softplus(x)))));
+      case LAPLACE ->
+          p == Precision.EXACT
+              ? 0.5 * erfc(-standardized(p, x) / Math.sqrt(2))
+              : p.f32(0.5 * p.f32(1 + p.f32(erf(standardized(p, x) / Math.sqrt(2)))));
+      case LEAKY_RELU -> x > 0 ? x : p.f32(LEAK * x);
+      case RELU6 -> Math.min(6, RELU.value(p, x));
+      case RELU_SQUARED -> p.f32(RELU.value(p, x) * RELU.value(p, x));
+      case HARD_SWISH -> p.f32(p.f32(x * RELU6.value(p, p.f32(x + 3))) / 6);
     };
   }
 
-  /** act'(x); at the kink of the rectifier 0. */
+  /** act'(x); at the kink of the rectifier 0, at others that of libtorch. */
   public double derivative(Precision p, double x) {
     return switch (this) {
       case NONE -> 1;
@@ -53,6 +78,26 @@ public enum ActivationRef {
         double s = sigmoid(p, x);
         yield Math.abs(x) > 1e3 ? (x > 0 ? 1 : 0) : p.f32(s * p.f32(1 + p.f32(x * p.f32(1 - s))));
       }
+      case QUICK_GELU -> SILU.derivative(p, p.f32(QUICK * x));
+      case GELU_10 -> GELU.value(p, x) > 10 ? 0 : GELU.derivative(p, x);
+      case SIGMOID -> {
+        double s = sigmoid(p, x);
+        yield p.f32(s * p.f32(1 - s));
+      }
+      case MISH -> {
+        double t = p.f32(Math.tanh(p.f32(softplus(x))));
+        double bell = p.f32(p.f32(1 - p.f32(t * t)) * sigmoid(p, x));
+        yield Math.abs(x) > 1e3 ? (x > 0 ? 1 : 0) : p.f32(t + p.f32(x * bell));
+      }
+      case LAPLACE -> {
+        double z = standardized(p, x);
+        double height = 1 / (Math.sqrt(2 * Math.PI) * DEVIATION);
+        yield p.f32(height * p.f32(Math.exp(p.f32(-0.5 * p.f32(z * z)))));
+      }
+      case LEAKY_RELU -> Double.isNaN(x) ? x : (x > 0 ? 1 : LEAK);
+      case RELU6 -> x >= 6 ? 0 : RELU.derivative(p, x);
+      case RELU_SQUARED -> 2 * RELU.value(p, x);
+      case HARD_SWISH -> x <= -3 ? 0 : x >= 3 ? 1 : p.f32(p.f32(x / 3) + 0.5);
     };
   }
 
@@ -77,6 +122,15 @@ public enum ActivationRef {
 
   private static double sigmoid(Precision p, double x) {
     return p.f32(1 / p.f32(1 + p.f32(Math.exp(-x))));
+  }
+
+  /** log(1 + e^x). */
+  private static double softplus(double x) {
+    return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  }
+
+  private static double standardized(Precision p, double x) {
+    return p.f32(p.f32(x - MEAN) / DEVIATION);
   }
 
   private static double inner(Precision p, double x) {

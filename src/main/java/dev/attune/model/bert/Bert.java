@@ -62,7 +62,8 @@ public final class Bert {
   }
 
   /**
-   * The body of BERT and of those that share its keys: post-norm, bidirectional, biases throughout.
+   * The body of BERT and of those that share its keys: post-norm, biases throughout, bidirectional
+   * unless is_decoder says otherwise.
    *
    * @param vocabulary V where the config is silent; likewise heads and intermediate
    * @param embeddings with their positions; types, norm and dropout are added
@@ -85,6 +86,9 @@ public final class Bert {
         "pooler_size_per_head",
         "pooler_type");
     int H = config.positive("num_attention_heads", heads);
+    int D = FamilyConfig.headSize("hidden_size", width, "num_attention_heads", H);
+    // Half of an encoder and decoder made of two BERTs, or left so by mistake.
+    boolean isCausal = config.orNull("is_decoder").flag("is_decoder", false);
     float dropout = config.dropout("hidden_dropout_prob", 0.1f);
     return TransformerConfig.of(
             config.positive("vocab_size", vocabulary),
@@ -93,8 +97,7 @@ public final class Bert {
         .embeddings(
             embeddings.types(config.positive("type_vocab_size", 2)).normalized().dropout(dropout))
         .attention(
-            Attention.bidirectional(
-                    H, FamilyConfig.headSize("hidden_size", width, "num_attention_heads", H))
+            (isCausal ? Attention.causal(H, D) : Attention.bidirectional(H, D))
                 .biases(true, true)
                 .dropouts(config.dropout("attention_probs_dropout_prob", 0.1f), dropout))
         .feedForward(

@@ -40,8 +40,6 @@ public final class Gpt2 {
         .alias("n_head", "num_attention_heads")
         .alias("n_layer", "num_hidden_layers")
         .alias("n_positions", "max_position_embeddings")
-        .only("scale_attn_weights", true)
-        .only("scale_attn_by_inverse_layer_idx", false)
         .ignore("the length of the causal mask once; positions limit it", "n_ctx")
         .ignore(
             "of the head for multiple choice",
@@ -54,6 +52,12 @@ public final class Gpt2 {
     int width = config.positive("n_embd", 768);
     int heads = config.positive("n_head", 12);
     int positions = config.positive("n_positions", 1024);
+    int headSize = FamilyConfig.headSize("n_embd", width, "n_head", heads);
+    // Mistral's GPT-2s (Stanford CRFM) divide by the number of the layer too.
+    // reorder_and_upcast_attn
+    // of theirs says in which type a program computes scores; here they are f32 in any case.
+    double scale = config.flag("scale_attn_weights", true) ? 1 / Math.sqrt(headSize) : 1;
+    boolean byLayer = config.flag("scale_attn_by_inverse_layer_idx", false);
     float dropout = config.dropout("resid_pdrop", 0.1f);
     TransformerConfig body =
         TransformerConfig.of(config.positive("vocab_size", 50_257), width, positions)
@@ -62,7 +66,7 @@ public final class Gpt2 {
                     .positions(positions, 0)
                     .dropout(config.dropout("embd_pdrop", 0.1f)))
             .attention(
-                Attention.causal(heads, FamilyConfig.headSize("n_embd", width, "n_head", heads))
+                Attention.causal(heads, headSize)
                     .biases(true, true)
                     .dropouts(config.dropout("attn_pdrop", 0.1f), dropout))
             .feedForward(
@@ -73,7 +77,9 @@ public final class Gpt2 {
                     .dropout(dropout))
             .norms(Norms.layerNorm(Place.BEFORE, config.number("layer_norm_epsilon", 1e-5f)))
             .layers(
-                IntStream.range(0, config.layers("n_layer", 12)).mapToObj(Layer::named).toList())
+                IntStream.range(0, config.layers("n_layer", 12))
+                    .mapToObj(i -> Layer.named(i).scoreScale(byLayer ? scale / (i + 1) : scale))
+                    .toList())
             .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();

@@ -157,7 +157,7 @@ public final class ModernBert {
     config.onlyEmpty("rope_scaling");
     JsonNode own = parameters == null ? null : parameters.get(kind);
     double theta = config.number(thetaKey, (float) defaultTheta);
-    return Rotary.of(own, headSize, theta, Double.NaN, positions);
+    return Rotary.of(own, headSize, theta, positions);
   }
 
   private static Pooling pooling(FamilyConfig config) {

@@ -21,6 +21,15 @@ class TorchLinearTest extends TorchTestCase {
       case TANH -> Math.tanh(x);
       case RELU -> Math.max(0, x);
       case SILU -> x / (1 + Math.exp(-x));
+      case QUICK_GELU -> x / (1 + Math.exp(-1.702 * x));
+      case GELU_10 -> Math.min(10, apply(Activation.GELU, x));
+      case SIGMOID -> 1 / (1 + Math.exp(-x));
+      case MISH -> x * Math.tanh(Math.log1p(Math.exp(x)));
+      case LAPLACE -> 0.5 * (1 + erf((x - 0.707107) / (0.282095 * Math.sqrt(2))));
+      case LEAKY_RELU -> x > 0 ? x : 0.01 * x;
+      case RELU6 -> Math.min(6, Math.max(0, x));
+      case RELU_SQUARED -> Math.max(0, x) * Math.max(0, x);
+      case HARD_SWISH -> x * Math.min(6, Math.max(0, x + 3)) / 6;
     };
   }
 
