@@ -109,6 +109,7 @@ final class ColumnGuess {
     if (found.containsKey(Role.TEXT_PAIR) && !found.containsKey(Role.LABEL)) {
       take(Role.LABEL, only(UsualNames.SCORES));
     }
+    UnlikePairs.refuse(columns, found, values);
   }
 
   private void negatives() {
@@ -439,8 +440,16 @@ final class ColumnGuess {
     }
     return "Say which column is the label: "
         + candidates.stream()
-            .map(name -> Columns.option(textAndLabel(text, name)))
+            .map(name -> Columns.option(guess.textsAndLabel(name)))
             .collect(Collectors.joining(" or "));
+  }
+
+  private Map<Role, String> textsAndLabel(String label) {
+    Map<Role, String> option = textAndLabel(found.get(Role.TEXT), label);
+    if (found.containsKey(Role.TEXT_PAIR)) {
+      option.put(Role.TEXT_PAIR, found.get(Role.TEXT_PAIR));
+    }
+    return option;
   }
 
   private static Map<Role, String> textAndLabel(String text, String label) {

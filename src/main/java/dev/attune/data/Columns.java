@@ -34,8 +34,8 @@ import java.util.stream.Stream;
  *       names, where pairs are wanted ({@link #forPairs}) and there is both an anchor and a
  *       positive
  *   <li>prompt, chosen ({@code preferred_output}), rejected ({@code non_preferred_output}): those
- *       names, where answers that are compared are wanted ({@link #forPreferences}); OpenAI's
- *       {@code input} is a prompt there
+ *       names, where answers that are compared are wanted ({@link #forPreferences}); an instruction
+ *       with its input is a prompt there, and so is OpenAI's {@code input} alone
  * </ul>
  *
  * A role that no column has by these names may be guessed ({@link ColumnGuess}); the data report
@@ -75,7 +75,8 @@ public final class Columns {
     private static final Set<Role> OF_ANCHORS = Set.of(ANCHOR, POSITIVE, NEGATIVE);
     private static final Set<Role> OF_PAIRS = Set.of(TEXT, TEXT_PAIR, LABEL);
     private static final Set<Role> COMPARED = Set.of(CHOSEN, REJECTED);
-    private static final Set<Role> OF_PREFERENCES = Set.of(PROMPT, INPUT, CHOSEN, REJECTED);
+    private static final Set<Role> OF_PREFERENCES =
+        Set.of(PROMPT, INSTRUCTION, INPUT, SYSTEM, CHOSEN, REJECTED);
     private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
 
@@ -372,6 +373,12 @@ public final class Columns {
         });
     if (form == Form.PREFERENCE) {
       found.keySet().retainAll(Role.OF_PREFERENCES);
+      if (found.containsKey(Role.PROMPT)) {
+        found.keySet().removeAll(Role.OF_INSTRUCTIONS);
+      }
+      if (!found.containsKey(Role.INSTRUCTION)) {
+        found.remove(Role.SYSTEM);
+      }
       return found;
     }
     found.keySet().removeAll(Role.COMPARED);

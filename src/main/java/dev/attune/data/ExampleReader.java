@@ -5,10 +5,12 @@ import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
 import dev.attune.text.ChatMessage;
+import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -308,6 +310,13 @@ final class ExampleReader {
       Check.input(values.get(column) != null, "%s: \"%s\" is missing", at(row), column);
     }
     boolean areTurns = values.get(chosen) instanceof List<?>;
+    if (!areTurns && !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION)) {
+      return Example.ofPreference(
+          row,
+          answered(row, values, roles, chosen),
+          answered(row, values, roles, rejected),
+          fields);
+    }
     if (!areTurns) {
       Check.input(
           prompt != null && values.get(prompt) != null,
@@ -417,6 +426,22 @@ final class ExampleReader {
         text(row, values, roles.get(Columns.Role.COMPLETION)));
   }
 
+  /** An instruction with one of its answers. */
+  private Example answered(
+      int row, Map<String, Object> values, Map<Columns.Role, String> roles, String answer) {
+    Map<Columns.Role, String> all = new EnumMap<>(roles);
+    all.put(Columns.Role.COMPLETION, answer);
+    Instruction instruction = instruction(row, values, all);
+    Check.input(
+        instruction.instruction() != null,
+        "%s: \"%s\" is missing",
+        at(row),
+        roles.get(Columns.Role.INSTRUCTION));
+    return options.asTurns()
+        ? Example.ofMessages(row, instruction.turns())
+        : Example.ofPrompt(row, instruction.prompt(), instruction.completion());
+  }
+
   /** The turns of messages, or of a prompt and a completion that are lists of turns; or null. */
   private List<ChatMessage> conversation(
       int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
@@ -503,18 +528,30 @@ final class ExampleReader {
     if (value == null) {
       return null;
     }
-    String wanted = numbersToo ? "a list of strings or numbers" : "a list of strings";
+    String wanted = numbersToo ? "a list of strings or whole numbers" : "a list of strings";
     if (!(value instanceof List<?> list)) {
       throw wrongType(row, column, value, wanted);
     }
     List<String> out = new ArrayList<>(list.size());
     for (Object item : list) {
-      if (!(item instanceof String || (numbersToo && item instanceof Integer))) {
+      String read = item instanceof String text ? text : numbersToo ? whole(item) : null;
+      if (read == null) {
         throw wrongType(row, column, value, wanted);
       }
-      out.add(item.toString());
+      out.add(read);
     }
     return out;
+  }
+
+  /** A whole number, which programs may write as 1.0; null: it is none. */
+  private static String whole(Object value) {
+    if (value instanceof Double || value instanceof Float || value instanceof BigDecimal) {
+      double number = ((Number) value).doubleValue();
+      return number == Math.rint(number) && Math.abs(number) < 1L << 53
+          ? Long.toString((long) number)
+          : null;
+    }
+    return value instanceof Number ? value.toString() : null;
   }
 
   private List<ChatMessage> messages(int row, Map<String, Object> fields, String column) {

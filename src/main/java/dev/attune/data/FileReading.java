@@ -98,6 +98,20 @@ public record FileReading(
         .collect(Collectors.joining(" or "));
   }
 
+  /** The options that read one of a row's two texts, or both, one behind the other. */
+  public String oneOfTwo() {
+    String question = roles.get(Columns.Role.QUESTION);
+    String text = roles.getOrDefault(Columns.Role.TEXT, question);
+    String second = roles.get(Columns.Role.TEXT_PAIR);
+    if (text == null) {
+      return Columns.option(Map.of(Columns.Role.TEXT, "NAME"));
+    }
+    Map<Columns.Role, String> both = new LinkedHashMap<>();
+    both.put(Columns.Role.PROMPT, text);
+    both.put(Columns.Role.COMPLETION, second == null ? "NAME" : second);
+    return Columns.option(Map.of(Columns.Role.TEXT, text)) + " or " + Columns.option(both);
+  }
+
   /** The option that reads the words of the text; null where there is no column of texts. */
   public String textAsTokens() {
     String text = roles.get(Columns.Role.TEXT);

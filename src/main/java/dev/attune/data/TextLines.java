@@ -102,14 +102,19 @@ final class TextLines implements AutoCloseable {
     }
   }
 
-  /** A CR at the very end may be half of CRLF. */
+  /**
+   * CR where it stands alone, as old programs for the Macintosh end lines, and LF is nowhere but in
+   * fields in quotes. A CR at the very end may be half of CRLF.
+   */
   private char lineEnd() {
     boolean carriageReturns = false;
+    boolean quoted = false;
     for (int i = 0; i < end; i++) {
-      if (buffer[i] == '\n') {
+      quoted ^= buffer[i] == '"';
+      if (buffer[i] == '\n' && !quoted) {
         return '\n';
       }
-      carriageReturns |= buffer[i] == '\r' && i + 1 < end;
+      carriageReturns |= buffer[i] == '\r' && !quoted && i + 1 < end && buffer[i + 1] != '\n';
     }
     return carriageReturns ? '\r' : '\n';
   }

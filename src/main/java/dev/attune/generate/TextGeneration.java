@@ -125,6 +125,12 @@ public final class TextGeneration {
         prompts.add(chatPrompt(withoutAnswer(example.messages()), dataset.tools(example)));
       } else {
         String text = example.prompt() != null ? example.prompt() : example.text();
+        if (example.textPair() != null) {
+          throw new InputException(
+              dataset.where(example)
+                  + " has two texts, of which one can be a prompt; name it: "
+                  + Term.COLUMNS.of("prompt=NAME"));
+        }
         if (text == null) {
           throw new InputException(
               dataset.where(example) + ": there is neither prompt nor text nor messages");

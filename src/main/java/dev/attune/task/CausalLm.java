@@ -122,6 +122,14 @@ public final class CausalLm implements VocabularyTask {
                     : ", or name it: " + found.data().reading().oneSource()));
     found.examples(
         Severity.FATAL,
+        "two_texts",
+        example -> example.textPair() != null,
+        n ->
+            many(n, "row has", "rows have")
+                + " two texts, of which the first alone would be learned. Say what is: "
+                + found.data().reading().oneOfTwo());
+    found.examples(
+        Severity.FATAL,
         "empty_text",
         example -> example.sources() == 0 || (example.text() != null && isEmpty(example)),
         n -> many(n, "row has", "rows have") + " no text, prompt or messages");
@@ -141,6 +149,17 @@ public final class CausalLm implements VocabularyTask {
         n ->
             many(n, "conversation does", "conversations do")
                 + " not end on the assistant's turn: there is no answer to learn");
+    found.examples(
+        Severity.WARNING,
+        "empty_answer",
+        example ->
+            example.messages() != null
+                && example.messages().get(example.messages().size() - 1).isAssistant()
+                && example.messages().get(example.messages().size() - 1).saysNothing(),
+        n ->
+            many(n, "conversation ends", "conversations end")
+                + " on a turn of the assistant that says nothing: to be silent is what is learned"
+                + " there");
     found.examples(
         Severity.WARNING,
         "no_gap",

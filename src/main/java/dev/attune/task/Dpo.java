@@ -243,8 +243,7 @@ public final class Dpo implements Task {
       return example.completion() == null || example.completion().isBlank();
     }
     ChatMessage last = example.messages().get(example.messages().size() - 1);
-    return !last.isAssistant()
-        || last.content().isBlank() && !last.fields().containsKey("tool_calls");
+    return !last.isAssistant() || last.saysNothing();
   }
 
   @Override

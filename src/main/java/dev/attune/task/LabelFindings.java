@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -26,7 +27,7 @@ import java.util.stream.Stream;
 final class LabelFindings {
   /** What programs write where there is no value. */
   private static final Set<String> GAPS =
-      Set.of("nan", "null", "none", "na", "n/a", "#n/a", "<na>", "nat");
+      Set.of("nan", "null", "none", "na", "n/a", "#n/a", "<na>", "nat", "-");
 
   /** Not with an exponent: 1e999999999 written out would fill the memory. */
   private static final Pattern NUMBER = Pattern.compile("[+-]?\\d+(\\.\\d*)?");
@@ -241,7 +242,28 @@ final class LabelFindings {
               + quoted(joined.subList(0, 1))
               + " are learned as one class each; if | parts several labels of a row, give "
               + Term.TASK.of("multi-label-classification"));
+      return;
     }
+    joined(present().map(Map.Entry::getKey).collect(Collectors.toSet()))
+        .ifPresent(
+            name ->
+                found.add(
+                    Severity.WARNING,
+                    "joined_labels",
+                    "labels such as "
+                        + quoted(List.of(name))
+                        + " are learned as one class each, and a part of them is a class too. Where"
+                        + " a row has several labels, part them by |, \""
+                        + String.join("|", parts(name))
+                        + "\", and give "
+                        + Term.TASK.of("multi-label-classification")));
+  }
+
+  /** A name that is several in one, of which another name is a part. */
+  private static Optional<String> joined(Set<String> names) {
+    return names.stream()
+        .filter(name -> parts(name).size() > 1 && parts(name).stream().anyMatch(names::contains))
+        .min(String::compareTo);
   }
 
   /**
@@ -280,12 +302,7 @@ final class LabelFindings {
    */
   boolean areJoined(Function<Example, Set<String>> of) {
     Set<String> names = present().map(Map.Entry::getKey).collect(Collectors.toSet());
-    String joined =
-        names.stream()
-            .filter(
-                name -> parts(name).size() > 1 && parts(name).stream().anyMatch(names::contains))
-            .min(String::compareTo)
-            .orElse(null);
+    String joined = joined(names).orElse(null);
     if (found.data().examples().stream().anyMatch(e -> of.apply(e).size() > 1)) {
       return false;
     }

@@ -1,7 +1,5 @@
 package dev.attune.text;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -12,18 +10,16 @@ import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 
 /**
  * Tokens that were added to a tokenizer. They stand in tokenizer.json; where the files beside it
  * know of others, Transformers adds those as it loads: {@code added_tokens_decoder} of
- * tokenizer_config.json or, in folders without, special_tokens_map.json and added_tokens.json; then
- * the special tokens that tokenizer_config.json names.
+ * tokenizer_config.json or, in folders without, added_tokens.json; then the special tokens that the
+ * files name. How a token meets the text around it is as {@code added_tokens_decoder} says, where
+ * tokenizer.json says otherwise.
  *
  * <p>Source: {@code PreTrainedTokenizerBase._from_pretrained} and {@code TokenizersBackend} of
  * Transformers 5.18.
@@ -33,20 +29,7 @@ final class AddedTokens {
   private static final String KEY = "added_tokens";
   private static final String DECODER = "added_tokens_decoder";
 
-  /** The roles of special tokens, as Transformers names them in its files. */
-  static final List<String> NAMED =
-      List.of(
-          "bos_token",
-          "eos_token",
-          "unk_token",
-          "sep_token",
-          "pad_token",
-          "cls_token",
-          "mask_token");
-
-  /** Lists of further special tokens, or tokens by names; the older word first. */
-  private static final List<String> FURTHER =
-      List.of("additional_special_tokens", "extra_special_tokens");
+  private static final List<String> PLACES = List.of("single_word", "lstrip", "rstrip");
 
   private AddedTokens() {}
 
@@ -57,16 +40,25 @@ final class AddedTokens {
    */
   static String merged(String tokenizer, JsonNode config, Path folder) {
     try {
-      Set<String> known = known(tokenizer);
-      Map<Integer, JsonNode> numbered = new TreeMap<>();
-      Map<String, JsonNode> special = new LinkedHashMap<>();
-      collect(config, folder, numbered, special);
-      numbered.values().removeIf(token -> known.contains(spelling(token)));
+      Map<String, JsonNode> known = known(tokenizer);
+      SpecialTokens tokens = SpecialTokens.of(config, folder);
+      Map<Integer, JsonNode> numbered = numbered(config, folder, tokens);
+      Map<String, JsonNode> other = new HashMap<>(); // flags of tokens that are known
+      if (config.has(DECODER)) {
+        for (JsonNode token : numbered.values()) {
+          JsonNode before = known.get(spelling(token));
+          if (before != null && !flags(token, false).equals(flags(before, false))) {
+            other.put(spelling(token), token);
+          }
+        }
+      }
+      numbered.values().removeIf(token -> known.containsKey(spelling(token)));
+      Map<String, JsonNode> special = tokens.tokens();
       numbered.values().forEach(token -> special.remove(spelling(token)));
-      special.keySet().removeAll(known);
-      return numbered.isEmpty() && special.isEmpty()
+      special.keySet().removeAll(known.keySet());
+      return numbered.isEmpty() && special.isEmpty() && other.isEmpty()
           ? tokenizer
-          : with(tokenizer, numbered, special);
+          : with(tokenizer, numbered, special, other);
     } catch (IOException | ClassCastException | NumberFormatException e) {
       return tokenizer; // The native parser reports what is wrong, and where.
     }
@@ -119,41 +111,26 @@ final class AddedTokens {
     return next;
   }
 
-  private static void collect(
-      JsonNode config,
-      Path folder,
-      Map<Integer, JsonNode> numbered,
-      Map<String, JsonNode> special) {
-    for (String name : NAMED) {
-      addSpecial(config.path(name), special);
-    }
-    FURTHER.forEach(list -> config.path(list).forEach(token -> addSpecial(token, special)));
+  /** The tokens that the files beside tokenizer.json state with their ids. */
+  private static Map<Integer, JsonNode> numbered(
+      JsonNode config, Path folder, SpecialTokens special) {
+    Map<Integer, JsonNode> numbered = new TreeMap<>();
     if (config.has(DECODER)) {
       for (Map.Entry<String, JsonNode> entry : config.get(DECODER).properties()) {
         numbered.put(Integer.parseInt(entry.getKey()), entry.getValue());
       }
-      return;
+      return numbered;
     }
-    JsonNode map = JsonFile.read(folder.resolve("special_tokens_map.json"));
-    NAMED.forEach(name -> addSpecial(map.path(name), special));
-    FURTHER.forEach(list -> map.path(list).forEach(token -> addSpecial(token, special)));
     JsonNode added = JsonFile.read(folder.resolve("added_tokens.json"));
     for (Map.Entry<String, JsonNode> entry : added.properties()) {
-      boolean isSpecial = special.containsKey(entry.getKey());
       numbered.put(
           entry.getValue().asInt(),
           JsonNodeFactory.instance
               .objectNode()
               .put("content", entry.getKey())
-              .put("special", isSpecial));
+              .put("special", special.makesSpecial(entry.getKey())));
     }
-  }
-
-  private static void addSpecial(JsonNode token, Map<String, JsonNode> special) {
-    String spelling = token.isTextual() ? token.asText() : spelling(token);
-    if (!spelling.isEmpty()) {
-      special.putIfAbsent(spelling, token);
-    }
+    return numbered;
   }
 
   private static String spelling(JsonNode token) {
@@ -161,11 +138,20 @@ final class AddedTokens {
   }
 
   private static String with(
-      String tokenizer, Map<Integer, JsonNode> numbered, Map<String, JsonNode> special)
+      String tokenizer,
+      Map<Integer, JsonNode> numbered,
+      Map<String, JsonNode> special,
+      Map<String, JsonNode> other)
       throws IOException {
     ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
     Map<String, Integer> vocabulary = pieces(whole.path("model").path("vocab"));
     ArrayNode all = whole.withArray(KEY);
+    for (JsonNode token : all) {
+      JsonNode stated = other.get(spelling(token));
+      if (stated != null) {
+        ((ObjectNode) token).setAll(flags(stated, token.path("special").asBoolean(false)));
+      }
+    }
     numbered.forEach((id, token) -> add(all.addObject(), id, spelling(token), token, false));
     int next = next(whole);
     for (Map.Entry<String, JsonNode> entry : special.entrySet()) {
@@ -193,32 +179,29 @@ final class AddedTokens {
     return ids;
   }
 
-  /** With the defaults of Transformers' AddedToken. */
   private static void add(
       ObjectNode added, int id, String spelling, JsonNode token, boolean isNamedSpecial) {
-    boolean special = isNamedSpecial || token.path("special").asBoolean(false);
-    added.put("id", id).put("content", spelling);
-    for (String flag : List.of("single_word", "lstrip", "rstrip")) {
-      added.put(flag, token.path(flag).asBoolean(false));
-    }
-    added.put("normalized", token.path("normalized").asBoolean(!special)).put("special", special);
+    added.put("id", id).put("content", spelling).setAll(flags(token, isNamedSpecial));
   }
 
-  /** The spellings in tokenizer.json, of which little but these is read. */
-  private static Set<String> known(String tokenizer) throws IOException {
-    Set<String> known = new HashSet<>();
-    try (JsonParser parser = JSON.getFactory().createParser(tokenizer)) {
-      parser.nextToken();
-      while (parser.nextToken() == JsonToken.FIELD_NAME) {
-        boolean wanted = parser.currentName().equals(KEY);
-        parser.nextToken();
-        if (wanted) {
-          JSON.<JsonNode>readTree(parser).forEach(t -> known.add(spelling(t)));
-          break;
-        }
-        parser.skipChildren();
-      }
-    }
+  /**
+   * How a token meets a text, with the defaults of Transformers' AddedToken.
+   *
+   * @param isSpecial whether it is one even where it does not say so: once it is, it stays one
+   */
+  private static ObjectNode flags(JsonNode token, boolean isSpecial) {
+    boolean special = token.path("special").asBoolean(false);
+    ObjectNode flags = JSON.createObjectNode();
+    PLACES.forEach(place -> flags.put(place, token.path(place).asBoolean(false)));
+    return flags
+        .put("normalized", token.path("normalized").asBoolean(!special && !isSpecial))
+        .put("special", special || isSpecial);
+  }
+
+  /** Those of tokenizer.json by spelling. */
+  private static Map<String, JsonNode> known(String tokenizer) throws IOException {
+    Map<String, JsonNode> known = new HashMap<>();
+    JsonFile.part(tokenizer, KEY).forEach(token -> known.put(spelling(token), token));
     return known;
   }
 }

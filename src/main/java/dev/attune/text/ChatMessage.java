@@ -43,6 +43,11 @@ public record ChatMessage(Map<String, Object> fields) {
     return role().equals("assistant");
   }
 
+  /** Whether nothing is said, nor a tool called. */
+  public boolean saysNothing() {
+    return content().isBlank() && !fields.containsKey("tool_calls");
+  }
+
   /** Whether the data says that this turn of the assistant is not to be learned. */
   public boolean isLeftOut() {
     return fields.get(WEIGHT) instanceof Number weight && weight.doubleValue() == 0;

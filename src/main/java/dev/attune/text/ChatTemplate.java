@@ -20,12 +20,15 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * How a model writes conversations: the template of a Hugging Face folder, rendered as
  * Transformers' {@code apply_chat_template} does. Looked for, as there, in {@code
- * chat_template.jinja}, then under {@code chat_template} in {@code tokenizer_config.json} (one
- * template, or a list of named ones), then in {@code chat_template.json}.
+ * chat_template.jinja}, with one for conversations that have tools in {@code
+ * additional_chat_templates/tool_use.jinja}, then under {@code chat_template} in {@code
+ * tokenizer_config.json} (one template, or a list of named ones), then in {@code
+ * chat_template.json}.
  *
  * <p>Safe for use by several threads.
  */
@@ -40,6 +43,14 @@ public final class ChatTemplate {
    *     ascending. A turn includes what ends it and leaves out what announces it
    */
   public record Conversation(String text, List<int[]> learned) {}
+
+  /** Holds the template, where it stands alone. */
+  static final String FILE = "chat_template.jinja";
+
+  private static final String TOOL_USE = "tool_use";
+
+  /** Holds that of conversations with tools, where there is another for them. */
+  static final String FOR_TOOLS = "additional_chat_templates/" + TOOL_USE + ".jinja";
 
   private static final List<String> FILES = List.of("tokenizer_config.json", "chat_template.json");
 
@@ -87,14 +98,15 @@ public final class ChatTemplate {
    * @param now what templates that ask for the date are told
    */
   public static ChatTemplate open(Path folder, LocalDateTime now) {
-    Path jinja = folder.resolve("chat_template.jinja");
-    Map<String, Object> tokens = specialTokens(folder);
-    if (Files.isRegularFile(jinja)) {
-      try {
-        return new ChatTemplate(jinja, Map.of("default", Files.readString(jinja)), tokens, now);
-      } catch (IOException e) {
-        throw new InputException(jinja + " cannot be read: " + e.getMessage(), e);
-      }
+    Map<String, Object> tokens =
+        new HashMap<>(
+            SpecialTokens.of(JsonFile.read(folder.resolve(FILES.get(0))), folder).spellings());
+    Map<String, String> alone = new LinkedHashMap<>();
+    readTo(alone, "default", folder.resolve(FILE));
+    readTo(alone, TOOL_USE, folder.resolve(FOR_TOOLS));
+    if (!alone.isEmpty()) {
+      String file = alone.containsKey("default") ? FILE : FOR_TOOLS;
+      return new ChatTemplate(folder.resolve(file), alone, tokens, now);
     }
     for (String name : FILES) {
       Path file = folder.resolve(name);
@@ -111,6 +123,16 @@ public final class ChatTemplate {
             + " messages.");
   }
 
+  private static void readTo(Map<String, String> sources, String name, Path file) {
+    if (Files.isRegularFile(file)) {
+      try {
+        sources.put(name, Files.readString(file));
+      } catch (IOException e) {
+        throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+      }
+    }
+  }
+
   /** Whether a text stands in it, in any of them where there are several. */
   public boolean mentions(String text) {
     return sources.stream().anyMatch(source -> source.contains(text));
@@ -118,7 +140,7 @@ public final class ChatTemplate {
 
   /** Whether a model folder has one. */
   public static boolean isIn(Path folder) {
-    return Files.isRegularFile(folder.resolve("chat_template.jinja"))
+    return Stream.of(FILE, FOR_TOOLS).map(folder::resolve).anyMatch(Files::isRegularFile)
         || FILES.stream()
             .map(folder::resolve)
             .anyMatch(file -> !sources(file, JsonFile.read(file).path("chat_template")).isEmpty());
@@ -135,21 +157,6 @@ public final class ChatTemplate {
           "%s: chat_template must be a string or a list of {\"name\", \"template\"}",
           file);
       out.put(named.get("name").asText(), named.get("template").asText());
-    }
-    return out;
-  }
-
-  private static Map<String, Object> specialTokens(Path folder) {
-    Map<String, Object> out = new HashMap<>();
-    for (String file : List.of("special_tokens_map.json", "tokenizer_config.json")) {
-      JsonNode config = JsonFile.read(folder.resolve(file));
-      for (String name : AddedTokens.NAMED) {
-        JsonNode token = config.path(name);
-        JsonNode text = token.isObject() ? token.path("content") : token;
-        if (text.isTextual()) {
-          out.put(name, text.asText());
-        }
-      }
     }
     return out;
   }
@@ -180,7 +187,7 @@ public final class ChatTemplate {
   }
 
   private Template choose(boolean withTools) {
-    Template chosen = withTools ? templates.get("tool_use") : null;
+    Template chosen = withTools ? templates.get(TOOL_USE) : null;
     chosen = chosen == null ? templates.get("default") : chosen;
     Check.input(
         chosen != null,

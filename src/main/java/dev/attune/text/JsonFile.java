@@ -1,7 +1,11 @@
 package dev.attune.text;
 
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.core.WholeJson;
@@ -11,6 +15,8 @@ import java.nio.file.Path;
 
 /** The JSON files of a tokenizer's folder, each of which may be absent. */
 final class JsonFile {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   private JsonFile() {}
 
   /**
@@ -26,6 +32,27 @@ final class JsonFile {
       return WholeJson.read(file);
     } catch (IOException e) {
       throw new InputException(file + " is not valid JSON: " + JsonProblem.of(e), e);
+    }
+  }
+
+  /**
+   * What stands under a name at the top of an object, of which little else is read; missing: there
+   * is none.
+   */
+  static JsonNode part(String json, String name) throws IOException {
+    try (JsonParser parser = JSON.getFactory().createParser(json)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        return MissingNode.getInstance();
+      }
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        boolean wanted = parser.currentName().equals(name);
+        parser.nextToken();
+        if (wanted) {
+          return JSON.readTree(parser);
+        }
+        parser.skipChildren();
+      }
+      return MissingNode.getInstance();
     }
   }
 }

@@ -2,10 +2,7 @@ package dev.attune.text;
 
 import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.Check;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
@@ -48,7 +45,8 @@ public final class TextTokenizer implements AutoCloseable {
           "spiece.model",
           "spm.model",
           "sentencepiece.bpe.model",
-          "chat_template.jinja",
+          ChatTemplate.FILE,
+          ChatTemplate.FOR_TOOLS,
           "chat_template.json");
 
   /** Characters of a text from which it is encoded in pieces. */
@@ -56,7 +54,6 @@ public final class TextTokenizer implements AutoCloseable {
 
   private static final int MOST = Integer.MAX_VALUE;
 
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String SPLITS_SPECIAL = "split_special_tokens";
 
   /** Models with token types where config.json does not say how many. */
@@ -72,7 +69,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final boolean isExtended;
   private final JsonNode config;
   private final JsonNode modelConfig;
-  private final JsonNode specialTokens;
+  private final SpecialTokens specialTokens;
   private final boolean typeIds;
   private final boolean truncatesLeft;
   private final boolean prefixesWords;
@@ -99,7 +96,7 @@ public final class TextTokenizer implements AutoCloseable {
     this.json = TokenizerClass.applied(source, config, modelConfig);
     this.isExtended = !added.isEmpty();
     this.written = isWritten ? this.json : added.isEmpty() ? null : source;
-    this.specialTokens = JsonFile.read(folder.resolve("special_tokens_map.json"));
+    this.specialTokens = SpecialTokens.of(config, folder);
     Check.input(
         !config.path(SPLITS_SPECIAL).asBoolean(false),
         "%s: %s is true, which is not supported: special tokens in a text would be split like"
@@ -107,7 +104,7 @@ public final class TextTokenizer implements AutoCloseable {
         folder.resolve("tokenizer_config.json"),
         SPLITS_SPECIAL);
     this.typeIds = typeIdsInUse(modelConfig, config);
-    this.truncatesLeft = "left".equals(config.path("truncation_side").asText());
+    this.truncatesLeft = truncatesLeft(config, this.json);
     this.prefixesWords = isByteLevelWithoutPrefix(this.json);
     TokenizerCheck.check(folder.resolve("tokenizer.json"), this.json);
     NativeTokenizers.load();
@@ -336,9 +333,9 @@ public final class TextTokenizer implements AutoCloseable {
     content.add(json);
     content.add(config.toString());
     content.add(modelConfig.toString());
-    content.add(specialTokens.toString());
+    content.add(specialTokens.spellings().toString());
     content.add(trailingPad.toString());
-    for (String name : List.of("chat_template.jinja", "chat_template.json")) {
+    for (String name : List.of(ChatTemplate.FILE, ChatTemplate.FOR_TOOLS, "chat_template.json")) {
       try {
         Path file = folder.resolve(name);
         content.add(Files.isRegularFile(file) ? Files.readString(file) : "");
@@ -392,6 +389,7 @@ public final class TextTokenizer implements AutoCloseable {
       Path source = folder.resolve(name);
       Path copy = target.resolve(name);
       if (Files.isRegularFile(source) && !(Files.exists(copy) && Files.isSameFile(source, copy))) {
+        files.createFolder(copy.getParent());
         files.copyPart(source, copy);
       }
     }
@@ -503,19 +501,20 @@ public final class TextTokenizer implements AutoCloseable {
    * as in running text; see the package comment.
    */
   private static boolean isByteLevelWithoutPrefix(String json) {
-    try (JsonParser parser = JSON.getFactory().createParser(json)) {
-      if (parser.nextToken() != JsonToken.START_OBJECT) {
-        return false;
-      }
-      while (parser.nextToken() == JsonToken.FIELD_NAME) {
-        boolean wanted = parser.currentName().equals("pre_tokenizer");
-        parser.nextToken();
-        if (wanted) {
-          return byteLevelWithoutPrefix(JSON.readTree(parser));
-        }
-        parser.skipChildren();
-      }
-      return false;
+    try {
+      return byteLevelWithoutPrefix(JsonFile.part(json, "pre_tokenizer"));
+    } catch (IOException e) {
+      return false; // The native parser reports what is wrong, and where.
+    }
+  }
+
+  /** tokenizer.json may say it where tokenizer_config.json does not. */
+  private static boolean truncatesLeft(JsonNode config, String json) {
+    if (config.has("truncation_side")) {
+      return config.get("truncation_side").asText().equals("left");
+    }
+    try {
+      return JsonFile.part(json, "truncation").path("direction").asText().equals("Left");
     } catch (IOException e) {
       return false; // The native parser reports what is wrong, and where.
     }

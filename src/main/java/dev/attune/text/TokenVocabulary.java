@@ -24,7 +24,7 @@ public final class TokenVocabulary {
   private final String json;
   private final JsonNode config;
   private final JsonNode modelConfig;
-  private final JsonNode specialTokens;
+  private final SpecialTokens special;
   private final Function<String, OptionalInt> encoded;
   private volatile List<String> specialSpellings; // null until needed
   private volatile BitSet byteTokens; // null until needed
@@ -34,7 +34,7 @@ public final class TokenVocabulary {
    * @param json tokenizer.json as the library reads it
    * @param config tokenizer_config.json
    * @param modelConfig config.json
-   * @param specialTokens special_tokens_map.json
+   * @param special the special tokens that the files name
    * @param encoded the id of a token that is encoded alone
    */
   TokenVocabulary(
@@ -42,13 +42,13 @@ public final class TokenVocabulary {
       String json,
       JsonNode config,
       JsonNode modelConfig,
-      JsonNode specialTokens,
+      SpecialTokens special,
       Function<String, OptionalInt> encoded) {
     this.folder = folder;
     this.json = json;
     this.config = config;
     this.modelConfig = modelConfig;
-    this.specialTokens = specialTokens;
+    this.special = special;
     this.encoded = encoded;
   }
 
@@ -57,7 +57,7 @@ public final class TokenVocabulary {
    * files do not name it, it is the special token that is spelled as in BERT's or RoBERTa's family.
    */
   public String maskToken() {
-    String named = specialSpelling("mask_token");
+    String named = special.spelling("mask_token");
     return named != null
         ? named
         : specialSpellings().stream().filter(USUAL_MASKS::contains).findFirst().orElse(null);
@@ -133,25 +133,13 @@ public final class TokenVocabulary {
 
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
   OptionalInt specialId(String role) {
-    String spelling = specialSpelling(role);
+    String spelling = special.spelling(role);
     return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
   }
 
   private OptionalInt idOfSpecial(String spelling) {
     OptionalInt added = addedId(spelling);
     return added.isPresent() ? added : encoded.apply(spelling);
-  }
-
-  /** The spelling of a special token by its role; null: there is none. */
-  private String specialSpelling(String role) {
-    for (JsonNode source : List.of(config, specialTokens)) {
-      JsonNode token = source.path(role);
-      String spelling = token.isObject() ? token.path("content").asText("") : token.asText("");
-      if (!spelling.isEmpty() && !token.isNull()) {
-        return spelling;
-      }
-    }
-    return null;
   }
 
   /**

@@ -318,6 +318,22 @@ class DataReportTest {
   }
 
   @Test
+  void languageModellingLearnsNoSecondTextAndSaysWhereItLearnsToBeSilent() {
+    ChatMessage hi = ChatMessage.of("user", "hi");
+    Dataset rows =
+        new Dataset(
+            Path.of("p.jsonl"),
+            List.of(
+                Example.ofQuestion(1, "Who?", "Bob is here", null, Map.of()),
+                Example.ofLabels(2, "a", "b", null),
+                Example.ofMessages(3, List.of(hi, ChatMessage.of("assistant", " "))),
+                Example.ofMessages(4, List.of(hi, ChatMessage.of("assistant", "yes")))));
+    DataReport report = DataReport.builder(TestTasks.CAUSAL_LM).train(rows, null).build();
+    assertEquals(List.of(1, 2), only(report, "two_texts").rows());
+    assertEquals(List.of(3), only(report, "empty_answer").rows());
+  }
+
+  @Test
   void equalPromptsWithOtherCompletionsAreNoDuplicates() {
     Dataset train =
         new Dataset(

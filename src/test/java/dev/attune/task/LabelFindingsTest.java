@@ -95,6 +95,19 @@ class LabelFindingsTest {
     List<String> gap = one(labelled("0", "-1", "1", "2"), Severity.WARNING);
     assertTrue(gap.toString().contains("the label \"-1\" is what programs write"), gap.toString());
     assertEquals(List.of(), one(labelled("0", "-1", "1", "-2"), Severity.WARNING));
+    List<String> none = one(labelled("neutral", "-", "entailment"), Severity.WARNING);
+    assertTrue(none.toString().contains("the label \"-\" is what programs write"), none.toString());
+  }
+
+  @Test
+  void classesThatMayBeSeveralInOneAreStated() {
+    assertEquals(
+        List.of(
+            "labels such as \"x, y\" are learned as one class each, and a part of them is a class"
+                + " too. Where a row has several labels, part them by |, \"x|y\", and give --task"
+                + " multi-label-classification"),
+        one(labelled("x", "x, y", "z"), Severity.WARNING));
+    assertEquals(List.of(), one(labelled("x", "Art, Music", "z"), Severity.WARNING));
   }
 
   @Test

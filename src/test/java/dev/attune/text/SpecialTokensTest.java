@@ -1,0 +1,150 @@
+package dev.attune.text;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Files beside tokenizer.json that say otherwise than it does, or than each other. The numbers are
+ * those of Transformers 5.18.
+ */
+class SpecialTokensTest {
+  private static final String TOKENIZER =
+      """
+      {"version": "1.0", "truncation": TRUNCATION, "padding": null, "added_tokens": [
+        {"id": 8, "content": "<x>", "single_word": false, "lstrip": false, "rstrip": false,
+         "normalized": false, "special": false}],
+       "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+       "decoder": {"type": "Fuse"},
+       "model": {"type": "BPE", "dropout": null, "unk_token": null,
+         "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": false,
+         "byte_fallback": false,
+         "vocab": {"a": 0, "b": 1, " ": 2, "<": 3, ">": 4, "x": 5, "y": 6, "/": 7}, "merges": []}}
+      """;
+
+  @TempDir private Path folder;
+
+  @BeforeEach
+  void write() throws IOException {
+    write("tokenizer.json", TOKENIZER.replace("TRUNCATION", "null"));
+    write("config.json", "{\"model_type\": \"llama\"}");
+  }
+
+  private void write(String name, String content) throws IOException {
+    Files.createDirectories(folder.resolve(name).getParent());
+    Files.writeString(folder.resolve(name), content);
+  }
+
+  private int[] ids(String text) {
+    return ids(text, Integer.MAX_VALUE);
+  }
+
+  private int[] ids(String text, int maxLength) {
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      return tokenizer.encodeIds(text, null, maxLength).ids();
+    }
+  }
+
+  @Test
+  void howATokenMeetsTheTextIsAsTheConfigurationSays() throws IOException {
+    String text = "a <x> b<x>";
+    assertArrayEquals(new int[] {0, 2, 8, 2, 1, 8}, ids(text));
+    write(
+        "tokenizer_config.json",
+        """
+        {"added_tokens_decoder": {"8": {"content": "<x>", "lstrip": true, "rstrip": false,
+          "normalized": false, "single_word": false, "special": true}}}
+        """);
+    assertArrayEquals(new int[] {0, 8, 2, 1, 8}, ids(text));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertEquals("a b", tokenizer.decode(ids(text), true));
+    }
+    write(
+        "tokenizer_config.json",
+        """
+        {"added_tokens_decoder": {"8": {"content": "<x>", "lstrip": false, "rstrip": true,
+          "normalized": false, "single_word": true, "special": false}}}
+        """);
+    assertArrayEquals(new int[] {0, 2, 8, 1, 3, 5, 4}, ids(text));
+  }
+
+  @Test
+  void theMapOfSpecialTokensIsTheLastWordWhereTheConfigurationListsNone() throws IOException {
+    write("special_tokens_map.json", "{\"eos_token\": \"<y>\"}");
+    write("tokenizer_config.json", "{\"eos_token\": \"<x>\"}");
+    assertArrayEquals(new int[] {0, 9, 8}, ids("a<y><x>"));
+    assertEnd(9, "<y>");
+    write("tokenizer_config.json", "{\"eos_token\": \"<x>\", \"added_tokens_decoder\": {}}");
+    assertArrayEquals(new int[] {0, 3, 6, 4, 8}, ids("a<y><x>"));
+    assertEnd(8, "<x>");
+  }
+
+  private void assertEnd(int id, String spelling) throws IOException {
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertEquals(OptionalInt.of(id), tokenizer.vocabulary().eosId());
+    }
+    write("chat_template.jinja", "{{ eos_token }}");
+    assertEquals(spelling, rendered(null));
+  }
+
+  @Test
+  void tokensOfAModelsOwnAreSpecialAndKnownToTemplates() throws IOException {
+    write("tokenizer_config.json", "{\"eos_token\": \"<x>\", \"image_token\": \"<y>\"}");
+    write("chat_template.jinja", "{{ eos_token }}{{ image_token }}");
+    assertArrayEquals(new int[] {0, 9, 8}, ids("a<y><x>"));
+    assertEquals("<x><y>", rendered(null));
+  }
+
+  @Test
+  void addedTokensAreSpecialWhereTheConfigurationSaysSo() throws IOException {
+    write("added_tokens.json", "{\"<y>\": 9, \"<z>\": 10}");
+    write("tokenizer_config.json", "{\"additional_special_tokens\": [\"<y>\"]}");
+    write("special_tokens_map.json", "{\"additional_special_tokens\": [\"<z>\"]}");
+    assertArrayEquals(new int[] {0, 9, 10}, ids("a<y><z>"));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertEquals("a<z>", tokenizer.decode(new int[] {0, 9, 10}, true));
+    }
+  }
+
+  @Test
+  void theSideOfTruncationMayStandInTheTokenizerItself() throws IOException {
+    write(
+        "tokenizer.json",
+        TOKENIZER.replace(
+            "TRUNCATION",
+            "{\"direction\": \"Left\", \"max_length\": 512, \"strategy\": \"LongestFirst\","
+                + " \"stride\": 0}"));
+    assertArrayEquals(new int[] {2, 1, 8}, ids("a <x> b<x>", 3));
+    write("tokenizer_config.json", "{\"truncation_side\": \"right\"}");
+    assertArrayEquals(new int[] {0, 2, 8}, ids("a <x> b<x>", 3));
+  }
+
+  @Test
+  void conversationsWithToolsMayHaveATemplateInAFileOfItsOwn() throws IOException {
+    write("chat_template.jinja", "plain {{ messages[0].content }}");
+    write("additional_chat_templates/tool_use.jinja", "tools {{ messages[0].content }}");
+    assertEquals("plain Hi", rendered(null));
+    assertEquals("tools Hi", rendered(List.of(Map.of("name", "f"))));
+    Path copy = Files.createDirectory(folder.resolve("copy"));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      tokenizer.saveTo(copy);
+    }
+    assertEquals(
+        "tools Hi",
+        ChatTemplate.open(copy)
+            .render(List.of(ChatMessage.of("user", "Hi")), List.of(Map.of("name", "f")), false));
+  }
+
+  private String rendered(List<?> tools) {
+    return ChatTemplate.open(folder).render(List.of(ChatMessage.of("user", "Hi")), tools, false);
+  }
+}
