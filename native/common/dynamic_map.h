@@ -2,9 +2,9 @@
 // bitsandbytes' create_dynamic_map): from 1e-7 to 1 seven decades, decade i cut into 2^i equal bins, twice as many
 // where there is no sign; a code stands for the middle of its bin, one code each for 0 and 1.
 //
-// Bins are found without a table: numbered through, with bin j of decade i at 2^i + j, the position of x is the least
+// Bins are found without a search: numbered through, with bin j of decade i at 2^i + j, the position of x is the least
 // of seven lines, since bins widen tenfold where their number doubles; the middle at position y is the largest of the
-// inverse lines.
+// inverse lines, which is that of y's exponent.
 #ifndef ATTUNE_DYNAMIC_MAP_H
 #define ATTUNE_DYNAMIC_MAP_H
 
@@ -28,6 +28,12 @@ constexpr int kDynamicOne = 128;
 constexpr float kNearerBelow = 0.2f;
 // From this far below 1 on, in bins, 1 is nearer than the middle of the last bin.
 constexpr float kNearerOne = 0.25f;
+// Of a float.
+constexpr int kExponentBits = 0x7F800000;
+// Numbers below this share of their block's scale are 0.
+constexpr float kLeastShare = 1.0f / (1u << 31);
+// The least scale of a block that is not all zeros, the least normal number: others have no finite inverse.
+constexpr float kLeastScale = 1.17549435e-38f;
 
 }  // namespace attune
 

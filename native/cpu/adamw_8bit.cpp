@@ -5,9 +5,9 @@
 
 #include "adamw.h"
 #include "context.h"
-#include "dynamic_map.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "moment_codes.h"
 
 namespace attune {
 namespace ATTUNE_ISA {
@@ -17,79 +17,14 @@ namespace {
 constexpr int64_t kBlock = ATTUNE_MOMENT_BLOCK;
 // Blocks of a task.
 constexpr int64_t kGrain = 64;
+// Memory is asked for so many elements while one is coded: coding a block leaves it idle otherwise.
+constexpr int64_t kAhead = 1024;
 
-typedef uint8_t vb __attribute__((vector_size(W)));
-
-static inline vi load_codes(const uint8_t* p, Full) {
-  vb codes;
-  std::memcpy(&codes, p, sizeof(codes));
-  return __builtin_convertvector(codes, vi);
-}
-static inline vi load_codes(const uint8_t* p, First lanes) {
-  vb codes = {};
-  std::memcpy(&codes, p, static_cast<size_t>(lanes.n));
-  return __builtin_convertvector(codes, vi);
-}
-static inline void store_codes(uint8_t* p, vi value, Full) {
-  const vb codes = __builtin_convertvector(value, vb);
-  std::memcpy(p, &codes, sizeof(codes));
-}
-static inline void store_codes(uint8_t* p, vi value, First lanes) {
-  const vb codes = __builtin_convertvector(value, vb);
-  std::memcpy(p, &codes, static_cast<size_t>(lanes.n));
-}
-
-// Where x, from 0 to 1 (what is no number counts as 1), is among the bins of the map with a sign; half of its place
-// among those of the other.
-static inline vf position(vf x) {
-  x = vmin(x, splat(1.0f));
-  vf y = splat(static_cast<float>(kDynamicOne));
-#define ATTUNE_DECADE(slope, offset, width, start) y = vmin(y, fma(x, splat(slope), splat(offset)));
-  ATTUNE_DECADES(ATTUNE_DECADE)
-#undef ATTUNE_DECADE
-  return y;
-}
-
-// What a bin at this position stands for; 0 below the first.
-static inline vf middle(vf y) {
-  vf x = splat(0.0f);
-#define ATTUNE_DECADE(slope, offset, width, start) x = vmax(x, fma(y, splat(width), splat(start)));
-  ATTUNE_DECADES(ATTUNE_DECADE)
-#undef ATTUNE_DECADE
-  return vmin(x, splat(1.0f));
-}
-
-// The bin whose middle is nearest, `one` from where 1 is.
-static inline vi nearest(vf y, int32_t one) {
-  const vi bin = __builtin_convertvector(y, vi);
-  const vf over = y - __builtin_convertvector(bin, vf);
-  const vi opens_decade = (bin & (bin - 1)) == 0;
-  const vi code = bin + (opens_decade & (vi)(over < splat(kNearerBelow)));
-  const vi is_one = (vi)(y >= splat(static_cast<float>(one) - kNearerOne));
-  return is_one ? vi{} + one : code;
-}
-
-// With a sign: 127 is 0, 127 + j bin j, 127 - j its negative, 255 is 1.
-static inline vf decode_signed(vi code) {
-  const vf j = __builtin_convertvector(code - 127, vf);
-  const vf x = middle(vabs(j) + 0.5f);
-  return (vf)((vu)x | ((vu)j & 0x80000000u));
-}
-static inline vi encode_signed(vf x) {
-  const vi j = nearest(position(vabs(x)), kDynamicOne);
-  // -1 has no code.
-  return x < splat(0.0f) ? 127 - (j > 127 ? vi{} + 127 : j) : 127 + j;
-}
-
-// Without a sign: 0 is 0, j - 1 bin j, 255 is 1.
-static inline vf decode_unsigned(vi code) {
-  return middle(fma(__builtin_convertvector(code, vf), splat(0.5f), splat(0.75f)));
-}
-// What is above 0 never becomes 0: a second moment that vanishes beside a first one that does not would make a step of
-// any size.
-static inline vi encode_unsigned(vf x, vi is_positive) {
-  const vi code = nearest(position(x) * 2.0f, 2 * kDynamicOne) - 1;
-  return code > 0 ? code : is_positive & 1;
+// Asks for `count` elements.
+template <class T>
+static inline void fetch(const T* p, int64_t count) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(p + i, 1);
 }
 
 struct AdamW8Bit {
@@ -100,38 +35,93 @@ struct AdamW8Bit {
   float* v_scale;
   bf16* shadow;  // may be null
   const float* grad;
-  float decay, beta2, one_minus_beta1, one_minus_beta2, step, sqrt_correction2, eps, grad_scale;
+  float decay, beta2, one_minus_beta1, one_minus_beta2, step, eps, grad_scale;
 
-  void update(int64_t block, int64_t count) const {
+  // One of kBlock elements.
+  __attribute__((noinline)) void update() const {
     const AdamW8Bit a = *this;
-    const int64_t first = block * kBlock;
-    const int64_t n = count - first < kBlock ? count - first : kBlock;
     alignas(64) float new_m[kBlock], new_v[kBlock];
     vf most_m = splat(0.0f), most_v = splat(0.0f);
-    const float old_m_scale = m_scale[block], old_v_scale = v_scale[block];
-    for_vectors(0, n, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
-      vf w = load(a.weight + first + i, lanes);
-      vf mean = decode_signed(load_codes(a.m + first + i, lanes)) * old_m_scale;
-      vf square = decode_unsigned(load_codes(a.v + first + i, lanes)) * old_v_scale;
-      adamw_update(a, load(a.grad + first + i, lanes) * a.grad_scale, w, mean, square);
+    const BlockLines m_lines(*a.m_scale), v_lines(*a.v_scale);
+    for (int64_t i = 0; i < kBlock; i += W) {
+      const vf g = rounded(load(a.grad + i) * a.grad_scale);
+      vf mean = m_lines.of_signed(load_codes(a.m + i));
+      vf square = v_lines.of_unsigned(load_codes(a.v + i));
+      mean = fma(g - mean, splat(a.one_minus_beta1), mean);
+      square = fma(g * g, splat(a.one_minus_beta2), rounded(square * a.beta2));
+      const vf w = decayed(load(a.weight + i), a.decay) - mean * a.step / (vsqrt(square) + a.eps);
       square = vmin(square, splat(FLT_MAX));
-      store(a.weight + first + i, w, lanes);
-      if (a.shadow != nullptr) store(a.shadow + first + i, w, lanes);
+      store(a.weight + i, w);
+      if (a.shadow != nullptr) store(a.shadow + i, w);
       store(new_m + i, mean);
       store(new_v + i, square);
-      most_m = vmax(most_m, keep(vabs(mean), lanes));
-      most_v = vmax(most_v, keep(square, lanes));
-    });
-    m_scale[block] = max(most_m);
-    v_scale[block] = max(most_v);
-    // A block of zeros has no scale: 0 of 1 is 0 too.
-    const float by_m = m_scale[block] > 0.0f ? m_scale[block] : 1.0f;
-    const float by_v = v_scale[block] > 0.0f ? v_scale[block] : 1.0f;
-    for_vectors(0, n, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
-      const vf mean = load(new_m + i), square = load(new_v + i);
-      store_codes(a.m + first + i, encode_signed(mean / by_m), lanes);
-      store_codes(a.v + first + i, encode_unsigned(square / by_v, (vi)(square > splat(0.0f))), lanes);
-    });
+      most_m = vmax(most_m, vabs(mean));
+      most_v = vmax(most_v, square);
+    }
+    const float by_m = rescale(a.m_scale, max(most_m)), by_v = rescale(a.v_scale, max(most_v));
+    for (int64_t i = 0; i < kBlock; i += 4 * W) {
+      fetch(a.weight + kAhead + i, 4 * W);
+      fetch(a.grad + kAhead + i, 4 * W);
+      vi codes[4];
+      for (int k = 0; k < 4; ++k) codes[k] = encode_signed(load(new_m + i + k * W) * by_m);
+      store_codes(a.m + i, codes);
+    }
+    for (int64_t i = 0; i < kBlock; i += 4 * W) {
+      fetch(a.m + kAhead + i, 4 * W);
+      fetch(a.v + kAhead + i, 4 * W);
+      if (a.shadow != nullptr) fetch(a.shadow + kAhead + i, 4 * W);
+      vi codes[4];
+      for (int k = 0; k < 4; ++k) {
+        const vf square = load(new_v + i + k * W);
+        codes[k] = encode_unsigned(square * by_v, square);
+      }
+      store_codes(a.v + i, codes);
+    }
+  }
+
+  // Of less than kBlock elements.
+  void update_part(int64_t n) const {
+    const auto size = static_cast<size_t>(n);
+    alignas(64) float whole_weight[kBlock] = {}, whole_grad[kBlock] = {};
+    alignas(64) uint8_t whole_m[kBlock], whole_v[kBlock] = {};
+    bf16 whole_shadow[kBlock];
+    std::memset(whole_m, kSignedZero, sizeof(whole_m));
+    std::memcpy(whole_weight, weight, size * sizeof(*weight));
+    std::memcpy(whole_grad, grad, size * sizeof(*grad));
+    std::memcpy(whole_m, m, size);
+    std::memcpy(whole_v, v, size);
+    AdamW8Bit whole = *this;
+    whole.weight = whole_weight;
+    whole.m = whole_m;
+    whole.v = whole_v;
+    whole.shadow = whole_shadow;
+    whole.grad = whole_grad;
+    whole.update();
+    std::memcpy(weight, whole_weight, size * sizeof(*weight));
+    std::memcpy(m, whole_m, size);
+    std::memcpy(v, whole_v, size);
+    if (shadow != nullptr) std::memcpy(shadow, whole_shadow, size * sizeof(*shadow));
+  }
+
+  AdamW8Bit at(int64_t block) const {
+    const int64_t first = block * kBlock;
+    AdamW8Bit a = *this;
+    a.weight += first;
+    a.m += first;
+    a.m_scale += block;
+    a.v += first;
+    a.v_scale += block;
+    if (shadow != nullptr) a.shadow += first;
+    a.grad += first;
+    return a;
+  }
+
+ private:
+  // Sets the scale of moments of which `most` is the largest, and gives its inverse.
+  static inline float rescale(float* scale, float most) {
+    const float by = most > kLeastScale ? most : kLeastScale;
+    *scale = most > 0.0f ? by : 0.0f;
+    return 1.0f / by;
   }
 };
 
@@ -143,6 +133,8 @@ attune_status adamw_8bit(attune_context* ctx, float* weight, uint8_t* m, float* 
   const StepBlock& now = ctx->step;
   if (count == 0 || now.stopped != 0) return ATTUNE_OK;
   const float lr = now.lr * lr_factor;
+  // step m / (sqrt(v) / correction + eps), without its second quotient.
+  const float correction = __builtin_sqrtf(now.bias_correction2);
   const AdamW8Bit adam = {weight,
                           m,
                           m_scale,
@@ -154,12 +146,14 @@ attune_status adamw_8bit(attune_context* ctx, float* weight, uint8_t* m, float* 
                           beta2,
                           1.0f - beta1,
                           1.0f - beta2,
-                          lr / now.bias_correction1,
-                          __builtin_sqrtf(now.bias_correction2),
-                          eps,
+                          lr / now.bias_correction1 * correction,
+                          eps * correction,
                           now.grad_scale};
   parallel_range(ctx, (count + kBlock - 1) / kBlock, kGrain, [&](int64_t begin, int64_t end, int32_t) {
-    for (int64_t block = begin; block < end; ++block) adam.update(block, count);
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t n = count - block * kBlock;
+      n < kBlock ? adam.at(block).update_part(n) : adam.at(block).update();
+    }
   });
   return ATTUNE_OK;
 }

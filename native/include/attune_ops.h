@@ -611,8 +611,8 @@ attune_status attune_adamw_settle_rows(attune_context* ctx, float* weight, void*
 // AdamW over count elements whose moments are blocks of codes, as in Dettmers et al. (2022): element i belongs to block
 // i / ATTUNE_MOMENT_BLOCK, m (count) u8 and v (count) u8 are codes of the dynamic map with and without a sign
 // (common/dynamic_map.h), m_scale and v_scale f32 the largest magnitude of each block, which its codes are multiplied
-// by. Moments are widened, updated, used, and then coded to the nearest; a v above 0 never to 0. All zeros are moments
-// of 0.
+// by, at least the least normal number where not all are zeros. Moments are widened, updated, used, and then coded to
+// the nearest; a v above 0 never to 0. All zeros are moments of 0.
 #define ATTUNE_MOMENT_BLOCK 256
 attune_status attune_adamw_8bit(attune_context* ctx, float* weight, uint8_t* m, float* m_scale, uint8_t* v,
                                 float* v_scale, void* shadow, const float* grad, int64_t count, float beta1,

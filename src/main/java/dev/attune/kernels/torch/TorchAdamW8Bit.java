@@ -105,6 +105,8 @@ final class TorchAdamW8Bit {
       mostM = Math.max(mostM, Math.abs(m[i]));
       mostV = Math.max(mostV, v[i]);
     }
+    mostM = scale(mostM);
+    mostV = scale(mostV);
     for (int i = 0; i < count; i++) {
       int code = nearest(SIGNED, mostM > 0 ? m[i] / mostM : 0);
       mCodes.put(i, (byte) code);
@@ -121,6 +123,10 @@ final class TorchAdamW8Bit {
         shadow.putShort(i * Short.BYTES, DType.toBf16(weights.getFloat(i * Float.BYTES)));
       }
     }
+  }
+
+  private static float scale(float most) {
+    return most > 0 ? Math.max(most, Float.MIN_NORMAL) : 0;
   }
 
   private static ByteBuffer floats(long address, long first, int count) {
