@@ -150,6 +150,11 @@ final class MetricsFile implements AutoCloseable {
     }
 
     @Override
+    public void expect(Map<String, Buffer> buffers) {
+      next.expect(buffers);
+    }
+
+    @Override
     public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
       sync();
       return next.begin(step, state, buffers);
