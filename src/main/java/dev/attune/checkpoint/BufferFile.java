@@ -6,9 +6,10 @@ import dev.attune.memory.Buffer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.zip.CRC32C;
 
 /**
@@ -70,22 +71,104 @@ final class BufferFile {
     }
   }
 
+  /** CRC-32C of files, one after the other. */
+  static List<Long> checksums(List<Path> files) throws IOException {
+    List<Long> sums = new ArrayList<>();
+    try (Chunk lent = Chunk.borrow()) {
+      for (Path file : files) {
+        CRC32C crc = new CRC32C();
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+          checksumFrom(channel, lent.bytes(), crc);
+        }
+        sums.add(crc.getValue());
+      }
+    }
+    return sums;
+  }
+
+  private static void checksumFrom(FileChannel channel, ByteBuffer chunk, CRC32C crc)
+      throws IOException {
+    while (channel.read(chunk.clear()) >= 0) {
+      crc.update(chunk.flip());
+    }
+  }
+
   /**
-   * CRC-32C of a file.
-   *
-   * @param fromDisk whether what the file system holds in memory is passed by, where that can be
+   * CRC-32C of files that were just written, as the disk has them where that can be asked. All at
+   * once, each on a thread of its own: one at a time would wait for the disk at every piece.
    */
-  static long checksum(Path file, boolean fromDisk) throws IOException {
+  static List<Long> checksumsOnDisk(List<Path> files) throws IOException {
+    List<Chunk> lent = files.stream().map(file -> Chunk.borrow()).toList();
+    List<Reader> readers = new ArrayList<>();
+    try {
+      for (int i = 0; i < files.size(); i++) {
+        readers.add(new Reader(files.get(i), lent.get(i).bytes()));
+      }
+      readers.forEach(Reader::start);
+    } finally {
+      readers.forEach(Reader::join);
+      lent.forEach(Chunk::close);
+    }
+    List<Long> sums = new ArrayList<>();
+    for (Reader reader : readers) {
+      sums.add(reader.sum());
+    }
+    return sums;
+  }
+
+  private static final class Reader {
+    private final Thread thread;
+    private long sum;
+    private IOException failure;
+
+    Reader(Path file, ByteBuffer chunk) {
+      thread =
+          new Thread(
+              () -> {
+                try {
+                  sum = checksumOnDisk(file, chunk);
+                } catch (IOException e) {
+                  failure = e;
+                }
+              },
+              "attune-verify");
+      thread.setDaemon(true);
+    }
+
+    void start() {
+      thread.start();
+    }
+
+    /** Waits for its end, also while this thread is interrupted, which it is still told of. */
+    void join() {
+      boolean isInterrupted = false;
+      while (thread.isAlive()) {
+        try {
+          thread.join();
+        } catch (InterruptedException e) {
+          isInterrupted = true;
+        }
+      }
+      if (isInterrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    long sum() throws IOException {
+      if (failure != null) {
+        throw failure;
+      }
+      return sum;
+    }
+  }
+
+  private static long checksumOnDisk(Path file, ByteBuffer chunk) throws IOException {
     CRC32C crc = new CRC32C();
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
-        Chunk lent = Chunk.borrow()) {
-      if (fromDisk && Files.size(file) >= LEAST_DIRECT) {
-        channel.position(checksumDirect(file, Files.size(file), lent.bytes(), crc));
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      if (channel.size() >= LEAST_DIRECT) {
+        channel.position(checksumDirect(file, channel.size(), chunk, crc));
       }
-      ByteBuffer chunk = lent.bytes();
-      while (channel.read(chunk.clear()) >= 0) {
-        crc.update(chunk.flip());
-      }
+      checksumFrom(channel, chunk, crc);
     }
     return crc.getValue();
   }

@@ -129,30 +129,41 @@ public final class Snapshot {
     return entries;
   }
 
+  private interface Sums {
+    List<Long> of(List<Path> files) throws IOException;
+  }
+
   /**
    * Opens a folder after checking every byte of it.
    *
    * @throws IOException saying what is wrong with it
    */
   static Snapshot verify(Path folder) throws IOException {
-    return verify(folder, false);
+    return verify(folder, BufferFile::checksums);
   }
 
   /** The same of one that was just written: what the disk has of it is read, where that can be. */
   static void verifyWritten(Path folder) throws IOException {
-    verify(folder, true);
+    verify(folder, BufferFile::checksumsOnDisk);
   }
 
-  private static Snapshot verify(Path folder, boolean fromDisk) throws IOException {
+  private static Snapshot verify(Path folder, Sums sums) throws IOException {
     JsonNode manifest = manifest(folder);
+    List<Path> files = new ArrayList<>();
+    List<Long> wanted = new ArrayList<>();
     for (Map.Entry<String, JsonNode> entry : entries(manifest).properties()) {
       Path file = folder.resolve(entry.getKey());
-      long wanted = entry.getValue().path("size").asLong();
-      if (!Files.exists(file) || Files.size(file) != wanted) {
-        throw new IOException(entry.getKey() + " is missing or not " + wanted + " bytes long");
+      long size = entry.getValue().path("size").asLong();
+      if (!Files.exists(file) || Files.size(file) != size) {
+        throw new IOException(entry.getKey() + " is missing or not " + size + " bytes long");
       }
-      if (BufferFile.checksum(file, fromDisk) != entry.getValue().path("crc32c").asLong()) {
-        throw new IOException("the checksum of " + entry.getKey() + " does not match");
+      files.add(file);
+      wanted.add(entry.getValue().path("crc32c").asLong());
+    }
+    List<Long> found = sums.of(files);
+    for (int i = 0; i < files.size(); i++) {
+      if (!found.get(i).equals(wanted.get(i))) {
+        throw new IOException("the checksum of " + files.get(i).getFileName() + " does not match");
       }
     }
     return new Snapshot(folder, manifest.path(BEST_STEP).asLong());
