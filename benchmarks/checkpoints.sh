@@ -82,16 +82,18 @@ while kill -0 "$pid" 2>/dev/null; do
 done >"$work/writes"
 wait "$pid" || { cat "$work/log" >&2; fail "the run failed"; }
 
-# The first save also takes memory for its copy; the last one is waited for, since the run ends.
+# The last save is waited for, since the run ends with it.
 written=$(sed '$d' "$work/writes" | awk '{ print $3 / 1048576 / ($2 - $1) }' | percentile 0.5)
 seconds=$(sed '$d' "$work/writes" | awk '{ print $2 - $1 }' | percentile 0.5)
 pauses=$(grep -o '"name": *"checkpoint"[^}]*"dur": *[0-9.]*' "$run/trace.json" | grep -o '[0-9.]*$' | sed '$d')
-pause=$(awk '{ print $1 / 1e6 }' <<<"$pauses" | percentile 0.5)
-awk -v disk="$disk" -v written="$written" -v seconds="$seconds" -v pause="$pause" 'BEGIN {
+first=$(awk 'NR == 1 { print $1 / 1e6 }' <<<"$pauses")
+pause=$(awk 'NR > 1 { print $1 / 1e6 }' <<<"$pauses" | percentile 0.5)
+awk -v disk="$disk" -v written="$written" -v seconds="$seconds" -v first="$first" -v pause="$pause" 'BEGIN {
   printf "disk, one file %24.0f MiB/s\ncheckpoint %28.0f MiB/s, %.0f %% of that, %.2f s\n", disk, written, 100 * written / disk, seconds
-  printf "training waits %24.3f s, %.1f %% of that\n", pause, 100 * pause / seconds }'
+  printf "training waits %24.3f s at the first, %.3f s at later ones\n", first, pause }'
 if [[ $output != - ]]; then
-  [[ -f $output ]] || echo "date,commit,cpu,steps_between,disk_mib_s,checkpoint_mib_s,share_of_disk,seconds,pause_seconds,share_of_write" >"$output"
+  [[ -f $output ]] || echo "date,commit,cpu,steps_between,disk_mib_s,checkpoint_mib_s,share_of_disk,seconds,first_pause_seconds,pause_seconds" >"$output"
   awk -v head="$(date +%F),$(commit_name),$(cpu_name),$every" -v disk="$disk" -v written="$written" -v seconds="$seconds" \
-    -v pause="$pause" 'BEGIN { printf "%s,%.0f,%.0f,%.2f,%.2f,%.3f,%.3f\n", head, disk, written, written / disk, seconds, pause, pause / seconds }' >>"$output"
+    -v first="$first" -v pause="$pause" \
+    'BEGIN { printf "%s,%.0f,%.0f,%.2f,%.2f,%.3f,%.3f\n", head, disk, written, written / disk, seconds, first, pause }' >>"$output"
 fi

@@ -16,6 +16,7 @@ module dev.attune {
   requires java.management;
   requires java.net.http;
   requires jdk.management;
+  requires jdk.unsupported;
   requires org.bytedeco.javacpp;
   requires static com.fasterxml.jackson.dataformat.yaml;
   requires static java.sql;

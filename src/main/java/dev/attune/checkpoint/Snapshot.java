@@ -61,7 +61,7 @@ public final class Snapshot {
     put(entries, STATE, writeFile(folder.resolve(STATE), ByteBuffer.wrap(stateBytes), files));
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
       String name = entry.getKey() + ".bin";
-      put(entries, name, writeBuffer(folder.resolve(name), entry.getValue(), files));
+      put(entries, name, BufferFile.write(folder.resolve(name), entry.getValue(), files));
     }
     byte[] manifestBytes = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(manifest);
     writeFile(folder.resolve(MANIFEST), ByteBuffer.wrap(manifestBytes), files);
@@ -88,13 +88,12 @@ public final class Snapshot {
     files.syncFolder(copy);
   }
 
-  private record Written(long sizeBytes, long crc) {}
-
-  private static void put(ObjectNode entries, String name, Written written) {
-    entries.putObject(name).put("size", written.sizeBytes).put("crc32c", written.crc);
+  private static void put(ObjectNode entries, String name, BufferFile.Written written) {
+    entries.putObject(name).put("size", written.sizeBytes()).put("crc32c", written.crc());
   }
 
-  private static Written writeFile(Path file, ByteBuffer bytes, FileOps files) throws IOException {
+  private static BufferFile.Written writeFile(Path file, ByteBuffer bytes, FileOps files)
+      throws IOException {
     CRC32C crc = new CRC32C();
     crc.update(bytes.duplicate());
     long size = bytes.remaining();
@@ -102,23 +101,7 @@ public final class Snapshot {
       files.write(channel, bytes);
       files.sync(channel);
     }
-    return new Written(size, crc.getValue());
-  }
-
-  private static Written writeBuffer(Path file, Buffer buffer, FileOps files) throws IOException {
-    CRC32C crc = new CRC32C();
-    try (FileChannel channel = files.create(file);
-        Chunk lent = Chunk.borrow()) {
-      ByteBuffer chunk = lent.bytes();
-      for (long at = 0; at < buffer.sizeBytes(); at += chunk.capacity()) {
-        chunk.clear().limit((int) Math.min(chunk.capacity(), buffer.sizeBytes() - at));
-        buffer.read(at, chunk);
-        crc.update(chunk.flip().duplicate());
-        files.write(channel, chunk);
-      }
-      files.sync(channel);
-    }
-    return new Written(buffer.sizeBytes(), crc.getValue());
+    return new BufferFile.Written(size, crc.getValue());
   }
 
   /** Whether a folder is complete, as far as its manifest says; nothing is read. */
@@ -146,29 +129,41 @@ public final class Snapshot {
     return entries;
   }
 
+  private interface Sums {
+    List<Long> of(List<Path> files) throws IOException;
+  }
+
   /**
    * Opens a folder after checking every byte of it.
    *
    * @throws IOException saying what is wrong with it
    */
   static Snapshot verify(Path folder) throws IOException {
+    return verify(folder, BufferFile::checksums);
+  }
+
+  /** The same of one that was just written: what the disk has of it is read, where that can be. */
+  static void verifyWritten(Path folder) throws IOException {
+    verify(folder, BufferFile::checksumsOnDisk);
+  }
+
+  private static Snapshot verify(Path folder, Sums sums) throws IOException {
     JsonNode manifest = manifest(folder);
+    List<Path> files = new ArrayList<>();
+    List<Long> wanted = new ArrayList<>();
     for (Map.Entry<String, JsonNode> entry : entries(manifest).properties()) {
       Path file = folder.resolve(entry.getKey());
-      long wanted = entry.getValue().path("size").asLong();
-      if (!Files.exists(file) || Files.size(file) != wanted) {
-        throw new IOException(entry.getKey() + " is missing or not " + wanted + " bytes long");
+      long size = entry.getValue().path("size").asLong();
+      if (!Files.exists(file) || Files.size(file) != size) {
+        throw new IOException(entry.getKey() + " is missing or not " + size + " bytes long");
       }
-      CRC32C crc = new CRC32C();
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
-          Chunk lent = Chunk.borrow()) {
-        ByteBuffer chunk = lent.bytes();
-        while (channel.read(chunk.clear()) >= 0) {
-          crc.update(chunk.flip());
-        }
-      }
-      if (crc.getValue() != entry.getValue().path("crc32c").asLong()) {
-        throw new IOException("the checksum of " + entry.getKey() + " does not match");
+      files.add(file);
+      wanted.add(entry.getValue().path("crc32c").asLong());
+    }
+    List<Long> found = sums.of(files);
+    for (int i = 0; i < files.size(); i++) {
+      if (!found.get(i).equals(wanted.get(i))) {
+        throw new IOException("the checksum of " + files.get(i).getFileName() + " does not match");
       }
     }
     return new Snapshot(folder, manifest.path(BEST_STEP).asLong());

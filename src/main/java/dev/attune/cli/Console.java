@@ -117,9 +117,14 @@ final class Console {
     }
   }
 
+  /** Whether {@link #progress} shows anything. */
+  boolean showsProgress() {
+    return terminal && !quiet;
+  }
+
   /** Shows the state of a long task in place; on a terminal only. */
   void progress(double fraction, String text) {
-    if (!terminal || quiet) {
+    if (!showsProgress()) {
       return;
     }
     out.print("\r" + progressLine(fraction, TerminalText.visible(text), COLUMNS));

@@ -113,37 +113,32 @@ final class TrainView implements RunListener {
         "%s%s · %.1f M parameters · %s · %s", prefix, model, parameters / 1e6, backend, precision);
   }
 
+  /** Words are made of a step only where they are shown: they take as long as a small kernel. */
   @Override
   public void onStep(Step step) {
-    double fraction = (double) step.step() / step.totalSteps();
-    console.progress(
-        fraction,
-        String.format(
-            Locale.ROOT,
-            "%s%d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
-            prefix,
-            step.step(),
-            step.totalSteps(),
-            step.epoch(),
-            step.loss(),
-            step.tokensPerSecond(),
-            Console.duration(step.secondsLeft())));
-    boolean plain = !console.isTerminal() && !console.isQuiet();
-    if (plain
-        && (step.step() == 1
-            || step.step() == step.totalSteps()
-            || System.nanoTime() - lastLine > PLAIN_LINE_NANOS)) {
-      lastLine = System.nanoTime();
-      console.line(
-          "%sstep %d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
-          prefix,
-          step.step(),
-          step.totalSteps(),
-          step.epoch(),
-          step.loss(),
-          step.tokensPerSecond(),
-          Console.duration(step.secondsLeft()));
+    boolean isLast = step.step() == step.totalSteps();
+    long now = System.nanoTime();
+    if (console.showsProgress() && (isLast || now - lastProgress > PROGRESS_NANOS)) {
+      lastProgress = now;
+      console.progress((double) step.step() / step.totalSteps(), prefix + words(step));
     }
+    boolean plain = !console.isTerminal() && !console.isQuiet();
+    if (plain && (step.step() == 1 || isLast || now - lastLine > PLAIN_LINE_NANOS)) {
+      lastLine = now;
+      console.line("%sstep %s", prefix, words(step));
+    }
+  }
+
+  private static String words(Step step) {
+    return String.format(
+        Locale.ROOT,
+        "%d/%d  epoch %.2f  loss %.4f  %,.0f tokens/s  %s left",
+        step.step(),
+        step.totalSteps(),
+        step.epoch(),
+        step.loss(),
+        step.tokensPerSecond(),
+        Console.duration(step.secondsLeft()));
   }
 
   @Override

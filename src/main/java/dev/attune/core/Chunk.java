@@ -13,6 +13,12 @@ public final class Chunk implements AutoCloseable {
   /** Bytes of each. */
   public static final int BYTES = 1 << 20;
 
+  /**
+   * Where its memory begins: at a multiple of this many bytes, as what goes past the memory of a
+   * file system has to.
+   */
+  public static final int ALIGNMENT = 4096;
+
   /** Those that wait for the next borrower; more were lent at a time by a burst alone. */
   private static final int MOST_KEPT = 16;
 
@@ -30,7 +36,11 @@ public final class Chunk implements AutoCloseable {
     synchronized (FREE) {
       free = FREE.poll();
     }
-    return new Chunk(free != null ? free : ByteBuffer.allocateDirect(BYTES));
+    return new Chunk(free != null ? free : allocate());
+  }
+
+  private static ByteBuffer allocate() {
+    return ByteBuffer.allocateDirect(BYTES + ALIGNMENT).alignedSlice(ALIGNMENT).slice(0, BYTES);
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.attune.core;
 
+import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -57,6 +58,46 @@ public class FileOps {
   /** Opens a file that is there, to sync it. */
   public FileChannel open(Path file) throws IOException {
     return FileChannel.open(file, StandardOpenOption.WRITE);
+  }
+
+  /**
+   * Opens a file that is there and empty, to write from its beginning past the memory of the file
+   * system: whole blocks of {@link Chunk#ALIGNMENT} bytes, from memory that is aligned to as many.
+   * A processor that is busy is asked for next to nothing then, and nothing else is pushed out of
+   * that memory.
+   *
+   * @return null where the file system has no such way, or other blocks
+   */
+  public FileChannel openDirect(Path file) throws IOException {
+    // What is written next takes the place of this.
+    return direct(file, StandardOpenOption.WRITE, (channel, block) -> channel.write(block, 0));
+  }
+
+  /** Opens a file of a block or more to be read in the same way; null where that cannot be. */
+  public FileChannel openDirectToRead(Path file) throws IOException {
+    return direct(file, StandardOpenOption.READ, (channel, block) -> channel.read(block, 0));
+  }
+
+  private interface Trial {
+    void pass(FileChannel channel, ByteBuffer block) throws IOException;
+  }
+
+  /** Some file systems open a file that way, and refuse what is to pass. */
+  private static FileChannel direct(Path file, StandardOpenOption way, Trial trial)
+      throws IOException {
+    FileChannel channel;
+    try {
+      channel = FileChannel.open(file, way, ExtendedOpenOption.DIRECT);
+    } catch (IOException | UnsupportedOperationException e) {
+      return null;
+    }
+    try (Chunk lent = Chunk.borrow()) {
+      trial.pass(channel, lent.bytes().limit(Chunk.ALIGNMENT));
+      return channel;
+    } catch (IOException e) {
+      channel.close();
+      return null;
+    }
   }
 
   /**

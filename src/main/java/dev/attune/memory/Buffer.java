@@ -79,6 +79,15 @@ public final class Buffer implements AutoCloseable {
     allocator.download(target, address() + offset);
   }
 
+  /**
+   * The memory of a range itself, at most 2 GiB; null where the host cannot address it, and {@link
+   * #read} copies.
+   */
+  public ByteBuffer view(long offset, long length) {
+    checkRange(offset, length);
+    return allocator.hasViews() ? allocator.view(address() + offset, length) : null;
+  }
+
   private void checkRange(long offset, long length) {
     Check.argument(
         offset >= 0 && length >= 0 && offset + length <= sizeBytes,

@@ -32,6 +32,11 @@ final class CheckpointModels implements CheckpointSink {
     leaveIfWanted(step, state);
   }
 
+  @Override
+  public void expect(Map<String, Buffer> buffers) {
+    next.expect(buffers);
+  }
+
   /** The model is left meanwhile: once the checkpoint is safe, the weights are others. */
   @Override
   public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {

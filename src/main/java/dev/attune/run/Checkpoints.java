@@ -27,8 +27,9 @@ import java.util.function.Consumer;
  * only while a copy is in memory. No checkpoint is saved that speaks of best weights which are not
  * beside it: a resume would end with others.
  *
- * <p>On the CPU a large state is saved in the background, from a copy in memory, which takes a few
- * hundredths of the time that the disk needs. One save at a time: the next waits for it.
+ * <p>On the CPU a large state is saved in the background, from a copy in memory, as large as the
+ * state, which is taken beside the first steps: pages that nobody had cost seconds when they are
+ * first written. One save at a time: the next waits for it.
  */
 final class Checkpoints implements CheckpointSink, AutoCloseable {
   /** Smaller states are written at once: a copy would spare nothing that is felt. */
@@ -46,7 +47,9 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   private final long leastCopied;
   private final Consumer<String> note;
   private final Queue<String> notedMeanwhile = new ConcurrentLinkedQueue<>();
-  private final Map<String, Buffer> copies = new LinkedHashMap<>(); // empty until needed
+  private Map<String, Buffer> copies = Map.of(); // empty until needed
+  private Background<Map<String, Buffer>> taking; // null: nobody takes memory for them
+  private volatile boolean isClosing;
   private Background<UncheckedIOException> saving; // null: nothing is saved in the background
   private volatile Thread savingThread; // of the last save in the background
   private long savingStep;
@@ -116,14 +119,48 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   @Override
+  public void expect(Map<String, Buffer> buffers) {
+    if (copies.isEmpty() && taking == null && isCopied(buffers)) {
+      Map<String, Long> sizes = new LinkedHashMap<>();
+      buffers.forEach((name, buffer) -> sizes.put(name, buffer.sizeBytes()));
+      taking = Background.start("attune-checkpoint-memory", () -> taken(sizes));
+    }
+  }
+
+  /** Whether such a state is saved from a copy of it. */
+  private boolean isCopied(Map<String, Buffer> buffers) {
+    long bytes = buffers.values().stream().mapToLong(Buffer::sizeBytes).sum();
+    return bytes >= leastCopied
+        && bytes <= memory.reservableBytes() / SHARE_FOR_COPY
+        && memory.hasViews();
+  }
+
+  /** Memory whose pages are there; nothing if there is not enough. */
+  private Map<String, Buffer> taken(Map<String, Long> sizes) {
+    Map<String, Buffer> taken = new LinkedHashMap<>();
+    try {
+      sizes.forEach((name, bytes) -> taken.put(name, Buffer.allocate(memory, bytes, true)));
+    } catch (DeviceMemoryException e) {
+      taken.values().forEach(Buffer::close);
+      return Map.of();
+    }
+    taken.values().forEach(this::touch);
+    return taken;
+  }
+
+  private void touch(Buffer buffer) {
+    for (long at = 0; at < buffer.sizeBytes() && !isClosing; at += Chunk.BYTES) {
+      ByteBuffer view = buffer.view(at, Math.min(Chunk.BYTES, buffer.sizeBytes() - at));
+      for (int page = 0; page < view.capacity(); page += Chunk.ALIGNMENT) {
+        view.put(page, (byte) 0);
+      }
+    }
+  }
+
+  @Override
   public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
     checkSettled();
-    long bytes = buffers.values().stream().mapToLong(Buffer::sizeBytes).sum();
-    if (unsavedBest != null
-        || bytes < leastCopied
-        || bytes > memory.reservableBytes() / SHARE_FOR_COPY
-        || !memory.hasViews()
-        || !copied(buffers)) {
+    if (unsavedBest != null || !isCopied(buffers) || !copied(buffers)) {
       return false;
     }
     identity.writeTo(state);
@@ -145,16 +182,13 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
 
   /** Copies what is to be saved; false if there is no memory for it. */
   private boolean copied(Map<String, Buffer> buffers) {
-    try {
-      for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
-        if (!copies.containsKey(entry.getKey())) {
-          long bytes = entry.getValue().sizeBytes();
-          copies.put(entry.getKey(), Buffer.allocate(memory, bytes, true));
-        }
+    if (copies.isEmpty()) {
+      expect(buffers);
+      copies = taking.joinUninterruptibly();
+      taking = null;
+      if (copies.isEmpty()) {
+        return false; // it is saved from where it lies, which only takes longer
       }
-    } catch (DeviceMemoryException e) {
-      forgetCopies();
-      return false; // it is saved from where it lies, which only takes longer
     }
     buffers.forEach(
         (name, buffer) ->
@@ -290,7 +324,12 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   private void forgetCopies() {
+    isClosing = true;
+    if (taking != null) {
+      copies = taking.joinUninterruptibly();
+      taking = null;
+    }
     copies.values().forEach(Buffer::close);
-    copies.clear();
+    copies = Map.of();
   }
 }

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -150,6 +151,11 @@ final class MetricsFile implements AutoCloseable {
     }
 
     @Override
+    public void expect(Map<String, Buffer> buffers) {
+      next.expect(buffers);
+    }
+
+    @Override
     public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
       sync();
       return next.begin(step, state, buffers);
@@ -193,6 +199,26 @@ final class MetricsFile implements AutoCloseable {
     write();
   }
 
+  /** A step's line, as Jackson would write it: its tree would take most of what a step is told. */
+  private void append(TrainListener.Step step) {
+    unwritten.append("{\"step\":").append(step.step());
+    number("epoch", step.epoch());
+    number("loss", step.loss());
+    number("grad_norm", step.gradNorm());
+    number("learning_rate", step.learningRate());
+    unwritten.append(",\"tokens\":").append(step.tokens());
+    step.metrics().forEach(this::number);
+    unwritten.append("}\n");
+    write();
+  }
+
+  private void number(String name, double value) {
+    String mark = Double.isFinite(value) ? "" : "\""; // JSON has no such number
+    unwritten.append(",\"");
+    JsonStringEncoder.getInstance().quoteAsString(name, unwritten);
+    unwritten.append("\":").append(mark).append(value).append(mark);
+  }
+
   /** Writes what waits; a run does not end for want of room for its log. */
   private void write() {
     try {
@@ -226,12 +252,7 @@ final class MetricsFile implements AutoCloseable {
     @Override
     public void onStep(Step step) {
       if (step.step() % everySteps == 0 || step.step() == step.totalSteps()) {
-        ObjectNode line = JsonNodeFactory.instance.objectNode();
-        line.put("step", step.step()).put("epoch", step.epoch()).put("loss", step.loss());
-        line.put("grad_norm", step.gradNorm()).put("learning_rate", step.learningRate());
-        line.put("tokens", step.tokens());
-        step.metrics().forEach(line::put);
-        append(line);
+        append(step);
       }
       super.onStep(step);
     }

@@ -24,6 +24,12 @@ public interface CheckpointSink {
   record Ended(long step, UncheckedIOException failure) {}
 
   /**
+   * Tells that {@link #begin} will be asked for these buffers, so that what it needs can be taken
+   * while the run goes on.
+   */
+  default void expect(Map<String, Buffer> buffers) {}
+
+  /**
    * Begins to save a state in the background, of which a copy is made first: the run may go on.
    * What was begun before must be settled.
    *

@@ -250,6 +250,9 @@ public final class TrainingLoop implements AutoCloseable {
     Map<String, Double> evaluation = Map.of();
     long evaluatedAt = -1;
     Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
+    if (checkpoints != null && savesOnTheWay()) {
+      checkpoints.expect(buffers());
+    }
     try (BatchStream stream =
         data.batches(order, config.batchSize(), epochs, state.cursor, model.positionOffset())) {
       while (!state.stoppedEarly && (state.step < totalSteps || state.evaluationDue)) {
@@ -334,6 +337,12 @@ public final class TrainingLoop implements AutoCloseable {
         state.bestStep,
         endsWithBest,
         tape.arena().highWaterBytes());
+  }
+
+  /** Whether a step before the last one is to be saved. */
+  private boolean savesOnTheWay() {
+    long every = config.saveSteps();
+    return every > 0 && (state.step / every + 1) * every < totalSteps;
   }
 
   /**

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.FileOps;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Buffer;
 import dev.attune.testkit.FailingFiles;
@@ -16,6 +17,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -143,6 +146,33 @@ class CheckpointFaultTest {
       store.save(2, state(2), Map.of("weights", buffer));
       assertFalse(Files.exists(scratch.resolve("step-000000003")));
       assertEquals(2, newest(store));
+    }
+  }
+
+  /** As on a file system that has no way past its memory: the same bytes, under the same sums. */
+  @Test
+  void aFileIsTheSameWhicheverWayItIsWritten() throws IOException {
+    FileOps plain =
+        new FileOps() {
+          @Override
+          public FileChannel openDirect(Path file) {
+            return null;
+          }
+        };
+    for (int size :
+        new int[] {BufferFile.LEAST_DIRECT - 1, BufferFile.LEAST_DIRECT, 3 << 16, SIZE}) {
+      try (Buffer buffer = Buffer.allocate(backend, size, false)) {
+        Host.fill(buffer, 1);
+        buffer.write(size - 3, ByteBuffer.allocateDirect(3).put(new byte[] {7, 8, 9}).flip());
+        Path one = scratch.resolve("one-" + size);
+        Path other = scratch.resolve("other-" + size);
+        BufferFile.Written written = BufferFile.write(one, buffer, FileOps.SYSTEM);
+        assertEquals(written, BufferFile.write(other, buffer, plain));
+        assertEquals(-1, Files.mismatch(one, other));
+        assertEquals(size, Files.size(one));
+        assertEquals(List.of(written.crc()), BufferFile.checksums(List.of(one)));
+        assertEquals(List.of(written.crc()), BufferFile.checksumsOnDisk(List.of(one)));
+      }
     }
   }
 

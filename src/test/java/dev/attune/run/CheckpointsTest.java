@@ -133,6 +133,38 @@ class CheckpointsTest {
     }
   }
 
+  /** Pages that nobody had cost seconds when they are first written: a pause of training. */
+  @Test
+  void theMemoryOfACopyIsThereBeforeTheFirstSave() throws Exception {
+    long bytes = 96L << 20;
+    try (Buffer large = Buffer.allocate(backend, bytes, true);
+        Checkpoints checkpoints = checkpoints(scratch.resolve("checkpoints"), bytes)) {
+      long before = residentBytes();
+      checkpoints.expect(Map.of("weights", large));
+      for (int i = 0; i < 200 && residentBytes() < before + bytes * 9 / 10; i++) {
+        Thread.sleep(50);
+      }
+      assertTrue(residentBytes() >= before + bytes * 9 / 10, residentBytes() + ", was " + before);
+      assertTrue(checkpoints.begin(1, state(1), Map.of("weights", large)));
+      assertNull(checkpoints.settled(true).orElseThrow().failure());
+    }
+  }
+
+  private static long residentBytes() throws Exception {
+    return Files.readAllLines(Path.of("/proc/self/status")).stream()
+        .filter(line -> line.startsWith("RssAnon:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
+        .sum();
+  }
+
+  @Test
+  void aRunThatEndsBeforeItsFirstSaveFreesWhatWasTakenForIt() {
+    try (Checkpoints checkpoints = checkpoints(scratch.resolve("checkpoints"), 1)) {
+      checkpoints.expect(Map.of("weights", weights));
+    }
+    assertFalse(Files.exists(scratch.resolve("checkpoints")));
+  }
+
   @Test
   void aSmallStateIsNotCopied() {
     try (Checkpoints checkpoints = checkpoints(scratch.resolve("checkpoints"), BYTES + 1)) {

@@ -3,7 +3,10 @@ package dev.attune.run;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.testkit.FailingFiles;
+import dev.attune.train.TrainListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -94,5 +97,30 @@ class MetricsFileTest {
     String line = "{\"step\":%d,\"test\":{\"accuracy\":0.5}}\n";
     assertEquals(
         KEPT + line.formatted(7) + line.formatted(8) + line.formatted(9), Files.readString(file));
+  }
+
+  @Test
+  void aStepIsWrittenAsJackson() throws IOException {
+    Path file = scratch.resolve("steps.jsonl");
+    TrainListener.Step step =
+        new TrainListener.Step(
+            3,
+            9,
+            0.5,
+            Double.NaN,
+            Double.NEGATIVE_INFINITY,
+            2e-5,
+            77,
+            1,
+            1,
+            Map.of("a\"b", 1e-300));
+    try (MetricsFile metrics = MetricsFile.open(file, 0, 1, note -> {})) {
+      metrics.before(new SilentRunListener()).onStep(step);
+    }
+    ObjectNode line = JsonNodeFactory.instance.objectNode();
+    line.put("step", 3L).put("epoch", 0.5).put("loss", Double.NaN);
+    line.put("grad_norm", Double.NEGATIVE_INFINITY).put("learning_rate", 2e-5).put("tokens", 77L);
+    line.put("a\"b", 1e-300);
+    assertEquals(line + "\n", Files.readString(file));
   }
 }

@@ -68,6 +68,12 @@ public final class FailingFiles extends FileOps {
   }
 
   @Override
+  public FileChannel openDirect(Path file) throws IOException {
+    operate("openDirect");
+    return super.openDirect(file);
+  }
+
+  @Override
   public void copyPart(Path from, Path to) throws IOException {
     operate("copyPart");
     super.copyPart(from, to);

@@ -257,6 +257,11 @@ class TrainingLoopTest {
     }
 
     @Override
+    public void expect(Map<String, Buffer> buffers) {
+      heard.add("expected");
+    }
+
+    @Override
     public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
       assertEquals(0, begun, "one at a time");
       heard.add("begin " + step);
@@ -294,8 +299,21 @@ class TrainingLoopTest {
   void aCheckpointInTheBackgroundIsToldOfOnceItIsSafe() {
     assertEquals(
         List.of(
-            "step 1", "step 2", "step 3", "step 4", "told 4", "begin 4", "step 5", "step 6",
-            "safe 4", "step 7", "step 8", "told 8", "save 8", "safe 8"),
+            "expected",
+            "step 1",
+            "step 2",
+            "step 3",
+            "step 4",
+            "told 4",
+            "begin 4",
+            "step 5",
+            "step 6",
+            "safe 4",
+            "step 7",
+            "step 8",
+            "told 8",
+            "save 8",
+            "safe 8"),
         savedSlowly(8));
   }
 
@@ -303,8 +321,18 @@ class TrainingLoopTest {
   void aStopWaitsForTheCheckpointInTheBackground() {
     assertEquals(
         List.of(
-            "step 1", "step 2", "step 3", "step 4", "told 4", "begin 4", "step 5", "safe 4",
-            "told 5", "save 5", "safe 5"),
+            "expected",
+            "step 1",
+            "step 2",
+            "step 3",
+            "step 4",
+            "told 4",
+            "begin 4",
+            "step 5",
+            "safe 4",
+            "told 5",
+            "save 5",
+            "safe 5"),
         savedSlowly(5));
   }
 
