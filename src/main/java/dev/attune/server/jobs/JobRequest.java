@@ -265,6 +265,11 @@ record JobRequest(
         by);
   }
 
+  /** Ids of the files that it reads. */
+  List<String> files() {
+    return validationFile == null ? List.of(trainingFile) : List.of(trainingFile, validationFile);
+  }
+
   boolean isDpo() {
     return method.equals(DPO);
   }

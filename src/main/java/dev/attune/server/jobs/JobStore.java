@@ -92,7 +92,7 @@ final class JobStore {
    * Notes a new job, whose files are to be validated.
    *
    * @param most jobs of a tenant that have not ended, this one among them
-   * @param check whether there may be one more
+   * @param check whether there may be one more, and all is there that it needs
    * @throws ApiException if the tenant has too many
    */
   Job create(String tenant, JobRequest request, int most, Consumer<Journal.Session> check) {
@@ -232,21 +232,30 @@ final class JobStore {
   }
 
   /** Whether a file is read by a job that has not ended. */
-  boolean needsFile(String tenant, String file) {
-    return all(OPEN).stream()
-        .filter(job -> job.tenant().equals(tenant))
-        .anyMatch(
-            job ->
-                file.equals(job.request().trainingFile())
-                    || file.equals(job.request().validationFile()));
+  static boolean needsFile(Journal.Session session, String tenant, String file) {
+    return session
+        .first(
+            "SELECT 1 FROM jobs WHERE tenant = ?1 AND status IN "
+                + words(OPEN)
+                + " AND (request ->> 'training_file' = ?2 OR request ->> 'validation_file' = ?2)",
+            row -> true,
+            tenant,
+            file)
+        .isPresent();
   }
 
   /** Whether a model, or a version of it, is tuned by a job that has not ended. */
-  boolean tunesModel(String tenant, String model) {
-    return all(OPEN).stream()
-        .filter(job -> job.tenant().equals(tenant))
-        .map(job -> job.request().model())
-        .anyMatch(tuned -> tuned.equals(model) || tuned.startsWith(model + "@v"));
+  static boolean tunesModel(Journal.Session session, String tenant, String model) {
+    return session
+        .first(
+            "SELECT 1 FROM jobs WHERE tenant = ?1 AND status IN "
+                + words(OPEN)
+                + " AND (request ->> 'model' = ?2"
+                + " OR substr(request ->> 'model', 1, length(?2) + 2) = ?2 || '@v')",
+            row -> true,
+            tenant,
+            model)
+        .isPresent();
   }
 
   /** A change of a job's status, with all that goes with it. */
