@@ -63,9 +63,14 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
    * @throws ApiException if a file or the model has gone, or cannot be for this
    */
   static JobConfig of(Job job, Sources sources) {
+    return of(job, job.request().model(), sources);
+  }
+
+  /** The same of a job that is of another model. */
+  static JobConfig of(Job job, String model, Sources sources) {
     return of(
         job.tenant(),
-        job.request(),
+        job.request().of(model),
         job.plan(),
         sources.folders().model(job),
         sources,

@@ -114,7 +114,7 @@ final class JobStore {
               tenant,
               JobStatus.VALIDATING_FILES.word(),
               JobTrail.now(),
-              request.toJson().toString(),
+              request.keptJson().toString(),
               request.attuneJson().toString());
           JobTrail.tell(
               session, id, JobEvent.of(JobEvent.Level.INFO, "Created fine-tuning job: " + id));
@@ -189,6 +189,33 @@ final class JobStore {
             session.list(
                 "SELECT * FROM jobs WHERE status IN " + words(of) + " ORDER BY number",
                 JobStore::read));
+  }
+
+  /**
+   * Jobs that have not ended, of which an earlier server did not note what their models' names
+   * mean.
+   */
+  List<Job> unpinned() {
+    return journal.read(
+        session ->
+            session.list(
+                "SELECT * FROM jobs WHERE status IN "
+                    + words(OPEN)
+                    + " AND request ->> ? IS NULL ORDER BY number",
+                JobStore::read,
+                JobRequest.PINNED));
+  }
+
+  /** Notes which model is meant by a job, for good. */
+  void pin(Job job, String model) {
+    journal.change(
+        session ->
+            session.update(
+                "UPDATE jobs SET request = json_set(request, '$.model', ?, ?, json('true'))"
+                    + " WHERE id = ?",
+                model,
+                "$." + JobRequest.PINNED,
+                job.id()));
   }
 
   /** How many jobs there are of each status. */

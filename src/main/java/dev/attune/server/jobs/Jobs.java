@@ -118,6 +118,7 @@ public final class Jobs implements AutoCloseable {
     } catch (IOException | RuntimeException e) { // room on the disk is no reason not to serve
       LOG.log(Level.WARNING, "what jobs have left cannot be removed: " + e.getMessage(), e);
     }
+    new UnpinnedJobs(store, sources).pin();
     scheduler.start();
   }
 
