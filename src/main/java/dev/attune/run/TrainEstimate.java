@@ -113,6 +113,33 @@ public record TrainEstimate(
     return rehearsed(plan, base, subject.data(), large, listener, rows);
   }
 
+  /**
+   * What a run would begin from, by content: {@link #baseContent()}, without its data being read.
+   *
+   * @throws InputException if it cannot be begun from
+   */
+  public static String baseContent(RunConfig config) {
+    ModelFolder base =
+        ModelFolder.openToTrain(
+            config.text(RunOption.MODEL), config.text(RunOption.BASE_MODEL), Progress.silent());
+    TrainPlan plan = TrainPlan.of(config);
+    try (TextTokenizer plain = base.openTokenizer()) {
+      AddedVocabulary added = AddedVocabulary.of(config, base, plain);
+      try (TextTokenizer extended = added == null ? null : added.tokenizer()) {
+        return content(
+            base.isAdapter() ? plan.continuing(base) : plan.ofModel(),
+            base,
+            extended == null ? plain : extended);
+      }
+    }
+  }
+
+  private static String content(TrainPlan plan, ModelFolder base, TextTokenizer tokenizer) {
+    int threads = Backends.threads(plan.config().smallInteger(RunOption.THREADS));
+    return PreparedRun.baseContent(
+        ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads), tokenizer);
+  }
+
   private static TrainEstimate rehearsed(
       TrainPlan plan,
       ModelFolder base,
@@ -158,8 +185,7 @@ public record TrainEstimate(
             train.tokens(),
             plan.trainer().totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
             need,
-            PreparedRun.baseContent(
-                ContentDigest.ofModel(base, plan.task().settingsFiles(base), threads), tokenizer),
+            content(plan, base, tokenizer),
             report,
             List.copyOf(reasons),
             skipped(wrong));

@@ -172,7 +172,7 @@ public final class AttuneServer implements AutoCloseable {
     sessions.start();
     parts.add(0, sessions::close);
     metrics.gauge("attune_jobs", "Jobs by status", "status", jobs::counts);
-    Feedback feedback = new Feedback(data.journal(), models, files, jobs, data.models());
+    Feedback feedback = new Feedback(data.journal(), models, room, files, jobs, data.models());
 
     List<Route> routes = new ArrayList<>(own(metrics));
     routes.addAll(new KeysApi(keys).routes());

@@ -8,6 +8,7 @@ import dev.attune.server.files.FileStore;
 import dev.attune.server.http.Route;
 import dev.attune.server.jobs.Jobs;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
@@ -23,17 +24,25 @@ public final class Feedback implements AutoCloseable {
   private final List<Route> routes;
 
   /**
+   * @param room for what is made
    * @param jobs null: there are none
    * @param folder below which models lie
    */
-  public Feedback(Journal journal, ModelCatalog models, FileStore files, Jobs jobs, Path folder) {
+  public Feedback(
+      Journal journal,
+      ModelCatalog models,
+      ModelRoom room,
+      FileStore files,
+      Jobs jobs,
+      Path folder) {
     CorrectionStore corrections = new CorrectionStore(journal, models.versions());
     LearnerStore store = new LearnerStore(journal);
     Classifiers classifiers = new Classifiers(models);
     // Half of the machine is left to those who ask.
     int threads = Math.max(1, Runtime.getRuntime().availableProcessors() / 2);
     judge = new OpenClassifiers(new Compute(BackendKind.AUTO, PrecisionOption.AUTO, threads));
-    Learner learner = new Learner(journal, models, corrections, store, judge, threads);
+    VersionFiles versions = new VersionFiles(journal, models, room);
+    Learner learner = new Learner(journal, models, corrections, store, versions, judge, threads);
     learners = new Learners(models, store, learner, folder);
     routes =
         Stream.of(

@@ -1,7 +1,6 @@
 package dev.attune.server.feedback;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption;
 import dev.attune.server.database.Journal;
@@ -64,6 +63,7 @@ final class Learner {
   private final ModelCatalog models;
   private final CorrectionStore corrections;
   private final LearnerStore learners;
+  private final VersionFiles files;
   private final Judge judge;
   private final int threads;
 
@@ -75,12 +75,14 @@ final class Learner {
       ModelCatalog models,
       CorrectionStore corrections,
       LearnerStore learners,
+      VersionFiles files,
       Judge judge,
       int threads) {
     this.journal = journal;
     this.models = models;
     this.corrections = corrections;
     this.learners = learners;
+    this.files = files;
     this.judge = judge;
     this.threads = threads;
   }
@@ -116,7 +118,7 @@ final class Learner {
     Optional<Duration> left = left(line, state.get());
     if (left.isPresent() && left.get().isZero()) {
       update(line, state.get(), stopRequested);
-      retain(line, state.get().settings().keptVersions());
+      files.retain(line, state.get().settings().keptVersions());
     }
     return left; // at once after an update: more may have come
   }
@@ -125,6 +127,7 @@ final class Learner {
    * Switches the learner of a model on, or gives it other settings.
    *
    * @param data what it is to repeat, and to be measured on; null: as it has it
+   * @throws ApiException if these are more than the tenant may have
    */
   void choose(ModelLine line, LearnerSettings settings, OldData data) throws IOException {
     synchronized (keepingData) {
@@ -132,7 +135,7 @@ final class Learner {
           data == null
               ? learners.find(line).orElseThrow().old()
               : new LearnerStore.Old(
-                  data.save(lineFolder(line)), data.replay().size(), data.heldOut().size());
+                  saved(line, data), data.replay().size(), data.heldOut().size());
       journal.change(
           session -> {
             learners.put(session, line, settings, old);
@@ -141,20 +144,35 @@ final class Learner {
     }
   }
 
+  private String saved(ModelLine line, OldData data) throws IOException {
+    Path folder = lineFolder(line);
+    String name = data.save(folder);
+    if (!usedData(line).contains(name)) {
+      files.checkWritten(line, folder.resolve(name));
+    }
+    return name;
+  }
+
+  /** Names of the folders of old data that are needed. */
+  private Set<String> usedData(ModelLine line) {
+    Set<String> used = new HashSet<>();
+    learners.find(line).ifPresent(state -> used.add(state.old().data()));
+    unfinished(line)
+        .ifPresent(made -> used.add(Update.of(LearnerStore.parsed(made.report())).data()));
+    return used;
+  }
+
   /** Removes old data in whose place others were chosen, unless an update still needs them. */
   private void removeOldData(ModelLine line) {
     synchronized (keepingData) {
-      Optional<LearnerStore.State> state = learners.find(line);
-      if (state.isEmpty() || !Files.isDirectory(lineFolder(line))) {
+      if (learners.find(line).isEmpty() || !Files.isDirectory(lineFolder(line))) {
         return;
       }
-      Set<String> used = new HashSet<>(List.of(state.get().old().data()));
-      unfinished(line)
-          .ifPresent(made -> used.add(Update.of(LearnerStore.parsed(made.report())).data()));
+      Set<String> used = usedData(line);
       try (DirectoryStream<Path> all = Files.newDirectoryStream(lineFolder(line), "data-*")) {
         for (Path folder : all) {
           if (!used.contains(folder.getFileName().toString())) {
-            delete(folder);
+            VersionFiles.delete(folder);
           }
         }
       } catch (IOException | DirectoryIteratorException e) {
@@ -284,8 +302,10 @@ final class Learner {
     ModelVersion candidate = planned.get();
     Update update = Update.of(LearnerStore.parsed(candidate.report()));
     try {
+      files.checkRoom(line, candidate);
       Update.Rows rows = rows(line, candidate, update);
       if (make(line, candidate, update, rows, stopRequested)) {
+        files.checkWritten(line, candidate.folder());
         judged(line, candidate, update, rows);
       }
     } catch (RuntimeException e) {
@@ -298,7 +318,7 @@ final class Learner {
     }
   }
 
-  /** Whether a server that has too much to do is all that is wrong. */
+  /** Whether a server that has too much to do, or a quota, is all that is wrong. */
   private static boolean isPassing(RuntimeException e) {
     return e instanceof ApiException refusal
         && (refusal.status() == 429 || refusal.status() == 503);
@@ -442,39 +462,5 @@ final class Learner {
               candidate.name() + " is " + state.word() + ": " + reason);
           return null;
         });
-  }
-
-  /**
-   * Lets the files of old versions go: first the journal says that they have, then they do at the
-   * next update, when nobody is still about to open them.
-   */
-  private void retain(ModelLine line, int kept) {
-    ModelVersion live = models.versions().live(line).orElseThrow();
-    Set<Integer> needed = new HashSet<>(List.of(1, live.number(), live.parent()));
-    int others = 0;
-    for (ModelVersion version : models.versions().list(line)) {
-      if (version.state() == ModelVersion.State.REMOVED
-          || version.state() == ModelVersion.State.FAILED) {
-        delete(version.folder());
-      } else if (version.state().isWhole()
-          && !needed.contains(version.number())
-          && models.held(line.tenant(), version.name()).isEmpty()
-          && ++others > kept) {
-        journal.change(
-            session -> {
-              models.versions().become(session, version, ModelVersion.State.REMOVED, null, null);
-              return null;
-            });
-        models.tellRemoved(models.served(line, version));
-      }
-    }
-  }
-
-  private static void delete(Path folder) {
-    try {
-      FileOps.SYSTEM.deleteTree(folder);
-    } catch (IOException e) {
-      LOG.log(Level.WARNING, "files of a learner stay on the disk: " + e.getMessage(), e);
-    }
   }
 }

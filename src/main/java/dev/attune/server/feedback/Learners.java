@@ -117,7 +117,9 @@ final class Learners implements AutoCloseable {
         LOG.log(Level.DEBUG, key.model() + " has gone", e);
         troubled.remove(key);
       } else {
-        LOG.log(Level.ERROR, "the learner of " + key.model() + ": " + e.getMessage(), e);
+        boolean isOurs = !(e instanceof ApiException refusal && refusal.isOverQuota());
+        Level level = isOurs ? Level.ERROR : Level.WARNING;
+        LOG.log(level, "the learner of " + key.model() + ": " + e.getMessage(), isOurs ? e : null);
         again = Optional.of(troubled.merge(key, AFTER_TROUBLE, Learners::longer));
       }
     }

@@ -122,7 +122,7 @@ final class VersionsApi {
     if (version.number() != live.number()
         && !learner.replace(line, live, version, ModelVersion.State.READY, null)) {
       throw ApiException.conflict(
-          "Another version of '" + line.model() + "' became live in this moment; look again");
+          "The versions of '" + line.model() + "' have changed in this moment; look again");
     }
     exchange.answer(json(version(line, "v" + version.number()), version.number()));
   }

@@ -27,7 +27,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 
@@ -53,7 +53,8 @@ public final class FileStore {
   private final Path incoming;
   private final FileOps files;
   private final Room room;
-  private final List<Consumer<StoredFile>> beforeDeletion = new CopyOnWriteArrayList<>();
+  private final List<BiConsumer<Journal.Session, StoredFile>> beforeDeletion =
+      new CopyOnWriteArrayList<>();
 
   /**
    * Opens the store.
@@ -181,6 +182,18 @@ public final class FileStore {
         session ->
             session.first(
                 "SELECT * FROM files WHERE id = ? AND tenant = ?", this::read, id, tenant));
+  }
+
+  /**
+   * Refuses, within a change, a file that has gone since it was found: whoever notes in the same
+   * change that it needs the file keeps it.
+   *
+   * @throws ApiException if the tenant has none of that id
+   */
+  public void checkThere(Journal.Session session, String tenant, String id) {
+    session
+        .first("SELECT 1 FROM files WHERE id = ? AND tenant = ?", row -> true, id, tenant)
+        .orElseThrow(() -> noFile(id));
   }
 
   private static ApiException noFile(String id) {
@@ -331,8 +344,11 @@ public final class FileStore {
     }
   }
 
-  /** Hears of a file before it is deleted, and may refuse that by an {@link ApiException}. */
-  public void beforeDeletion(Consumer<StoredFile> listener) {
+  /**
+   * Hears of a file before it is deleted, within that change, and may refuse it by an {@link
+   * ApiException}.
+   */
+  public void beforeDeletion(BiConsumer<Journal.Session, StoredFile> listener) {
     beforeDeletion.add(listener);
   }
 
@@ -346,9 +362,12 @@ public final class FileStore {
   }
 
   private void delete(StoredFile file) throws IOException {
-    beforeDeletion.forEach(listener -> listener.accept(file));
     int gone =
-        journal.change(session -> session.update("DELETE FROM files WHERE id = ?", file.id()));
+        journal.change(
+            session -> {
+              beforeDeletion.forEach(listener -> listener.accept(session, file));
+              return session.update("DELETE FROM files WHERE id = ?", file.id());
+            });
     if (gone > 0) {
       room.free(file.tenant(), file.bytes());
       files.delete(file.path());

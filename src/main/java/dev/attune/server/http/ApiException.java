@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 public final class ApiException extends RuntimeException {
   private static final long serialVersionUID = 1;
   private static final String INVALID = "invalid_request_error";
+  private static final String OVER_QUOTA = "insufficient_quota";
 
   /** What a client has sent need not come back whole. */
   private static final String LONG_WORD = "(\\S{200})\\S{100,}";
@@ -127,7 +128,7 @@ public final class ApiException extends RuntimeException {
 
   /** 429: a bound of the caller's own. */
   public static ApiException overQuota(String message) {
-    return new ApiException(429, "insufficient_quota", null, "insufficient_quota", message, null);
+    return new ApiException(429, OVER_QUOTA, null, OVER_QUOTA, message, null);
   }
 
   /** 429: too much at once; again in a second. */
@@ -176,6 +177,16 @@ public final class ApiException extends RuntimeException {
   /** After how many seconds the client may try again; 0: that would be no use. */
   int retryAfterSeconds() {
     return retryAfterSeconds;
+  }
+
+  /** By which programs tell it; null: by its status alone. */
+  public String code() {
+    return code;
+  }
+
+  /** Whether it is {@link #overQuota}. */
+  public boolean isOverQuota() {
+    return OVER_QUOTA.equals(code);
   }
 
   /** The field that is to blame; null: none. */

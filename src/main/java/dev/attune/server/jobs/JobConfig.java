@@ -11,6 +11,7 @@ import dev.attune.server.files.FileStore;
 import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ServedModel;
 import java.math.BigDecimal;
 import java.nio.file.Path;
@@ -48,8 +49,9 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
   private static final Set<String> KNOWN =
       Set.of("jsonl", "json", "csv", "tsv", "parquet", "conll", "txt");
 
-  /** What makes the files and the model of a job. */
-  record Sources(FileStore files, ModelCatalog models, JobFolders folders, Path runStore) {}
+  /** What makes the files and the model of a job; what it makes is to have room. */
+  record Sources(
+      FileStore files, ModelCatalog models, ModelRoom room, JobFolders folders, Path runStore) {}
 
   /** Where files come from: see {@link FileStore#find} and {@link FileStore#findNeeded}. */
   private interface Files {
@@ -62,9 +64,14 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
    * @throws ApiException if a file or the model has gone, or cannot be for this
    */
   static JobConfig of(Job job, Sources sources) {
+    return of(job, job.request().model(), sources);
+  }
+
+  /** The same of a job that is of another model. */
+  static JobConfig of(Job job, String model, Sources sources) {
     return of(
         job.tenant(),
-        job.request(),
+        job.request().of(model),
         job.plan(),
         sources.folders().model(job),
         sources,

@@ -42,6 +42,9 @@ record JobRequest(
   static final String SUPERVISED = "supervised";
   static final String DPO = "dpo";
 
+  /** Kept with a request whose model will be the same whatever becomes live; else not there. */
+  static final String PINNED = "pinned";
+
   /** Passes over the data. */
   static final int USUAL_EPOCHS = 3;
 
@@ -265,6 +268,11 @@ record JobRequest(
         by);
   }
 
+  /** Ids of the files that it reads. */
+  List<String> files() {
+    return validationFile == null ? List.of(trainingFile) : List.of(trainingFile, validationFile);
+  }
+
   boolean isDpo() {
     return method.equals(DPO);
   }
@@ -274,7 +282,7 @@ record JobRequest(
     return hyperparameters.batchSize() == null;
   }
 
-  /** As a body that {@link #of} reads: how the journal keeps it. */
+  /** As a body that {@link #of} reads. */
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("model", model);
@@ -305,12 +313,19 @@ record JobRequest(
     return json;
   }
 
+  /** How the journal keeps it: what {@link #toJson} says, of a model whose name is pinned. */
+  ObjectNode keptJson() {
+    return toJson().put(PINNED, true);
+  }
+
   /** One that the journal has kept, whose deadline may have passed. */
   static JobRequest kept(ObjectNode request, ObjectNode attune) {
+    Fields kept = Fields.of(request);
+    kept.any(PINNED); // of no meaning for the request itself
     Fields own = Fields.of(attune);
     Long priority = own.integer("priority", -MOST_PRIORITY, MOST_PRIORITY);
     Long deadline = own.integer("deadline", 0, Long.MAX_VALUE);
-    JobRequest read = of(Fields.of(request));
+    JobRequest read = of(kept);
     return new JobRequest(
         read.model,
         read.trainingFile,

@@ -12,7 +12,6 @@ import dev.attune.run.TrainGroup;
 import dev.attune.run.TrainRun;
 import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
-import dev.attune.server.http.Ids;
 import dev.attune.server.models.ServedModel;
 import dev.attune.task.Tasks;
 import dev.attune.train.DivergedException;
@@ -38,7 +37,9 @@ final class JobRun implements RunListener {
     /** One of a higher priority waits. */
     PREEMPTED,
     /** The server ends. */
-    SERVER_ENDS
+    SERVER_ENDS,
+    /** Its tenant may not have what it makes. */
+    OVER_QUOTA
   }
 
   private static final System.Logger LOG = System.getLogger("dev.attune.server.jobs");
@@ -47,13 +48,13 @@ final class JobRun implements RunListener {
   private static final int STEPS_TOLD = 200;
 
   private static final long FLUSH_NANOS = 1_000_000_000L;
-  private static final int CHECKPOINTS_KEPT = 3;
 
   private final Job job;
   private final JobStore store;
   private final JobConfig.Sources sources;
   private final JobEnds ends;
   private final TrainGroup group; // null: it runs by itself
+  private final JobModels models;
   private final List<JobEvent> untold = new ArrayList<>();
   private JobConfig made;
   private long lastFlush = System.nanoTime();
@@ -63,6 +64,7 @@ final class JobRun implements RunListener {
   private long lastEvaluationStep;
   private long checkpointStep;
   private boolean refusedByGroup;
+  private ApiException overQuota; // null: there has been room for all that it made
   private volatile Stop stop;
   private volatile JobProgress progress = new JobProgress(0, 0, null);
   private volatile double secondsLeft = Double.NaN;
@@ -76,6 +78,7 @@ final class JobRun implements RunListener {
     this.sources = sources;
     this.ends = ends;
     this.group = group;
+    this.models = new JobModels(job, store, sources);
   }
 
   Job job() {
@@ -111,7 +114,7 @@ final class JobRun implements RunListener {
     try {
       work();
     } catch (ApiException e) {
-      fail("invalid_job", e.getMessage(), e.param());
+      fail(e.isOverQuota() ? e.code() : "invalid_job", e.getMessage(), e.param());
     } catch (InterruptedCallException e) {
       left("it had not come to a step since it began to run");
     } catch (OtherBaseException e) {
@@ -142,6 +145,9 @@ final class JobRun implements RunListener {
       TrainRun.Outcome outcome = trained();
       flush();
       if (outcome.training().interrupted()) {
+        if (overQuota != null) {
+          throw overQuota;
+        }
         left("a checkpoint of step " + outcome.training().steps() + " is saved");
         return;
       }
@@ -213,9 +219,7 @@ final class JobRun implements RunListener {
   private void finish(Path folder) {
     boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
     StepMetrics metrics = StepMetrics.of(folder, predictsTokens);
-    ServedModel model =
-        new ServedModel(
-            name(), job.tenant(), Instant.now(), made.model().baseOf(folder), folder, job.id());
+    ServedModel model = models.result(made.model(), folder);
     StoredFile results = null;
     JobStore.Change change = store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
     try {
@@ -238,7 +242,7 @@ final class JobRun implements RunListener {
               if (kept != null) {
                 sources.files().add(session, kept);
               }
-              sources.models().add(session, model);
+              models.add(session, model);
             });
     boolean isMade = false;
     try {
@@ -248,10 +252,6 @@ final class JobRun implements RunListener {
         sources.files().giveUp(kept);
       }
     }
-  }
-
-  private String name() {
-    return made.model().tunedName(job.tenant(), job.request().suffix(), job.shortId());
   }
 
   private void fail(String code, String message, String param) {
@@ -433,49 +433,20 @@ final class JobRun implements RunListener {
             ? validation(step)
             : JsonNodeFactory.instance.objectNode().put("step", step);
     metrics.put("train_loss", lastLoss);
-    ServedModel model =
-        new ServedModel(
-            ServedModel.checkpointName(name(), step),
-            job.tenant(),
-            Instant.now(),
-            made.model().baseOf(folder),
-            folder,
-            job.id());
-    List<JobCheckpoint> earlier =
-        store.trail().checkpoints(job.id()).stream()
-            .filter(c -> c.step() != step)
-            .filter(c -> sources.models().held(job.tenant(), c.model()).isEmpty())
-            .toList();
-    List<JobCheckpoint> forgotten =
-        earlier.subList(Math.min(earlier.size(), CHECKPOINTS_KEPT - 1), earlier.size());
-    store
-        .trail()
-        .note(
-            new JobCheckpoint(
-                Ids.next("ftckpt_"),
-                job.id(),
-                step,
-                model.created().getEpochSecond(),
-                model.id(),
-                metrics),
-            forgotten,
-            session -> {
-              forgotten.forEach(old -> sources.models().remove(session, old.model()));
-              sources.models().remove(session, model.id()); // of before a kill
-              sources.models().add(session, model);
-            });
-    for (JobCheckpoint old : forgotten) {
-      Path place = sources.folders().checkpoint(job, old.step());
-      sources
-          .models()
-          .tellRemoved(
-              new ServedModel(
-                  old.model(),
-                  job.tenant(),
-                  Instant.ofEpochSecond(old.created()),
-                  made.model().baseOf(place),
-                  place,
-                  job.id()));
+    try {
+      models.checkpoint(made.model(), step, folder, metrics);
+    } catch (ApiException e) {
+      overQuota = e;
+      stop(Stop.OVER_QUOTA);
+      remove(folder);
+    }
+  }
+
+  private void remove(Path folder) {
+    try {
+      JobFolders.remove(folder);
+    } catch (IOException e) { // a start removes it, once the job has ended
+      LOG.log(Level.WARNING, job.id() + ": " + folder + " stays: " + e.getMessage(), e);
     }
   }
 

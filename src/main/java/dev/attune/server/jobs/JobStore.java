@@ -92,7 +92,7 @@ final class JobStore {
    * Notes a new job, whose files are to be validated.
    *
    * @param most jobs of a tenant that have not ended, this one among them
-   * @param check whether there may be one more
+   * @param check whether there may be one more, and all is there that it needs
    * @throws ApiException if the tenant has too many
    */
   Job create(String tenant, JobRequest request, int most, Consumer<Journal.Session> check) {
@@ -114,7 +114,7 @@ final class JobStore {
               tenant,
               JobStatus.VALIDATING_FILES.word(),
               JobTrail.now(),
-              request.toJson().toString(),
+              request.keptJson().toString(),
               request.attuneJson().toString());
           JobTrail.tell(
               session, id, JobEvent.of(JobEvent.Level.INFO, "Created fine-tuning job: " + id));
@@ -191,6 +191,33 @@ final class JobStore {
                 JobStore::read));
   }
 
+  /**
+   * Jobs that have not ended, of which an earlier server did not note what their models' names
+   * mean.
+   */
+  List<Job> unpinned() {
+    return journal.read(
+        session ->
+            session.list(
+                "SELECT * FROM jobs WHERE status IN "
+                    + words(OPEN)
+                    + " AND request ->> ? IS NULL ORDER BY number",
+                JobStore::read,
+                JobRequest.PINNED));
+  }
+
+  /** Notes which model is meant by a job, for good. */
+  void pin(Job job, String model) {
+    journal.change(
+        session ->
+            session.update(
+                "UPDATE jobs SET request = json_set(request, '$.model', ?, ?, json('true'))"
+                    + " WHERE id = ?",
+                model,
+                "$." + JobRequest.PINNED,
+                job.id()));
+  }
+
   /** How many jobs there are of each status. */
   Map<JobStatus, Long> counts() {
     Map<JobStatus, Long> counts = new HashMap<>();
@@ -232,21 +259,30 @@ final class JobStore {
   }
 
   /** Whether a file is read by a job that has not ended. */
-  boolean needsFile(String tenant, String file) {
-    return all(OPEN).stream()
-        .filter(job -> job.tenant().equals(tenant))
-        .anyMatch(
-            job ->
-                file.equals(job.request().trainingFile())
-                    || file.equals(job.request().validationFile()));
+  static boolean needsFile(Journal.Session session, String tenant, String file) {
+    return session
+        .first(
+            "SELECT 1 FROM jobs WHERE tenant = ?1 AND status IN "
+                + words(OPEN)
+                + " AND (request ->> 'training_file' = ?2 OR request ->> 'validation_file' = ?2)",
+            row -> true,
+            tenant,
+            file)
+        .isPresent();
   }
 
   /** Whether a model, or a version of it, is tuned by a job that has not ended. */
-  boolean tunesModel(String tenant, String model) {
-    return all(OPEN).stream()
-        .filter(job -> job.tenant().equals(tenant))
-        .map(job -> job.request().model())
-        .anyMatch(tuned -> tuned.equals(model) || tuned.startsWith(model + "@v"));
+  static boolean tunesModel(Journal.Session session, String tenant, String model) {
+    return session
+        .first(
+            "SELECT 1 FROM jobs WHERE tenant = ?1 AND status IN "
+                + words(OPEN)
+                + " AND (request ->> 'model' = ?2"
+                + " OR substr(request ->> 'model', 1, length(?2) + 2) = ?2 || '@v')",
+            row -> true,
+            tenant,
+            model)
+        .isPresent();
   }
 
   /** A change of a job's status, with all that goes with it. */

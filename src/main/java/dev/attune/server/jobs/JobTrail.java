@@ -12,7 +12,7 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.Consumer;
+import java.util.function.Function;
 
 /** What jobs tell and leave on the way: events and checkpoints. Any number of threads use it. */
 final class JobTrail {
@@ -150,40 +150,44 @@ final class JobTrail {
 
   /** The checkpoints of a job, the newest first. */
   List<JobCheckpoint> checkpoints(String job) {
-    return journal.read(
-        session ->
-            session.list(
-                "SELECT * FROM job_checkpoints WHERE job = ? ORDER BY step DESC",
-                JobTrail::checkpoint,
-                job));
+    return journal.read(session -> checkpoints(session, job));
+  }
+
+  static List<JobCheckpoint> checkpoints(Journal.Session session, String job) {
+    return session.list(
+        "SELECT * FROM job_checkpoints WHERE job = ? ORDER BY step DESC",
+        JobTrail::checkpoint,
+        job);
   }
 
   /**
    * Notes a checkpoint, and forgets some.
    *
-   * @param with what else is to be true with it
+   * @param with makes all else true that is to be with it; says which are to be forgotten
+   * @return those
    */
-  void note(
-      JobCheckpoint checkpoint, List<JobCheckpoint> forgotten, Consumer<Journal.Session> with) {
-    journal.change(
-        session -> {
-          session.update(
-              "INSERT OR REPLACE INTO job_checkpoints VALUES(?, ?, ?, ?, ?, ?)",
-              checkpoint.job(),
-              checkpoint.step(),
-              checkpoint.id(),
-              checkpoint.created(),
-              checkpoint.model(),
-              checkpoint.metrics().toString());
-          forgotten.forEach(
-              old ->
-                  session.update(
-                      "DELETE FROM job_checkpoints WHERE job = ? AND step = ?",
-                      old.job(),
-                      old.step()));
-          with.accept(session);
-          return null;
-        });
+  List<JobCheckpoint> note(
+      JobCheckpoint checkpoint, Function<Journal.Session, List<JobCheckpoint>> with) {
+    List<JobCheckpoint> forgotten =
+        journal.change(session -> note(session, checkpoint, with.apply(session)));
     onChange.run();
+    return forgotten;
+  }
+
+  private static List<JobCheckpoint> note(
+      Journal.Session session, JobCheckpoint checkpoint, List<JobCheckpoint> forgotten) {
+    session.update(
+        "INSERT OR REPLACE INTO job_checkpoints VALUES(?, ?, ?, ?, ?, ?)",
+        checkpoint.job(),
+        checkpoint.step(),
+        checkpoint.id(),
+        checkpoint.created(),
+        checkpoint.model(),
+        checkpoint.metrics().toString());
+    forgotten.forEach(
+        old ->
+            session.update(
+                "DELETE FROM job_checkpoints WHERE job = ? AND step = ?", old.job(), old.step()));
+    return forgotten;
   }
 }

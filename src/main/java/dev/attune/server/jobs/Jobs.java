@@ -93,14 +93,20 @@ public final class Jobs implements AutoCloseable {
     this.store = new JobStore(parts.journal());
     this.sources =
         new JobConfig.Sources(
-            parts.files(), parts.models(), new JobFolders(parts.modelFolder()), parts.runStore());
+            parts.files(),
+            parts.models(),
+            parts.room(),
+            new JobFolders(parts.modelFolder()),
+            parts.runStore());
     this.ends = new JobEnds(parts.webhooks());
     this.limits = parts.limits();
     this.room = parts.room();
     room.expect((session, tenant) -> JobStore.count(session, tenant, JobStore.OPEN));
     this.scheduler = new Scheduler(store, sources, ends, means);
-    parts.files().beforeDeletion(file -> checkNotNeeded(file.tenant(), file.id()));
-    parts.models().heldBy(this::tuning);
+    parts
+        .files()
+        .beforeDeletion((session, file) -> checkNotNeeded(session, file.tenant(), file.id()));
+    parts.models().heldBy(Jobs::tuning);
   }
 
   /** Takes up what an earlier process has left, and begins to work. */
@@ -112,6 +118,7 @@ public final class Jobs implements AutoCloseable {
     } catch (IOException | RuntimeException e) { // room on the disk is no reason not to serve
       LOG.log(Level.WARNING, "what jobs have left cannot be removed: " + e.getMessage(), e);
     }
+    new UnpinnedJobs(store, sources).pin();
     scheduler.start();
   }
 
@@ -136,15 +143,15 @@ public final class Jobs implements AutoCloseable {
         : 4L << 30;
   }
 
-  private void checkNotNeeded(String tenant, String file) {
-    if (store.needsFile(tenant, file)) {
+  private static void checkNotNeeded(Journal.Session session, String tenant, String file) {
+    if (JobStore.needsFile(session, tenant, file)) {
       throw ApiException.conflict(
           "The file '" + file + "' is needed by a job that has not ended; cancel that, or wait");
     }
   }
 
-  private Optional<String> tuning(String tenant, String model) {
-    return store.tunesModel(tenant, model)
+  private static Optional<String> tuning(Journal.Session session, String tenant, String model) {
+    return JobStore.tunesModel(session, tenant, model)
         ? Optional.of(
             "The model '" + model + "' is tuned by a job that has not ended; cancel that, or wait")
         : Optional.empty();
@@ -239,7 +246,16 @@ public final class Jobs implements AutoCloseable {
       throw new UncheckedIOException("the server's disk: " + e.getMessage(), e);
     }
     return store.create(
-        tenant, request, limits.apply(tenant).jobs(), session -> room.checkCount(session, tenant));
+        tenant,
+        request,
+        limits.apply(tenant).jobs(),
+        session -> {
+          room.checkCount(session, tenant);
+          sources.models().checkThere(session, tenant, request.model());
+          for (String file : request.files()) {
+            sources.files().checkThere(session, tenant, file);
+          }
+        });
   }
 
   Job cancel(Job job) {

@@ -66,10 +66,12 @@ public final class ModelCatalog {
     /**
      * Why a model must stay, as a sentence; empty: it need not.
      *
+     * @param session of the change that takes the model out, so that nobody comes to need it
+     *     meanwhile: see {@link ModelCatalog#checkThere}
      * @param tenant who uses it
      * @param id of the model, which stands for all its versions too, or of one version
      */
-    Optional<String> reason(String tenant, String id);
+    Optional<String> reason(Journal.Session session, String tenant, String id);
   }
 
   /** The versions of models. */
@@ -218,6 +220,27 @@ public final class ModelCatalog {
         : Optional.of(find(tenant, id));
   }
 
+  /**
+   * Refuses, within a change, a model that has gone since {@link #pin} gave its name: whoever notes
+   * in the same change that it needs the model keeps it.
+   *
+   * @throws ApiException if the tenant has none of that name, or the version has no files
+   */
+  public void checkThere(Journal.Session session, String tenant, String id) {
+    boolean isThere =
+        bases.containsKey(id)
+            || session
+                .first("SELECT 1 FROM models WHERE id = ? AND tenant = ?", row -> true, id, tenant)
+                .isPresent();
+    Matcher named = VERSION.matcher(id);
+    if (!isThere
+        && !(named.matches()
+            && versions.isWhole(
+                session, tenant, named.group(1), Integer.parseInt(named.group(2))))) {
+      throw ApiException.noModel(id);
+    }
+  }
+
   /** Tuned models of a tenant, without checkpoints. */
   static long count(Journal.Session session, String tenant) {
     return session
@@ -302,7 +325,8 @@ public final class ModelCatalog {
    * @param from the version that is live
    * @param also what else is changed with it; says the number of the last correction whose
    *     judgement is none of the version
-   * @return false: another version is live by now, or the model has gone; nothing was changed
+   * @return false: another version is live by now, the model has gone, or the files of the new one
+   *     have; nothing was changed
    */
   public boolean switchTo(
       ModelLine line, ModelVersion from, ModelVersion to, ToLongFunction<Journal.Session> also) {
@@ -310,11 +334,11 @@ public final class ModelCatalog {
     onOpening.forEach(listener -> listener.accept(next));
     return journal.change(
         session -> {
-          boolean isLive = versions.isLive(session, from);
-          if (isLive) {
+          boolean isMeant = versions.isLive(session, from) && versions.hasFiles(session, to);
+          if (isMeant) {
             versions.makeLive(session, to, also.applyAsLong(session));
           }
-          return isLive;
+          return isMeant;
         });
   }
 
@@ -353,17 +377,17 @@ public final class ModelCatalog {
     if (line.original().base() == null) {
       throw ApiException.forbidden("'" + id + "' is a base of this server; it cannot be deleted");
     }
-    held(tenant, id)
-        .ifPresent(
-            reason -> {
-              throw ApiException.conflict(reason);
+    List<ModelVersion> made =
+        journal.change(
+            session -> {
+              Optional<String> reason = held(session, tenant, id);
+              if (reason.isPresent()) {
+                throw ApiException.conflict(reason.get());
+              }
+              List<ModelVersion> all = versions.list(session, line);
+              remove(session, id);
+              return all;
             });
-    List<ModelVersion> made = versions.list(line);
-    journal.change(
-        session -> {
-          remove(session, id);
-          return null;
-        });
     made.stream()
         .filter(version -> version.parent() > 0)
         .forEach(version -> tellRemoved(served(line, version)));
@@ -390,21 +414,21 @@ public final class ModelCatalog {
   }
 
   /** Why a model, or a version by its name, must stay: see {@link Holder}. */
-  public Optional<String> held(String tenant, String id) {
-    return holders.stream().flatMap(holder -> holder.reason(tenant, id).stream()).findFirst();
+  public Optional<String> held(Journal.Session session, String tenant, String id) {
+    return holders.stream()
+        .flatMap(holder -> holder.reason(session, tenant, id).stream())
+        .findFirst();
   }
 
   /** Adapters that are opened with it. */
-  private Optional<String> adapterOn(String tenant, String id) {
-    return journal
-        .read(
-            session ->
-                session.first(
-                    "SELECT id FROM models WHERE tenant = ?1 AND"
-                        + " (base = ?2 OR substr(base, 1, length(?2) + 2) = ?2 || '@v')",
-                    row -> row.getString("id"),
-                    tenant,
-                    id))
+  private Optional<String> adapterOn(Journal.Session session, String tenant, String id) {
+    return session
+        .first(
+            "SELECT id FROM models WHERE tenant = ?1 AND"
+                + " (base = ?2 OR substr(base, 1, length(?2) + 2) = ?2 || '@v')",
+            row -> row.getString("id"),
+            tenant,
+            id)
         .map(
             adapter ->
                 "The model '"

@@ -4,6 +4,7 @@ import dev.attune.server.access.Limits;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,6 +73,10 @@ public final class ModelRoom {
     }
   }
 
+  private boolean isBounded(String tenant) {
+    return limits.apply(tenant).modelBytes() < Long.MAX_VALUE;
+  }
+
   /**
    * Refuses what is more than a tenant may have.
    *
@@ -80,10 +85,10 @@ public final class ModelRoom {
    * @throws ApiException if it is more
    */
   public void checkQuota(String tenant, long needed, List<Path> replaced) throws IOException {
-    long most = limits.apply(tenant).modelBytes();
-    if (most == Long.MAX_VALUE) {
+    if (!isBounded(tenant)) {
       return;
     }
+    long most = limits.apply(tenant).modelBytes();
     List<Path> folders = new ArrayList<>(models.folders(tenant));
     others.forEach(more -> folders.addAll(more.apply(tenant)));
     long has = bytes(folders) - bytes(replaced);
@@ -97,6 +102,25 @@ public final class ModelRoom {
               + most
               + " are used, by tuned models, their checkpoints and versions, and states of"
               + " sessions. Delete some, or ask who runs this server for more");
+    }
+  }
+
+  /**
+   * Refuses what was made where it is more than a tenant may have: within the change that tells of
+   * it, so that of two that come at a time one is counted when the other is looked at.
+   *
+   * @param made a folder that is not counted yet
+   * @param replaced folders of the tenant that go with the change
+   * @throws ApiException if it is more
+   */
+  public void checkMade(String tenant, Path made, List<Path> replaced) {
+    if (!isBounded(tenant)) {
+      return;
+    }
+    try {
+      checkQuota(tenant, bytes(List.of(made)), replaced);
+    } catch (IOException e) {
+      throw new UncheckedIOException("the server's disk: " + e.getMessage(), e);
     }
   }
 
@@ -125,8 +149,8 @@ public final class ModelRoom {
     }
   }
 
-  /** What is removed meanwhile takes nothing. */
-  private static long bytes(List<Path> folders) throws IOException {
+  /** What folders take; what is removed meanwhile takes nothing. */
+  public static long bytes(List<Path> folders) throws IOException {
     AtomicLong bytes = new AtomicLong();
     SimpleFileVisitor<Path> count =
         new SimpleFileVisitor<>() {

@@ -99,7 +99,7 @@ public final class ModelVersions {
         row.getInt("number"),
         row.getInt("parent"),
         place == null ? line.original().folder() : folder.resolve(place),
-        State.valueOf(row.getString("state").toUpperCase(Locale.ROOT)),
+        state(row.getString("state")),
         Instant.ofEpochSecond(row.getLong("created")),
         row.getLong("learned"),
         row.getString("report"),
@@ -108,13 +108,15 @@ public final class ModelVersions {
 
   /** All versions of a model, the newest first; none where it has no line. */
   public List<ModelVersion> list(ModelLine line) {
-    return journal.read(
-        session ->
-            session.list(
-                "SELECT * FROM model_versions" + OF_LINE + " ORDER BY number DESC",
-                row -> read(line, row),
-                line.tenant(),
-                line.model()));
+    return journal.read(session -> list(session, line));
+  }
+
+  List<ModelVersion> list(Journal.Session session, ModelLine line) {
+    return session.list(
+        "SELECT * FROM model_versions" + OF_LINE + " ORDER BY number DESC",
+        row -> read(line, row),
+        line.tenant(),
+        line.model());
   }
 
   /** The version of that number. */
@@ -194,8 +196,34 @@ public final class ModelVersions {
         version.number());
   }
 
+  /** Whether a version has files that can be opened. */
+  boolean isWhole(Journal.Session session, String tenant, String model, int number) {
+    return state(session, tenant, model, number).map(State::isWhole).orElse(false);
+  }
+
+  /** The same, and also where the version is being made. */
+  boolean hasFiles(Journal.Session session, ModelVersion version) {
+    return state(session, version.tenant(), version.model(), version.number())
+        .map(state -> state.isWhole() || state == State.TRAINING)
+        .orElse(false);
+  }
+
+  private static Optional<State> state(
+      Journal.Session session, String tenant, String model, int number) {
+    return session.first(
+        "SELECT state FROM model_versions" + OF_VERSION,
+        row -> state(row.getString("state")),
+        tenant,
+        model,
+        number);
+  }
+
+  private static State state(String word) {
+    return State.valueOf(word.toUpperCase(Locale.ROOT));
+  }
+
   /** Whether a version is the live one of a model that is still there. */
-  boolean isLive(Journal.Session session, ModelVersion version) {
+  public boolean isLive(Journal.Session session, ModelVersion version) {
     return session
         .first(
             "SELECT 1 FROM model_lines" + OF_LINE + " AND live = ?",

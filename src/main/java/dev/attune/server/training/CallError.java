@@ -45,7 +45,7 @@ record CallError(String code, String message) {
    */
   static CallError of(String id, Throwable failure, UnaryOperator<String> words) {
     if (failure instanceof ApiException e) {
-      return new CallError(e.toJson().at("/error/code").asText("invalid_value"), e.getMessage());
+      return new CallError(e.code() == null ? "invalid_value" : e.code(), e.getMessage());
     }
     if (failure instanceof InputException e) {
       return new CallError("invalid_value", words.apply(e.getMessage()));

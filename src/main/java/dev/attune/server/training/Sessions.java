@@ -94,8 +94,8 @@ public final class Sessions implements AutoCloseable {
     parts
         .models()
         .heldBy(
-            (tenant, model) ->
-                store.uses(tenant, model)
+            (session, tenant, model) ->
+                TrainingStore.uses(session, tenant, model)
                     ? Optional.of(
                         "The model '" + model + "' is trained in a session; delete that first")
                     : Optional.empty());
@@ -171,7 +171,8 @@ public final class Sessions implements AutoCloseable {
             need.bytes());
     means.memory().take(need.bytes());
     try {
-      store.create(session, limits.apply(tenant).sessions());
+      store.create(
+          session, limits.apply(tenant).sessions(), change -> workshop.checkThere(change, session));
       Desk desk = new Desk(session, means);
       desk.begin();
       desks.put(session.id(), desk); // now: nobody else is to open it

@@ -12,6 +12,7 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** Sessions, their calls and their states in the journal. Any number of threads use it. */
 final class TrainingStore {
@@ -127,9 +128,10 @@ final class TrainingStore {
    * Notes a new session.
    *
    * @param most sessions of a tenant, this one among them
+   * @param check whether all is there that it needs
    * @throws ApiException if the tenant has too many
    */
-  void create(TrainingSession session, int most) {
+  void create(TrainingSession session, int most, Consumer<Journal.Session> check) {
     journal.change(
         change -> {
           long has =
@@ -145,6 +147,7 @@ final class TrainingStore {
                     + has
                     + " training sessions, which is as many as it may have; delete one");
           }
+          check.accept(change);
           change.update(
               "INSERT INTO training_sessions"
                   + "(id, tenant, created, model, request, vocabulary, length, bytes)"
@@ -194,16 +197,14 @@ final class TrainingStore {
   }
 
   /** Whether any session trains on from a model, or from a version of it. */
-  boolean uses(String tenant, String model) {
-    return journal.read(
-        read ->
-            read.first(
-                    "SELECT 1 FROM training_sessions WHERE tenant = ?1 AND"
-                        + " (model = ?2 OR substr(model, 1, length(?2) + 2) = ?2 || '@v')",
-                    row -> row.getInt(1),
-                    tenant,
-                    model)
-                .isPresent());
+  static boolean uses(Journal.Session read, String tenant, String model) {
+    return read.first(
+            "SELECT 1 FROM training_sessions WHERE tenant = ?1 AND"
+                + " (model = ?2 OR substr(model, 1, length(?2) + 2) = ?2 || '@v')",
+            row -> true,
+            tenant,
+            model)
+        .isPresent();
   }
 
   /** Takes a session out, with all that is known of it. */

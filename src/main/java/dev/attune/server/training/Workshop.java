@@ -75,6 +75,11 @@ final class Workshop {
     return models.pin(tenant, model);
   }
 
+  /** Refuses, within a change, a session whose model has gone since its name was pinned. */
+  void checkThere(Journal.Session change, TrainingSession session) {
+    models.checkThere(change, session.tenant(), session.request().model());
+  }
+
   /**
    * What a session would take and read.
    *
@@ -330,6 +335,8 @@ final class Workshop {
       journal.change(
           change -> {
             room.checkCount(change, session.tenant());
+            checkThere(change, session); // one that was deleted meanwhile does not hold it
+            room.checkMade(session.tenant(), folder, List.of());
             models.add(change, served);
             return null;
           });

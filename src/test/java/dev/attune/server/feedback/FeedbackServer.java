@@ -17,6 +17,7 @@ import dev.attune.server.http.Route;
 import dev.attune.server.http.Router;
 import dev.attune.server.http.WebServer;
 import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ModelRoom;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -62,11 +63,16 @@ final class FeedbackServer implements AutoCloseable {
   private final Map<Path, Classifier> open = new ConcurrentHashMap<>();
 
   FeedbackServer(Path folder, Map<String, Path> bases) throws Exception {
+    this(folder, bases, Limits.NONE);
+  }
+
+  FeedbackServer(Path folder, Map<String, Path> bases, Limits limits) throws Exception {
     data = DataFolder.open(folder);
     models = new ModelCatalog(data.journal(), bases, data.models());
-    files = new FileStore(data.journal(), data.files(), tenant -> Limits.NONE, FileOps.SYSTEM);
+    files = new FileStore(data.journal(), data.files(), tenant -> limits, FileOps.SYSTEM);
     models.onOpening(model -> opened(model.folder()));
-    feedback = new Feedback(data.journal(), models, files, null, data.models());
+    ModelRoom room = new ModelRoom(models, data.models(), tenant -> limits);
+    feedback = new Feedback(data.journal(), models, room, files, null, data.models());
     feedback.start();
     List<Route> routes = new ArrayList<>(feedback.routes());
     routes.add(new Route("POST", "/v1/answer", Caller.Scope.INFERENCE, this::answer));

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.server.access.Limits;
+import dev.attune.server.models.ModelRoom;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -222,7 +224,7 @@ class LearnerTest {
     try (FeedbackServer server = start(data)) {
       switchOn(server, ", \"old_tolerance\": 1, \"kept_versions\": 1");
       server.models.heldBy(
-          (tenant, id) ->
+          (session, tenant, id) ->
               id.equals("reviews@v2") ? Optional.of("somebody trains on it") : Optional.empty());
       teach(server, TinyDrift.recent(60, 2));
       server.call("POST", "/v1/answer", "{\"model\": \"reviews@v2\", \"input\": \"a\"}");
@@ -258,5 +260,63 @@ class LearnerTest {
       assertTrue(server.refusal("GET", MODEL + "/versions/v99", null).startsWith("404"));
       assertTrue(server.refusal("GET", MODEL + "/versions/..", null).startsWith("4"));
     }
+  }
+
+  /** What does not fit leaves nothing, and is made when there is room. */
+  @Test
+  void aVersionBeyondTheQuotaWaits() throws Exception {
+    long used;
+    try (FeedbackServer server = start(data)) {
+      switchOn(server, "");
+      used = bytes();
+    }
+    for (int more = 0; more < 2; more++) { // none is begun, and one is made that does not fit
+      try (FeedbackServer server = start(used + more)) {
+        List<LabelledText> ten = TinyDrift.recent(20, 2).subList(10 * more, 10 * more + 10);
+        server.call("POST", MODEL + "/feedback", FeedbackServer.corrections(ten));
+        String trouble = "";
+        String wanted = "There is no room for " + (more == 0 ? "1" : "\\d{4,}") + " bytes more: .*";
+        for (int i = 0; i < 400 && !trouble.matches(wanted); i++) {
+          Thread.sleep(25);
+          trouble = server.call("GET", MODEL + "/learner", null).path("trouble").asText();
+        }
+        assertTrue(trouble.contains(used + " of " + (used + more) + " are used"), trouble);
+        JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
+        assertEquals("training", versions.get(0).get("state").asText(), versions.toString());
+        assertEquals("reviews@v1", versions.get(1).get("id").asText(), versions.toString());
+        String refusal =
+            server.refusal(
+                "POST",
+                MODEL + "/learner",
+                SETTINGS.formatted(
+                    server.file("local", "more.jsonl", TinyDrift.old(300, 4 + more)), ""));
+        assertTrue(refusal.startsWith("429 null: There is no room for "), refusal);
+      }
+      assertEquals(used, bytes());
+    }
+    try (FeedbackServer server = start(data)) {
+      server.settled("reviews");
+      assertEquals(
+          20, server.call("GET", MODEL + "/learner", null).at("/corrections/total").asInt());
+      JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
+      assertTrue(versions.size() > 1, versions.toString());
+      assertFalse(versions.findValuesAsText("state").contains("training"), versions.toString());
+    }
+  }
+
+  private long bytes() throws Exception {
+    return ModelRoom.bytes(List.of(data.resolve("models")));
+  }
+
+  private FeedbackServer start(long modelBytes) throws Exception {
+    Limits limits =
+        new Limits(
+            Limits.NONE.fileBytes(),
+            Limits.NONE.jobs(),
+            Limits.NONE.requestsPerMinute(),
+            Limits.NONE.sessions(),
+            Limits.NONE.models(),
+            modelBytes);
+    return new FeedbackServer(data, Map.of("reviews", classifier), limits);
   }
 }

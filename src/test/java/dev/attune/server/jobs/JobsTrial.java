@@ -209,7 +209,8 @@ final class JobsTrial implements AutoCloseable {
     long end = System.nanoTime() + Duration.ofSeconds(120).toNanos();
     JsonNode job = job(id);
     while (!wanted.test(job)) {
-      assertTrue(System.nanoTime() < end, "no " + what + ": " + job + events(id));
+      JsonNode last = job;
+      assertTrue(System.nanoTime() < end, () -> "no " + what + ": " + last + events(id));
       pause(20);
       job = job(id);
     }

@@ -12,7 +12,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -78,6 +82,10 @@ class ModelCatalogTest {
     return model;
   }
 
+  private boolean isHeld(String id) {
+    return data.journal().read(session -> models.held(session, TENANT, id)).isPresent();
+  }
+
   @Test
   void aPinnedNameIsTheSameModelWhateverBecomesLive() {
     assertEquals("reviews", models.pin(TENANT, "reviews"));
@@ -114,13 +122,86 @@ class ModelCatalogTest {
     assertEquals(whole.folder(), models.baseOf(two));
     assertNull(models.baseOf(whole));
     assertNull(models.baseOf(tuned("ft:reviews:a::00000004", "reviews@v9", true)));
-    assertTrue(models.held(TENANT, "reviews@v2").isPresent());
-    assertFalse(models.held(TENANT, "reviews@v3").isPresent());
+    assertTrue(isHeld("reviews@v2"));
+    assertFalse(isHeld("reviews@v3"));
     ApiException refusal =
         assertThrows(ApiException.class, () -> models.remove(TENANT, whole.id()));
     assertEquals(409, refusal.status());
     assertTrue(refusal.getMessage().contains(two.id()), refusal.getMessage());
     models.remove(TENANT, two.id());
     models.remove(TENANT, whole.id());
+  }
+
+  /** Whoever comes to need a model while it is taken out is refused, or is asked first. */
+  @Test
+  void nobodyComesToNeedAModelWhileItIsTakenOut() throws Exception {
+    ServedModel model = tuned("ft:reviews:a::00000005", "reviews", true);
+    data.journal().change(session -> session.update("CREATE TABLE needs(id TEXT)"));
+    CompletableFuture<Boolean> other = new CompletableFuture<>();
+    models.heldBy(
+        (session, tenant, id) -> {
+          if (other.isDone() || id.contains("@")) {
+            return Optional.empty();
+          }
+          new Thread(() -> other.complete(isNoted(model.id()))).start();
+          try {
+            other.get(500, TimeUnit.MILLISECONDS); // it waits for this change to be made
+          } catch (Exception e) {
+            // it does
+          }
+          return Optional.empty();
+        });
+    models.remove(TENANT, model.id());
+    assertFalse(other.get(), "it is needed, and was taken out");
+  }
+
+  private boolean isNoted(String id) {
+    try {
+      return data.journal()
+          .change(
+              session -> {
+                models.checkThere(session, TENANT, id);
+                return session.update("INSERT INTO needs VALUES(?)", id) > 0;
+              });
+    } catch (ApiException e) {
+      return false;
+    }
+  }
+
+  @Test
+  void whatIsToBeNeededIsThereWithItsFiles() throws Exception {
+    ModelVersion second = version();
+    ServedModel model = tuned("ft:reviews:a::00000006", "reviews", true);
+    for (String id : List.of("reviews", "reviews@v1", "reviews@v2", model.id())) {
+      assertTrue(isThere(TENANT, id), id);
+    }
+    for (String id : List.of("none", "reviews@v3", "none@v1", model.id() + "@v1")) {
+      assertFalse(isThere(TENANT, id), id);
+    }
+    assertFalse(isThere("b", model.id()));
+    assertFalse(isThere("b", "reviews@v2"));
+    data.journal()
+        .change(
+            session -> {
+              models.versions().become(session, second, ModelVersion.State.REMOVED, null, null);
+              return null;
+            });
+    assertFalse(isThere(TENANT, "reviews@v2"));
+    ModelVersion first = models.versions().find(line(), 1).orElseThrow();
+    assertFalse(models.switchTo(line(), second, second, session -> 0), "it has no files");
+    assertTrue(models.switchTo(line(), second, first, session -> 0));
+  }
+
+  private boolean isThere(String tenant, String id) {
+    try {
+      return data.journal()
+          .read(
+              session -> {
+                models.checkThere(session, tenant, id);
+                return true;
+              });
+    } catch (ApiException e) {
+      return false;
+    }
   }
 }

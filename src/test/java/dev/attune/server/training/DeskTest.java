@@ -64,7 +64,7 @@ class DeskTest {
     TrainingSession session =
         new TrainingSession(
             "tsess-a", "local", 1, request, need.vocabulary(), need.length(), need.bytes());
-    store.create(session, 1);
+    store.create(session, 1, change -> {});
     desk =
         new Desk(
             session,
@@ -293,14 +293,20 @@ class DeskTest {
     assertEquals(1, ended(submit("optim_step", TrainingTrial.STEP)).at("/result/steps").asInt());
   }
 
+  private boolean isUsed(String model) {
+    return data.journal().read(read -> TrainingStore.uses(read, "local", model));
+  }
+
   @Test
   void aVersionKeepsItsModelAndADeletedSessionNoStates() {
-    store.create(new TrainingSession("tsess-b", "local", 1, request("ft:x@v2"), 1, 2, 1), 2);
-    assertTrue(store.uses("local", "ft:x@v2"));
-    assertTrue(store.uses("local", "ft:x"));
-    assertFalse(store.uses("local", "ft:"));
+    TrainingSession second =
+        new TrainingSession("tsess-b", "local", 1, request("ft:x@v2"), 1, 2, 1);
+    store.create(second, 2, change -> {});
+    assertTrue(isUsed("ft:x@v2"));
+    assertTrue(isUsed("ft:x"));
+    assertFalse(isUsed("ft:"));
     store.delete("tsess-b");
-    assertFalse(store.uses("local", "ft:x"));
+    assertFalse(isUsed("ft:x"));
     SavedState late = new SavedState("state-b", "tsess-b", null, 1, 0, 0, 0);
     assertThrows(ApiException.class, () -> store.add(late, 1));
   }
