@@ -12,6 +12,8 @@ import java.util.List;
  *
  * <p>A growing arena reserves what was needed so far, in chunks; {@link #reset} makes one of them,
  * so that it soon works in one range, as the other kind does.
+ *
+ * <p>Memory of others can be lent to it until it is reset: that is taken first while it may be.
  */
 public final class Arena implements AutoCloseable {
   /** Blocks start at cache lines. */
@@ -19,6 +21,9 @@ public final class Arena implements AutoCloseable {
 
   /** Chunks are whole huge pages. */
   private static final long CHUNK_STEP = 2L << 20;
+
+  /** What is lent has its addresses as offsets, so far below those of chunks. */
+  private static final long LENT = Long.MIN_VALUE / 2;
 
   private final Allocator allocator;
   private final long limitBytes;
@@ -41,6 +46,9 @@ public final class Arena implements AutoCloseable {
   private long[] liveSerial = new long[256];
   private long nextSerial;
   private int liveCount;
+
+  private boolean usesLent;
+  private int lentCount; // live blocks in what is lent
 
   private long highWaterBytes;
 
@@ -119,12 +127,45 @@ public final class Arena implements AutoCloseable {
   }
 
   private int firstFit(long size) {
-    for (int i = 0; i < freeCount; i++) {
+    for (int i = usesLent ? 0 : firstOwn(); i < freeCount; i++) {
       if (freeEnd[i] - freeBegin[i] >= size) {
         return i;
       }
     }
     return -1;
+  }
+
+  private int firstOwn() {
+    int first = 0;
+    while (first < freeCount && freeBegin[first] < 0) {
+      first++;
+    }
+    return first;
+  }
+
+  /** Lends a range of memory, for blocks that are allocated while {@link #useLent} says so. */
+  public void lend(long address, long sizeBytes) {
+    long begin = (address + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    long end = (address + sizeBytes) / ALIGNMENT * ALIGNMENT;
+    if (begin < end) {
+      addFree(LENT + begin, LENT + end);
+    }
+  }
+
+  /** Whether blocks that are allocated from here on may lie in what is lent. */
+  public void useLent(boolean use) {
+    usesLent = use;
+  }
+
+  /** Whether a live block lies in a range of what is lent. */
+  public boolean holds(long begin, long end) {
+    for (int i = 0; lentCount > 0 && i < liveCount; i++) {
+      boolean overlaps = liveAddress[i] < end && liveAddress[i] + liveSize[i] > begin;
+      if (liveOffset[i] < 0 && overlaps) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** As much again as there is, so that an arena grows a few times only. */
@@ -156,6 +197,7 @@ public final class Arena implements AutoCloseable {
     for (int i = liveCount - 1; i >= 0; i--) {
       if (liveAddress[i] == address) {
         addFree(liveOffset[i], liveOffset[i] + liveSize[i]);
+        lentCount -= liveOffset[i] < 0 ? 1 : 0;
         liveCount--;
         liveAddress[i] = liveAddress[liveCount];
         liveOffset[i] = liveOffset[liveCount];
@@ -196,9 +238,11 @@ public final class Arena implements AutoCloseable {
     freeSince(0, keep);
   }
 
-  /** Frees every block, and brings what was reserved in chunks into one. */
+  /** Frees every block, gives back what is lent, brings what was reserved in chunks into one. */
   public void reset() {
     liveCount = 0;
+    lentCount = 0;
+    usesLent = false;
     freeCount = 0;
     if (chunks.size() > 1) {
       long sizeBytes = reservedBytes;
@@ -247,22 +291,28 @@ public final class Arena implements AutoCloseable {
       liveSize = Arrays.copyOf(liveSize, liveCount * 2);
       liveSerial = Arrays.copyOf(liveSerial, liveCount * 2);
     }
-    Chunk chunk = chunks.get(0);
-    for (int i = 1; offset >= chunk.end(); i++) {
-      chunk = chunks.get(i);
-    }
-    long address = chunk.buffer.address() + offset - chunk.begin;
-    long end = offset + size - chunk.begin;
-    if (end > chunk.used) {
-      chunk.used = end;
-      noteUse();
-    }
+    long address = offset < 0 ? offset - LENT : place(offset, size);
+    lentCount += offset < 0 ? 1 : 0;
     liveAddress[liveCount] = address;
     liveOffset[liveCount] = offset;
     liveSize[liveCount] = size;
     liveSerial[liveCount] = nextSerial++;
     liveCount++;
     return address;
+  }
+
+  /** The address of a block in a chunk. */
+  private long place(long offset, long size) {
+    Chunk chunk = chunks.get(0);
+    for (int i = 1; offset >= chunk.end(); i++) {
+      chunk = chunks.get(i);
+    }
+    long end = offset + size - chunk.begin;
+    if (end > chunk.used) {
+      chunk.used = end;
+      noteUse();
+    }
+    return chunk.buffer.address() + offset - chunk.begin;
   }
 
   private void noteUse() {

@@ -287,7 +287,12 @@ public final class Transformer implements AutoCloseable {
     Block.Place at = place(before, inputs);
     State made =
         tape.inLayer(
-            before, () -> block.forwardRows(tape, state, inputs, at, distances, rows, positions));
+            before,
+            () ->
+                borrowing(
+                    tape,
+                    before,
+                    () -> block.forwardRows(tape, state, inputs, at, distances, rows, positions)));
     return last(tape, made);
   }
 
@@ -370,7 +375,14 @@ public final class Transformer implements AutoCloseable {
           in ->
               tape.inLayer(
                   number,
-                  () -> block.forward(tape, State.of(in), inputs, at, distances, cached).parts());
+                  () ->
+                      borrowing(
+                          tape,
+                          number,
+                          () ->
+                              block
+                                  .forward(tape, State.of(in), inputs, at, distances, cached)
+                                  .parts()));
       Tensor[] in = out;
       out =
           tape.training() && i < keptLayers
@@ -379,6 +391,11 @@ public final class Transformer implements AutoCloseable {
       tape.keepOnly(out[0], out[out.length - 1], shared);
     }
     return State.of(out);
+  }
+
+  /** Layers that share weights add to one gradient, which then is not free in between. */
+  private <T> T borrowing(Tape tape, int layer, Supplier<T> body) {
+    return config.distinctLayers() < layers.size() ? body.get() : tape.borrowing(layer, body);
   }
 
   private Tensor embed(Tape tape, Inputs inputs) {

@@ -7,9 +7,9 @@ import dev.attune.kernels.Backend;
 import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Buffer;
 import dev.attune.memory.HostWindow;
+import dev.attune.tape.Loan;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
-import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,7 +44,7 @@ public final class Parameters implements AutoCloseable {
   private final Decompositions decompositions;
   private long version;
   private Buffer gradients;
-  private boolean[] written;
+  private GradientClaims claims;
   private GradientSquares squares;
   private RowSparse rowSparse;
   private Parameter rowSparseTable;
@@ -321,7 +321,6 @@ public final class Parameters implements AutoCloseable {
             true,
             "the gradients",
             Term.LORA_R + ", which has them of adapters alone,");
-    written = new boolean[segments.size()];
     squares =
         new GradientSquares(
             backend,
@@ -332,6 +331,7 @@ public final class Parameters implements AutoCloseable {
                         .mapToLong(Segment::first),
                     LongStream.of(size()))
                 .toArray());
+    claims = new GradientClaims(backend, gradients, segments, rowSparseEnd, squares);
     if (rowSparseTable != null) {
       backend.advise(gradients.address(), rowSparseEnd * Float.BYTES, false);
       rowSparse = new RowSparse(backend, rowSparseTable);
@@ -353,13 +353,7 @@ public final class Parameters implements AutoCloseable {
           new FillZeroCall(
               gradientAddress(rows.begin()), (rows.end() - rows.begin()) * Float.BYTES));
     }
-    for (int i = 0; i < written.length; i++) {
-      Segment segment = segments.get(i);
-      if (!written[i] && !segment.frozen() && segment.first() >= rowSparseEnd) {
-        backend.run(
-            new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
-      }
-    }
+    claims.zeroUnwritten();
   }
 
   /**
@@ -372,18 +366,18 @@ public final class Parameters implements AutoCloseable {
 
   /** After the optimizer: the gradients that ops have written are not wanted any more. */
   public void forgetWritten() {
-    Arrays.fill(written, false);
+    claims.forget();
     squares.forget(0, size());
   }
 
   /** Which gradients this step has written so far: for work that is launched without its ops. */
   public boolean[] writtenGradients() {
-    return written.clone();
+    return claims.written();
   }
 
   /** Takes over what {@link #writtenGradients} gave when the same work ran. */
   public void restoreWritten(boolean[] gradientsWritten) {
-    System.arraycopy(gradientsWritten, 0, written, 0, written.length);
+    claims.restore(gradientsWritten);
   }
 
   long address(Segment segment) {
@@ -457,28 +451,14 @@ public final class Parameters implements AutoCloseable {
     return squares;
   }
 
-  /** See {@link Parameter#accumulate}: segments of one claim end in the same state. */
+  /** See {@link Parameter#accumulate}. */
   boolean claim(int begin, int end) {
-    if (segments.get(begin).first() < rowSparseEnd) {
-      return true; // zero between steps
-    }
-    Segment last = segments.get(end - 1);
-    squares.forget(segments.get(begin).first(), last.first() + last.count());
-    boolean any = false;
-    boolean every = true;
-    for (int i = begin; i < end; i++) {
-      any |= written[i];
-      every &= written[i];
-    }
-    for (int i = begin; i < end; i++) {
-      if (any && !every && !written[i]) {
-        Segment segment = segments.get(i);
-        backend.run(
-            new FillZeroCall(gradientAddress(segment.first()), segment.count() * Float.BYTES));
-      }
-      written[i] = true;
-    }
-    return any;
+    return claims.claim(begin, end);
+  }
+
+  /** The memory of the gradients of layers, for the activations of a pass that runs them once. */
+  public Loan layerGradients() {
+    return claims;
   }
 
   @Override

@@ -40,6 +40,8 @@ public final class Tape implements AutoCloseable {
   private HostMirror one; // null until it is asked for
   private NumericsCheck numerics; // null: values are not looked at
   private int layer = NumericsCheck.NO_LAYER;
+  private Loan loan; // null: the arena is all there is
+  private int lentLayers;
 
   /**
    * An op, and whose rows it ran on.
@@ -80,6 +82,8 @@ public final class Tape implements AutoCloseable {
       numerics.begin();
     }
     arena.reset();
+    loan = null;
+    lentLayers = 0;
     streams = 0;
     flops = 0;
   }
@@ -322,6 +326,35 @@ public final class Tape implements AutoCloseable {
     return made;
   }
 
+  /**
+   * Lends the pass that has begun memory that the backward of layers will write: each of them runs
+   * once in it.
+   */
+  public void borrow(Loan memory) {
+    loan = memory;
+  }
+
+  /**
+   * Makes the tensors of a layer in memory that the backward of layers below will write, as far as
+   * it was lent: they are gone by then, whereas gradients live on into layers below.
+   *
+   * @param body the layer, whose weights no other has
+   */
+  public <T> T borrowing(int number, Supplier<T> body) {
+    if (loan == null || !recording() || checkpoints) {
+      return body.get();
+    }
+    while (lentLayers < number) {
+      loan.lend(lentLayers++, arena);
+    }
+    arena.useLent(true);
+    try {
+      return body.get();
+    } finally {
+      arena.useLent(false);
+    }
+  }
+
   /** Whether blocks of this pass keep their inputs alone. */
   boolean keepsCheckpoints() {
     return training && checkpoints;
@@ -504,6 +537,7 @@ public final class Tape implements AutoCloseable {
   public void backward() {
     Check.state(training, "backward needs a training pass");
     Check.state(!nodes.isEmpty(), "nothing is recorded: backward ran already, or no forward did");
+    loan = null; // a block that runs again must not borrow
     if (numerics != null) {
       numerics.loss();
     }

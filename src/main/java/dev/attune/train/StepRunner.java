@@ -290,6 +290,7 @@ final class StepRunner implements AutoCloseable {
   private RecordedWork.Work work(Inputs inputs, int sparseRows, boolean updates) {
     Tape tape = parts.tape();
     tape.begin(true);
+    tape.borrow(parameters.layerGradients());
     Tensor output = parts.model().forward(tape, inputs);
     int losses = parts.objective().apply(tape, parts.model(), output, staging);
     tape.checkNumerics("the loss", "rows", staging.losses(), losses, 1);

@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.attune.core.DType;
 import dev.attune.kernels.calls.AdamWCall;
 import dev.attune.kernels.calls.StepCall;
+import dev.attune.kernels.cpu.Isa;
 import dev.attune.ref.AdamW8BitRef;
 import dev.attune.ref.AdamWRef;
 import dev.attune.ref.Precision;
+import dev.attune.testkit.Backends;
 import dev.attune.testkit.Backends.Target;
 import dev.attune.testkit.KernelCase;
 import dev.attune.testkit.KernelContract;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -178,6 +181,35 @@ class AdamW8BitTest extends KernelContract {
   @Override
   protected List<KernelCase> realCases() {
     return List.of(adamw(768 * 384, true, USUAL));
+  }
+
+  /**
+   * A run may go on at another level: all that can fuse a product into a sum give the same bits.
+   */
+  @Test
+  void levelsGiveTheSameBits() {
+    List<Isa> levels = fusing();
+    for (KernelCase k : largeCases()) {
+      KernelCase.Result expected = k.run(Backends.cpu(2, levels.get(0)));
+      for (Isa level : levels) {
+        k.checkSameBits("at " + level.label(), expected, k.run(Backends.cpu(2, level)));
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cuda")
+  void devicesGiveTheBitsOfTheCpu(Target target) {
+    for (KernelCase k : largeCases()) {
+      KernelCase.Result expected = k.run(Backends.cpu(2, fusing().get(0)));
+      k.checkSameBits("on " + target, expected, k.run(target.backend()));
+    }
+  }
+
+  private static List<Isa> fusing() {
+    List<Isa> levels = Backends.levels().stream().filter(isa -> isa != Isa.PORTABLE).toList();
+    Assumptions.assumeFalse(levels.isEmpty(), "no level here fuses a product into a sum");
+    return levels;
   }
 
   /** The map is that of the paper: 256 values each, the least of them as stated. */

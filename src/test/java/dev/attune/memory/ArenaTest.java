@@ -1,6 +1,7 @@
 package dev.attune.memory;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -167,6 +168,38 @@ class ArenaTest {
     DeviceMemoryException e =
         assertThrows(DeviceMemoryException.class, () -> new Arena(memory, CAPACITY));
     assertTrue(e.getMessage().startsWith("no room for activations: "), e.getMessage());
+    assertEquals(0, memory.liveCount());
+  }
+
+  /** Lent memory comes first while it may be used, and goes back with a reset. */
+  @Test
+  void whatIsLentIsTakenWhileItMayBe() {
+    try (Arena arena = new Arena(memory, CAPACITY);
+        Buffer other = Buffer.allocate(memory, 9 * LINE, false, "what is lent")) {
+      long begin = (other.address() + LINE - 1) / LINE * LINE;
+      long end = begin + 8 * LINE;
+      long own = arena.allocate(LINE);
+      arena.lend(begin, 4 * LINE);
+      assertTrue(arena.allocate(LINE) > own, "not before it may be used");
+      arena.useLent(true);
+      long first = arena.allocate(3 * LINE);
+      assertEquals(begin, first);
+      arena.lend(begin + 4 * LINE, 4 * LINE);
+      assertEquals(first + 3 * LINE, arena.allocate(5 * LINE), "what follows is one with it");
+      long full = arena.allocate(LINE);
+      assertTrue(full < first || full >= end);
+      arena.useLent(false);
+      arena.free(first);
+      long after = arena.allocate(LINE);
+      assertTrue(after < first || after >= end);
+      assertTrue(arena.holds(first + 3 * LINE, first + 4 * LINE));
+      assertFalse(arena.holds(first, first + 3 * LINE));
+      assertEquals(4 * LINE, arena.highWaterBytes());
+      arena.reset();
+      assertFalse(arena.holds(first, end));
+      arena.useLent(true);
+      assertEquals(own, arena.allocate(LINE));
+    }
     assertEquals(0, memory.liveCount());
   }
 }

@@ -43,7 +43,7 @@ class GoldenModelTest {
   private static final double GRADIENT_TOLERANCE = 1e-3; // of the tensor's largest entry
 
   /** Those of our own whose family we have. */
-  private static final List<String> OWN =
+  static final List<String> OWN =
       List.of(
           "bert",
           "bert_token",
