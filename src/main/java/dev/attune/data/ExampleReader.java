@@ -509,7 +509,8 @@ final class ExampleReader {
     }
     List<String> out = new ArrayList<>(list.size());
     for (Object item : list) {
-      if (!(item instanceof String || (numbersToo && item instanceof Integer))) {
+      boolean isNumber = options.numbers() ? item instanceof Number : item instanceof Integer;
+      if (!(item instanceof String || numbersToo && isNumber)) {
         throw wrongType(row, column, value, wanted);
       }
       out.add(item.toString());
