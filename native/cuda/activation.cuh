@@ -77,7 +77,9 @@ __device__ __forceinline__ void act_and_derivative(float x, float* value, float*
     *derivative = x > 10.0f ? 0.0f : *derivative;
     *value = x > 10.0f ? 10.0f : *value;
   } else if constexpr (kActivation == ATTUNE_ACT_SIGMOID) {
-    *value = sigmoid(x, derivative);
+    // In few registers: gates of f32 have none to spare.
+    *value = 1.0f / (1.0f + expf(-x));
+    *derivative = *value / (1.0f + expf(x));
   } else if constexpr (kActivation == ATTUNE_ACT_MISH) {
     const float e = expf(-fabsf(x));
     const bool below = x < 0.0f;
