@@ -48,10 +48,12 @@ __device__ __forceinline__ void act_and_derivative(float x, float* value, float*
     const float c = x > 16.0f ? 16.0f : x < -16.0f ? -16.0f : x;  // keeps NaN
     const float s = c * c;
     const float du2 = fmaf(s, 3.0f * kScale * 0.044715f, kScale);
-    float slope;
-    const float cdf = sigmoid(c * fmaf(s, kScale * 0.044715f, kScale), &slope);
+    const float e = expf(-fabsf(c * fmaf(s, kScale * 0.044715f, kScale)));
+    const float upper = 1.0f / (1.0f + e);
+    const float lower = e * upper;
+    const float cdf = x < 0.0f ? lower : upper;
     *value = x * cdf;
-    *derivative = fmaf(x, du2 * slope, cdf);
+    *derivative = fmaf(x, du2 * (lower * upper), cdf);
   } else if constexpr (kActivation == ATTUNE_ACT_TANH) {
     const float t = tanhf(x);
     *value = t;
@@ -70,11 +72,14 @@ __device__ __forceinline__ void act_and_derivative(float x, float* value, float*
     *value = x * gate;
     *derivative = fmaf(x, slope * 1.702f, gate);
   } else if constexpr (kActivation == ATTUNE_ACT_GELU_10) {
+    // Above 10 GELU is x itself.
     act_and_derivative<ATTUNE_ACT_GELU>(x, value, derivative);
-    *derivative = *value > 10.0f ? 0.0f : *derivative;
-    *value = *value > 10.0f ? 10.0f : *value;
+    *derivative = x > 10.0f ? 0.0f : *derivative;
+    *value = x > 10.0f ? 10.0f : *value;
   } else if constexpr (kActivation == ATTUNE_ACT_SIGMOID) {
-    *value = sigmoid(x, derivative);
+    // In few registers: gates of f32 have none to spare.
+    *value = 1.0f / (1.0f + expf(-x));
+    *derivative = *value / (1.0f + expf(x));
   } else if constexpr (kActivation == ATTUNE_ACT_MISH) {
     const float e = expf(-fabsf(x));
     const bool below = x < 0.0f;

@@ -1,10 +1,13 @@
 package dev.attune;
 
+import dev.attune.core.Check;
 import dev.attune.data.Dataset;
 import dev.attune.run.HeadModel;
+import dev.attune.task.Prediction;
 import dev.attune.task.Regression;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
 
@@ -78,12 +81,41 @@ public final class Regressor implements AutoCloseable {
     return predict(Texts.ofPairs(pairs));
   }
 
-  private double[] predict(Dataset texts) {
+  /** The names of the model's outputs: more than one where it gives several numbers to a text. */
+  public List<String> outputs() {
+    return ((Regression) model.task()).names();
+  }
+
+  /** The numbers of texts in their order, of all outputs, by their names. */
+  public List<Map<String, Double>> predictOutputs(List<String> texts) {
+    return predictOutputs(Texts.of(texts));
+  }
+
+  /** The numbers of pairs of texts in their order, of all outputs, by their names. */
+  public List<Map<String, Double>> predictOutputsOfPairs(List<TextPair> pairs) {
+    return predictOutputs(Texts.ofPairs(pairs));
+  }
+
+  private List<Map<String, Double>> predictOutputs(Dataset texts) {
     return Faults.translated(
         () ->
-            model.predict(texts, Regression.Predicted.class).stream()
-                .mapToDouble(Regression.Predicted::score)
-                .toArray());
+            model.predict(texts, Prediction.class).stream()
+                .map(((Regression) model.task())::byName)
+                .toList());
+  }
+
+  private double[] predict(Dataset texts) {
+    return Faults.translated(
+        () -> {
+          Check.input(
+              outputs().size() == 1,
+              "the model gives %d numbers to a text (%s); predictOutputs tells them all",
+              outputs().size(),
+              String.join(", ", outputs()));
+          return model.predict(texts, Regression.Predicted.class).stream()
+              .mapToDouble(Regression.Predicted::score)
+              .toArray();
+        });
   }
 
   @Override

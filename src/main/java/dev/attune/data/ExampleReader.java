@@ -528,19 +528,25 @@ final class ExampleReader {
     if (value == null) {
       return null;
     }
-    String wanted = numbersToo ? "a list of strings or whole numbers" : "a list of strings";
+    String numbers = options.numbers() ? "numbers" : "whole numbers";
+    String wanted = numbersToo ? "a list of strings or " + numbers : "a list of strings";
     if (!(value instanceof List<?> list)) {
       throw wrongType(row, column, value, wanted);
     }
     List<String> out = new ArrayList<>(list.size());
     for (Object item : list) {
-      String read = item instanceof String text ? text : numbersToo ? whole(item) : null;
+      String read = item instanceof String text ? text : numbersToo ? number(item) : null;
       if (read == null) {
         throw wrongType(row, column, value, wanted);
       }
       out.add(read);
     }
     return out;
+  }
+
+  /** A number, where those are what rows have; a whole one elsewhere; null: it is none. */
+  private String number(Object value) {
+    return !options.numbers() ? whole(value) : value instanceof Number ? value.toString() : null;
   }
 
   /** A whole number, which programs may write as 1.0; null: it is none. */

@@ -11,14 +11,26 @@ import java.util.List;
  *     stops the run
  * @param asTurns whether instructions with their answers become conversations, for models that have
  *     a chat template; else prompts and completions
+ * @param numbers whether labels are numbers, so that a list of them may hold fractions: elsewhere
+ *     such a list is a label's share, which no task here learns
  * @param written how the files are written, where that is said
  * @param space where their rows go
  */
 public record ReadOptions(
-    Columns columns, boolean skipBadRows, boolean asTurns, FileOptions written, RowSpace space) {
-  /** Rows go to memory. */
+    Columns columns,
+    boolean skipBadRows,
+    boolean asTurns,
+    boolean numbers,
+    FileOptions written,
+    RowSpace space) {
+  /** Rows go to memory; labels are names. */
   public ReadOptions(Columns columns, boolean skipBadRows, boolean asTurns, FileOptions written) {
-    this(columns, skipBadRows, asTurns, written, RowSpace.MEMORY);
+    this(columns, skipBadRows, asTurns, false, written, RowSpace.MEMORY);
+  }
+
+  /** The same for labels that are numbers, or for those that are names. */
+  public ReadOptions numbers(boolean areNumbers) {
+    return new ReadOptions(columns, skipBadRows, asTurns, areNumbers, written, space);
   }
 
   /** Rows are all needed, instructions are prompts, and files say how they are written. */
@@ -28,7 +40,7 @@ public record ReadOptions(
 
   /** The same with rows that go elsewhere. */
   ReadOptions in(RowSpace other) {
-    return new ReadOptions(columns, skipBadRows, asTurns, written, other);
+    return new ReadOptions(columns, skipBadRows, asTurns, numbers, written, other);
   }
 
   /**
@@ -40,11 +52,12 @@ public record ReadOptions(
    * @param run all its files
    */
   public ReadOptions forSome(List<Path> some, List<Path> run) {
-    return new ReadOptions(columns, skipBadRows, asTurns, written.forSome(some, run), space);
+    return new ReadOptions(
+        columns, skipBadRows, asTurns, numbers, written.forSome(some, run), space);
   }
 
   /** What rows depend on beside the files, as a text. */
   String described() {
-    return columns.described() + ' ' + skipBadRows + ' ' + asTurns + ' ' + written;
+    return columns.described() + ' ' + skipBadRows + ' ' + asTurns + ' ' + numbers + ' ' + written;
   }
 }

@@ -183,12 +183,13 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
   static ReadOptions options(RunConfig config, TaskType task, boolean asTurns) {
     Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
     return new ReadOptions(
-        task.readsPreferences()
-            ? columns.forPreferences()
-            : task.readsPairs() ? columns.forPairs() : columns,
-        config.flag(RunOption.SKIP_BAD_ROWS),
-        asTurns,
-        written(config, task.readsTags()));
+            task.readsPreferences()
+                ? columns.forPreferences()
+                : task.readsPairs() ? columns.forPairs() : columns,
+            config.flag(RunOption.SKIP_BAD_ROWS),
+            asTurns,
+            written(config, task.readsTags()))
+        .numbers(task.readsNumbers());
   }
 
   private static FileOptions written(RunConfig config, boolean tagged) {

@@ -9,6 +9,7 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
+import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
@@ -16,24 +17,33 @@ import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import dev.attune.data.Numbers;
 import dev.attune.data.TextFindings;
+import dev.attune.folder.ModelFolder;
 import dev.attune.metrics.Metrics;
 import dev.attune.metrics.RegressionMetrics;
+import dev.attune.metrics.SeveralRegressionMetrics;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
 import dev.attune.ops.MeanSquaredError;
 import dev.attune.tape.Tape;
 import dev.attune.tape.Tensor;
 import dev.attune.text.TextTokenizer;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
- * One number per text or pair of texts: {@code BertForSequenceClassification} with one output and
- * the mean squared error.
+ * One number per text or pair of texts, or several: {@code BertForSequenceClassification} with
+ * {@code problem_type} {@code regression} and the mean squared error, over all outputs. Several
+ * targets are a list of the file, or {@code 0.5|2} in one field.
  */
 public final class Regression implements Task {
   /** Makes such tasks. */
@@ -41,7 +51,27 @@ public final class Regression implements Task {
 
   private static final Pattern DECIMAL_COMMA = Pattern.compile("\"[+-]?\\d+,\\d+\"");
 
-  private static final LabelMap ONE_OUTPUT = LabelMap.ofNames(List.of("LABEL_0"));
+  private static final String REGRESSION = "regression";
+
+  private final LabelMap outputs;
+
+  /** A task of one output. */
+  public Regression() {
+    this(unnamed(1));
+  }
+
+  /**
+   * A task of several outputs, or one.
+   *
+   * @param outputs K names
+   */
+  public Regression(LabelMap outputs) {
+    this.outputs = outputs;
+  }
+
+  private static LabelMap unnamed(int count) {
+    return LabelMap.ofNames(IntStream.range(0, count).mapToObj(k -> "LABEL_" + k).toList());
+  }
 
   /**
    * What is said of one row.
@@ -53,6 +83,108 @@ public final class Regression implements Task {
     public void write(ObjectNode row) {
       row.put("score", score);
     }
+  }
+
+  /**
+   * What a model of several outputs says of one row.
+   *
+   * @param scores by the names of the outputs, in their order
+   */
+  public record PredictedSeveral(Map<String, Float> scores) implements Prediction {
+    @Override
+    public void write(ObjectNode row) {
+      ObjectNode byName = row.putObject("scores");
+      scores.forEach(byName::put);
+    }
+  }
+
+  private boolean hasOne() {
+    return outputs.size() == 1;
+  }
+
+  @Override
+  public int outputs() {
+    return outputs.size();
+  }
+
+  /** The names of the outputs. */
+  public List<String> names() {
+    return outputs.names();
+  }
+
+  /** The numbers of a prediction by the names of the outputs. */
+  public Map<String, Double> byName(Prediction prediction) {
+    if (prediction instanceof Predicted one) {
+      return Map.of(outputs.name(0), (double) one.score());
+    }
+    Map<String, Double> numbers = new LinkedHashMap<>();
+    ((PredictedSeveral) prediction)
+        .scores()
+        .forEach((name, score) -> numbers.put(name, (double) score));
+    return numbers;
+  }
+
+  /** Several outputs keep the names that a folder has for as many of a regression. */
+  @Override
+  public Task on(ModelFolder folder) {
+    List<String> named = folder.labelNames();
+    boolean areThese =
+        named.size() == outputs.size()
+            && folder.config().path("problem_type").asText().equals(REGRESSION);
+    return hasOne() || !areThese ? this : new Regression(LabelMap.ofNames(named));
+  }
+
+  /** The targets of an example as its file has them; null where it has none. */
+  private static List<String> stated(Example example) {
+    if (example.labels() != null || example.label() == null) {
+      return example.labels();
+    }
+    return Arrays.stream(example.label().split("\\|")).map(String::strip).toList();
+  }
+
+  /** The targets (K); null where the example has not as many finite numbers. */
+  private float[] parsed(Example example) {
+    List<String> stated = hasOne() ? single(example) : stated(example);
+    if (stated == null || stated.size() != outputs.size()) {
+      return null;
+    }
+    float[] out = new float[stated.size()];
+    for (int k = 0; k < out.length; k++) {
+      Float value = Numbers.parse(stated.get(k));
+      if (value == null) {
+        return null;
+      }
+      out[k] = value;
+    }
+    return out;
+  }
+
+  private static List<String> single(Example example) {
+    return example.label() != null ? List.of(example.label()) : example.labels();
+  }
+
+  private float[] targets(Dataset dataset, Example example) {
+    float[] targets = parsed(example);
+    if (targets == null && hasOne()) {
+      return new float[] {Numbers.target(dataset, example)}; // which says what is wrong
+    }
+    if (targets == null) {
+      throw new InputException(dataset.where(example) + ": " + shown(example) + needed());
+    }
+    return targets;
+  }
+
+  private String needed() {
+    return "; the model has "
+        + many(outputs.size(), "output")
+        + " ("
+        + String.join(", ", outputs.names())
+        + "), and every row needs a list of as many finite numbers, such as [0.5, 2], or 0.5|2";
+  }
+
+  private static String shown(Example example) {
+    List<String> stated = stated(example);
+    return stated == null ? "the targets are missing" : "the targets are " + stated;
   }
 
   @Override
@@ -73,16 +205,22 @@ public final class Regression implements Task {
                 tokenizer,
                 maxLength,
                 false,
-                TargetLayout.NUMBER,
+                TargetLayout.numbers(outputs.size()),
                 (builder, tokens, dataset, example) ->
-                    builder.add(tokens.ids(), tokens.typeIds(), Numbers.target(dataset, example)))
-            .targets("numbers");
+                    builder.add(tokens.ids(), tokens.typeIds(), targets(dataset, example)))
+            .targets(hasOne() ? "numbers" : outputs.size() + " numbers");
   }
 
   @Override
   public int loss(Tape tape, Model model, Tensor output, Staging staging, float labelSmoothing) {
     MeanSquaredError.apply(tape, output, staging.numbers(), staging.losses());
-    return (int) output.rows();
+    return Math.toIntExact(output.rows() * output.cols());
+  }
+
+  /** The mean is one over all outputs, as Transformers has it. */
+  @Override
+  public double divisor(Batch batch) {
+    return (double) batch.supervisedTargets() * outputs.size();
   }
 
   /** Those of any numbers. */
@@ -94,7 +232,7 @@ public final class Regression implements Task {
   /** Whole numbers have one more. */
   @Override
   public List<String> metricNames(EncodedDataset data) {
-    return metricNames(data.targets());
+    return hasOne() ? metricNames(data.targets()) : metricNames();
   }
 
   private static List<String> metricNames(float... targets) {
@@ -107,12 +245,13 @@ public final class Regression implements Task {
 
   @Override
   public Measurement measurement(EncodedDataset data) {
-    RegressionMetrics metrics = new RegressionMetrics();
+    int K = outputs.size();
+    SeveralRegressionMetrics metrics = new SeveralRegressionMetrics(K);
     return new Measurement() {
       @Override
       public void add(Batch batch, ModelOutput output) {
-        for (int b = 0; b < batch.sequences(); b++) {
-          metrics.add(batch.targets()[b], output.logits().get(b));
+        for (int i = 0; i < batch.sequences() * K; i++) {
+          metrics.add(i % K, batch.targets()[i], output.logits().get(i));
         }
       }
 
@@ -128,9 +267,20 @@ public final class Regression implements Task {
       Dataset dataset, EncodedDataset data, BiConsumer<Example, Prediction> sink) {
     return (batch, output) -> {
       for (int b = 0; b < batch.sequences(); b++) {
-        sink.accept(dataset.get(batch.exampleIndex()[b]), new Predicted(output.logits().get(b)));
+        sink.accept(dataset.get(batch.exampleIndex()[b]), predicted(output.logits(), b));
       }
     };
+  }
+
+  private Prediction predicted(FloatBuffer logits, int sequence) {
+    if (hasOne()) {
+      return new Predicted(logits.get(sequence));
+    }
+    Map<String, Float> scores = new LinkedHashMap<>();
+    for (int k = 0; k < outputs.size(); k++) {
+      scores.put(outputs.name(k), logits.get(sequence * outputs.size() + k));
+    }
+    return new PredictedSeveral(scores);
   }
 
   @Override
@@ -138,31 +288,45 @@ public final class Regression implements Task {
     return "residual";
   }
 
+  /** Of several outputs the error is their mean. */
   @Override
   public Judgement judged(Example example, Prediction prediction) {
-    Float gold = Numbers.parse(example.label());
+    float[] gold = parsed(example);
     if (gold == null) {
       return null;
     }
-    float score = ((Predicted) prediction).score();
+    Collection<Float> scores =
+        prediction instanceof PredictedSeveral several
+            ? several.scores().values()
+            : List.of(((Predicted) prediction).score());
+    List<String> shown = new ArrayList<>();
+    double error = 0;
+    int k = 0;
+    for (float score : scores) {
+      error += Math.abs((double) score - gold[k++]) / gold.length;
+      shown.add(String.format(Locale.ROOT, "%.4g", score));
+    }
     return new Judgement(
-        example.label().strip(),
-        String.format(Locale.ROOT, "%.4g", score),
-        gold == score,
-        Math.abs((double) score - gold),
+        hasOne() ? single(example).get(0).strip() : String.join("|", stated(example)),
+        String.join("|", shown),
+        error == 0,
+        error,
         Double.NaN);
   }
 
   @Override
-  public void describe(ObjectNode outputs, ObjectNode settings) {
-    ONE_OUTPUT.write(outputs);
-    outputs.put("problem_type", "regression");
+  public void describe(ObjectNode json, ObjectNode settings) {
+    outputs.write(json);
+    json.put("problem_type", REGRESSION);
   }
 
   @Override
   public Object target(Example example) {
-    Float value = Numbers.parse(example.label());
-    return value == null ? "" : value;
+    float[] targets = parsed(example);
+    if (targets == null) {
+      return "";
+    }
+    return hasOne() ? (Object) targets[0] : Arrays.toString(targets);
   }
 
   @Override
@@ -176,20 +340,26 @@ public final class Regression implements Task {
     found.examples(
         Severity.FATAL,
         "bad_target",
-        example -> Numbers.parse(example.label()) == null,
+        example -> parsed(example) == null,
         n ->
             found
                 .data()
                 .reading()
                 .advised(
-                    many(n, "target is", "targets are")
-                        + " not a finite number (first: "
-                        + firstBad(found.data())
-                        + ")"
-                        + (DECIMAL_COMMA.matcher(firstBad(found.data())).matches()
-                            ? "; decimals are written with a point: 3.8, not 3,8"
-                            : "")));
-    Float only = found.isTraining() ? onlyValue(found.data()) : null;
+                    hasOne()
+                        ? many(n, "target is", "targets are")
+                            + " not a finite number (first: "
+                            + firstBad(found.data())
+                            + ")"
+                            + (DECIMAL_COMMA.matcher(firstBad(found.data())).matches()
+                                ? "; decimals are written with a point: 3.8, not 3,8"
+                                : "")
+                        : many(n, "row has", "rows have")
+                            + " other targets than the model has outputs (first: "
+                            + firstBad(found.data())
+                            + ")"
+                            + needed()));
+    String only = found.isTraining() ? onlyValue(found.data()) : null;
     if (only != null) {
       found.add(
           Severity.FATAL,
@@ -198,24 +368,27 @@ public final class Regression implements Task {
     }
   }
 
-  /** The number that every row has; null where they differ, or a row has none. */
-  private static Float onlyValue(Dataset data) {
-    Float first = null;
+  /** The targets that every row has; null where they differ, or a row has none. */
+  private String onlyValue(Dataset data) {
+    float[] first = null;
     for (Example example : data.examples()) {
-      Float value = Numbers.parse(example.label());
-      if (value == null || first != null && !first.equals(value)) {
+      float[] values = parsed(example);
+      if (values == null || first != null && !Arrays.equals(first, values)) {
         return null;
       }
-      first = value;
+      first = values;
     }
-    return first;
+    return first == null ? null : hasOne() ? Float.toString(first[0]) : Arrays.toString(first);
   }
 
-  private static String firstBad(Dataset data) {
+  private String firstBad(Dataset data) {
     return data.examples().stream()
-        .map(Example::label)
-        .filter(label -> Numbers.parse(label) == null)
-        .map(label -> LabelMap.isPresent(label) ? '"' + label + '"' : "missing")
+        .filter(example -> parsed(example) == null)
+        .map(
+            example ->
+                !hasOne() && stated(example) != null
+                    ? stated(example).toString()
+                    : LabelMap.isPresent(example.label()) ? '"' + example.label() + '"' : "missing")
         .findFirst()
         .orElseThrow();
   }
@@ -223,13 +396,13 @@ public final class Regression implements Task {
   private static final class Type implements SequenceType {
     @Override
     public String name() {
-      return "regression";
+      return REGRESSION;
     }
 
     /** Transformers takes one output for a score where problem_type says nothing. */
     @Override
     public boolean isFor(String problem, int outputs) {
-      return problem.equals("regression")
+      return problem.equals(REGRESSION)
           || outputs == 1 && (problem.isEmpty() || problem.equals("single_label_classification"));
     }
 
@@ -243,14 +416,21 @@ public final class Regression implements Task {
       return Numbers::withPoints;
     }
 
+    /** As many outputs as the first row has targets. */
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      return new Regression();
+      List<String> first = train.size() == 0 ? null : stated(train.get(0));
+      return new Regression(unnamed(first == null ? 1 : Math.max(1, first.size())));
+    }
+
+    @Override
+    public boolean readsNumbers() {
+      return true;
     }
 
     @Override
     public Task open(LabelMap labels, JsonNode settings, TaskOptions options) {
-      return new Regression();
+      return labels == null ? new Regression() : new Regression(labels);
     }
   }
 }

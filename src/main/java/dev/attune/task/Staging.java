@@ -342,9 +342,13 @@ public final class Staging implements AutoCloseable {
     mirror.push(lossArray() * Integer.BYTES, values.length * Float.BYTES);
   }
 
-  /** Numbers that there is room for in the place of the losses of so many rows and sequences. */
-  public static int lossCapacity(int rows, int sequences) {
-    return Math.max(rows, LOSSES_OF_SEQUENCE * sequences);
+  /**
+   * Numbers that there is room for in the place of the losses of so many rows and sequences.
+   *
+   * @param width values of a sequence's target, each of which may have a loss
+   */
+  public static int lossCapacity(int rows, int sequences, int width) {
+    return Math.max(rows, Math.max(LOSSES_OF_SEQUENCE, width) * sequences);
   }
 
   /** Sum of the first {@code count} losses, in order. Waits for the device. */
@@ -397,7 +401,8 @@ public final class Staging implements AutoCloseable {
   }
 
   private int predictionArray() {
-    return lossArray() + lossCapacity(rowCapacity, sequenceCapacity + backend.fillingSequences());
+    return lossArray()
+        + lossCapacity(rowCapacity, sequenceCapacity + backend.fillingSequences(), targetWidth);
   }
 
   private long address(int element) {

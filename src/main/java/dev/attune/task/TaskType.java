@@ -130,6 +130,14 @@ public interface TaskType {
   }
 
   /**
+   * Whether it learns numbers, of which a row may have a list: then outputs have names only where
+   * there are several.
+   */
+  default boolean readsNumbers() {
+    return false;
+  }
+
+  /**
    * What gives data the form in which it is learned, where files may have others: tags as BIO, say.
    * The training data tell it for all. The reading of what it gives says what was done; it throws
    * an {@link dev.attune.core.InputException} where no row can be learned as it is.

@@ -95,7 +95,9 @@ public final class Tasks {
     String noted = folder.attune().path("task").asText("");
     TaskType type = noted.isEmpty() ? told(folder) : named(noted);
     check(type, options);
-    LabelMap labels = type.hasLabels() ? labels(folder) : null;
+    boolean hasNames =
+        type.hasLabels() || type.readsNumbers() && folder.savedOutputs().orElse(1) > 1;
+    LabelMap labels = hasNames ? labels(folder) : null;
     Task task = type.open(labels, folder.attune(), options).on(folder);
     checkOutputs(task, folder);
     return task;

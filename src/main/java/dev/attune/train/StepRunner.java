@@ -159,7 +159,9 @@ final class StepRunner implements AutoCloseable {
   private int resultBytes() {
     int maxLosses =
         Staging.lossCapacity(
-            backend.paddedRows(parts.maxRows()), parts.maxSequences() + backend.fillingSequences());
+            backend.paddedRows(parts.maxRows()),
+            parts.maxSequences() + backend.fillingSequences(),
+            parts.targets().width());
     return Math.toIntExact(Double.BYTES + (long) parts.microBatches() * maxLosses * Float.BYTES);
   }
 

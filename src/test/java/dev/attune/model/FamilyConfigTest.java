@@ -180,6 +180,12 @@ class FamilyConfigTest {
     assertTrue(positions.contains("relative_key") && positions.contains("absolute"), positions);
     String seq2seq = refusal("bert", "\"is_decoder\": true, \"add_cross_attention\": true");
     assertTrue(seq2seq.contains("'add_cross_attention' is true"), seq2seq);
+    for (String learned : List.of("prelu", "xielu", "sqrtsoftplus")) {
+      String activation = refusal("bert", "\"hidden_act\": \"" + learned + "\"");
+      assertTrue(activation.contains("'hidden_act' is \"" + learned + "\""), activation);
+      assertTrue(activation.contains("one of gelu, gelu_python, gelu_new"), activation);
+      assertTrue(activation.contains("leaky_relu") && activation.contains("linear"), activation);
+    }
     String rope = refusal("llama", "\"rope_scaling\": {\"rope_type\": \"xpos\", \"factor\": 2}");
     assertTrue(rope.contains("xpos"), rope);
     String beta = refusal("llama", "\"rope_parameters\": {\"llama_4_scaling_beta\": 0.1}");
@@ -322,7 +328,22 @@ class FamilyConfigTest {
             """
             "rope_scaling": {"type": "linear", "factor": 2.0, "partial_rotary_factor": 0.5}
             """);
-    assertTrue(scaled.contains("partial_rotary_factor"), scaled);
+    assertTrue(scaled.contains("'partial_rotary_factor' is 0.5"), scaled);
+    assertTrue(scaled.contains("rope_type 'linear'") && scaled.contains("1 is"), scaled);
+    String beside =
+        refusal(
+            "llama",
+            """
+            "rope_scaling": {"type": "linear", "factor": 2.0}, "partial_rotary_factor": 0.5
+            """);
+    assertEquals(scaled, beside);
+    String more =
+        refusal(
+            "llama",
+            """
+            "rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 1.5}
+            """);
+    assertTrue(more.contains("'partial_rotary_factor' is 1.5; a number up to 1"), more);
     String theta = refusal("gpt_neox", "\"rope_theta\": 500.0");
     assertTrue(theta.contains("rope_theta"), theta);
   }

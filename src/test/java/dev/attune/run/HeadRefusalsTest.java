@@ -40,8 +40,8 @@ class HeadRefusalsTest {
       delimiter = ';',
       value = {
         "{'problem_type': 'ranking'}; 'problem_type' is 'ranking'; regression,",
-        "{'problem_type': 'regression'}; the saved head has 5 outputs, and regression here has 1"
-            + " output. Its 'problem_type' in config.json says",
+        "{'problem_type': 'regression', 'id2label': {'0': 'a', '1': 'b'}}; the saved head has 5"
+            + " outputs, but 2 labels are named in id2label: ",
         "{'architectures': null}; no name stands in 'architectures', a list; those that can",
         "{'architectures': 'BertForSequenceClassification'}; no name stands in 'architectures', a",
         "{'architectures': ['BertForMultipleChoice']}; 'BertForMultipleChoice' is what is named in",

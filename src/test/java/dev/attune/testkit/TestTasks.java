@@ -11,6 +11,7 @@ import dev.attune.task.ReplacedTokens;
 import dev.attune.task.Task;
 import dev.attune.task.TokenClassification;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** Tasks for tests that need any one of a kind. */
 public final class TestTasks {
@@ -42,4 +43,10 @@ public final class TestTasks {
   public static final Task REPLACED_TOKENS = new ReplacedTokens();
 
   private TestTasks() {}
+
+  /** Of so many scores. */
+  public static Task regression(int outputs) {
+    return new Regression(
+        LabelMap.ofNames(IntStream.range(0, outputs).mapToObj(Integer::toString).toList()));
+  }
 }
