@@ -105,6 +105,23 @@ class SpecialTokensTest {
   }
 
   @Test
+  void templatesKnowTheTokensOfTheClassWhereNoFileNamesThem() throws IOException {
+    write("chat_template.jinja", "{{ bos_token }}|{{ eos_token }}|{{ pad_token }}");
+    assertEquals("||", rendered(null));
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"LlamaTokenizer\"}");
+    assertEquals("<s>|</s>|", rendered(null));
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\"}");
+    assertEquals("<|endoftext|>|<|endoftext|>|", rendered(null));
+    write(
+        "tokenizer_config.json",
+        "{\"tokenizer_class\": \"Qwen2Tokenizer\", \"eos_token\": \"<x>\", \"pad_token\": null}");
+    assertEquals("|<x>|", rendered(null));
+    write("tokenizer_config.json", "{}");
+    write("config.json", "{\"model_type\": \"gpt_neox\"}");
+    assertEquals("<|endoftext|>|<|endoftext|>|<|padding|>", rendered(null));
+  }
+
+  @Test
   void addedTokensAreSpecialWhereTheConfigurationSaysSo() throws IOException {
     write("added_tokens.json", "{\"<y>\": 9, \"<z>\": 10}");
     write("tokenizer_config.json", "{\"additional_special_tokens\": [\"<y>\"]}");
