@@ -133,6 +133,24 @@ class SpecialTokensTest {
   }
 
   @Test
+  void aTokenizerOfOldFilesPutsTheTokensAroundTextsThatItIsToldTo() throws IOException {
+    Files.delete(folder.resolve("tokenizer.json"));
+    write("vocab.json", "{\"a\": 0, \"b\": 1, \"<|endoftext|>\": 2, \"<x>\": 3}");
+    write("merges.txt", "#version: 0.2\n");
+    write("config.json", "{\"model_type\": \"gpt2\"}");
+    assertArrayEquals(new int[] {0, 1}, ids("ab"));
+    write("tokenizer_config.json", "{\"add_bos_token\": true}");
+    assertArrayEquals(new int[] {2, 0, 1}, ids("ab"));
+    write("tokenizer_config.json", "{\"add_eos_token\": true, \"eos_token\": \"<x>\"}");
+    assertArrayEquals(new int[] {0, 2, 1, 3}, ids("a<|endoftext|>b"));
+    write("tokenizer_config.json", "{\"add_bos_token\": true, \"add_eos_token\": true}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertArrayEquals(
+          new int[] {2, 0, 2, 2, 1, 2}, tokenizer.encodeIds("a", "b", Integer.MAX_VALUE).ids());
+    }
+  }
+
+  @Test
   void theSideOfTruncationMayStandInTheTokenizerItself() throws IOException {
     write(
         "tokenizer.json",
