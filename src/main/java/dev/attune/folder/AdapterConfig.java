@@ -104,8 +104,8 @@ public record AdapterConfig(LoraConfig lora, String base, String taskType, JsonN
           Map.entry("monteclora_config", "it is drawn anew at each use; merge it in PEFT"),
           Map.entry(
               "target_parameters",
-              "it is of parameters outside modules, as mixtures of experts have them, and no model"
-                  + " here is one"),
+              "it adapts weights by their own names; merge it in PEFT, or train an adapter of the"
+                  + " modules that hold them, which target_modules names"),
           Map.entry("use_bdlora", "its matrices are in blocks; merge it in PEFT"),
           Map.entry("use_qalora", "its input is pooled by groups; merge it in PEFT"),
           Map.entry("velora_config", "it changes how PEFT trains; merge it in PEFT"));

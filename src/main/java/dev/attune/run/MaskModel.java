@@ -283,8 +283,9 @@ public final class MaskModel implements AutoCloseable {
       int[] tokens = text.encoding().ids().clone();
       tokens[mask] = id;
       // Where other masks stand, decoding without special tokens would lose them.
-      String sequence = tokenizer.decode(tokens, text.masks().length == 1);
-      fills.add(new Fill(probabilities[id], id, tokenizer.decode(new int[] {id}, false), sequence));
+      String sequence = tokenizer.decodeClean(tokens, text.masks().length == 1);
+      String token = tokenizer.decodeClean(new int[] {id}, false);
+      fills.add(new Fill(probabilities[id], id, token, sequence));
     }
     return fills;
   }

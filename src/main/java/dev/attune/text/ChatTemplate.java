@@ -98,9 +98,7 @@ public final class ChatTemplate {
    * @param now what templates that ask for the date are told
    */
   public static ChatTemplate open(Path folder, LocalDateTime now) {
-    Map<String, Object> tokens =
-        new HashMap<>(
-            SpecialTokens.of(JsonFile.read(folder.resolve(FILES.get(0))), folder).spellings());
+    Map<String, Object> tokens = tokens(folder);
     Map<String, String> alone = new LinkedHashMap<>();
     readTo(alone, "default", folder.resolve(FILE));
     readTo(alone, TOOL_USE, folder.resolve(FOR_TOOLS));
@@ -121,6 +119,19 @@ public final class ChatTemplate {
             + " has no chat_template. Base models have none; put the template of the model's chat"
             + " version there as chat_template.jinja, or give prompt and completion instead of"
             + " messages.");
+  }
+
+  /** The special tokens, as templates call them. */
+  private static Map<String, Object> tokens(Path folder) {
+    JsonNode config = JsonFile.read(folder.resolve(FILES.get(0)));
+    SpecialTokens named = SpecialTokens.of(config, folder);
+    Map<String, Object> tokens =
+        new HashMap<>(
+            SpecialTokens.usual(
+                TokenizerClass.name(config, JsonFile.read(folder.resolve("config.json")))));
+    tokens.keySet().removeIf(named::state);
+    tokens.putAll(named.spellings());
+    return tokens;
   }
 
   private static void readTo(Map<String, String> sources, String name, Path file) {

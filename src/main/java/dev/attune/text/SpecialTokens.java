@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -37,9 +38,32 @@ final class SpecialTokens {
 
   private static final String FURTHER_BEFORE = "additional_special_tokens";
 
+  private static final String TEXT_END = "<|endoftext|>";
+
+  /** Special tokens of classes of language models, where the files do not name them. */
+  private static final Map<String, Map<String, String>> USUAL =
+      Map.of(
+          "GPT2Tokenizer",
+          Map.of("unk_token", TEXT_END, "bos_token", TEXT_END, "eos_token", TEXT_END),
+          "GPTNeoXTokenizer",
+          Map.of(
+              "unk_token",
+              TEXT_END,
+              "bos_token",
+              TEXT_END,
+              "eos_token",
+              TEXT_END,
+              "pad_token",
+              "<|padding|>"),
+          "Qwen2Tokenizer",
+          Map.of("unk_token", TEXT_END, "eos_token", TEXT_END, "pad_token", TEXT_END),
+          "LlamaTokenizer",
+          Map.of("unk_token", "<unk>", "bos_token", "<s>", "eos_token", "</s>"));
+
   private final Map<String, JsonNode> named = new LinkedHashMap<>();
   private final List<JsonNode> further = new ArrayList<>();
   private final Set<String> sure = new LinkedHashSet<>();
+  private final Set<String> stated = new HashSet<>(); // roles, be it that there is no token
 
   private SpecialTokens() {}
 
@@ -49,6 +73,7 @@ final class SpecialTokens {
    * @param config its tokenizer_config.json
    */
   static SpecialTokens of(JsonNode config, Path folder) {
+    SpecialTokens out = new SpecialTokens();
     boolean mapCounts = !config.has(DECODER);
     JsonNode map = JsonFile.read(folder.resolve(MAP));
     Map<String, JsonNode> all = new HashMap<>();
@@ -61,8 +86,8 @@ final class SpecialTokens {
         file.path(FURTHER).properties().forEach(entry -> all.put(entry.getKey(), entry.getValue()));
       }
     }
+    out.stated.addAll(all.keySet());
     own.addAll(all.keySet().stream().sorted().toList());
-    SpecialTokens out = new SpecialTokens();
     for (String role : own) {
       JsonNode token = all.get(role);
       if (token != null && !spelling(token).isEmpty()) {
@@ -99,6 +124,20 @@ final class SpecialTokens {
     Map<String, String> spellings = new LinkedHashMap<>();
     named.forEach((role, token) -> spellings.put(role, spelling(token)));
     return spellings;
+  }
+
+  /**
+   * The special tokens that a class of tokenizers has where the files do not name them, by roles.
+   *
+   * @param name of the class in Transformers
+   */
+  static Map<String, String> usual(String name) {
+    return USUAL.getOrDefault(name, Map.of());
+  }
+
+  /** Whether the files say of a role which token has it, or that none does. */
+  boolean state(String role) {
+    return stated.contains(role);
   }
 
   /** All tokens by their spellings, in the order in which Transformers adds them. */

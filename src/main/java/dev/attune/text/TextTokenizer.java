@@ -378,6 +378,26 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
+   * The text of ids without spaces before punctuation, where tokenizer_config.json asks for that
+   * ({@code clean_up_tokenization_spaces}) and the model is of words or unigrams: Transformers does
+   * not heed it where pieces are merged, which hold their own spaces.
+   */
+  public String decodeClean(int[] ids, boolean skipSpecialTokens) {
+    String text = decode(ids, skipSpecialTokens);
+    if (!config.path("clean_up_tokenization_spaces").asBoolean(false) || vocabulary.isMerged()) {
+      return text;
+    }
+    for (String mark : List.of(".", "?", "!", ",")) {
+      text = text.replace(" " + mark, mark);
+    }
+    text = text.replace(" ' ", "'");
+    for (String end : List.of("n't", "'m", "'s", "'ve", "'re")) {
+      text = text.replace(" " + end, end);
+    }
+    return text;
+  }
+
+  /**
    * Copies the tokenizer's files into a folder that is being made, unchanged, so that Transformers
    * reads the same tokenizer there; a {@code tokenizer.json} that was built or extended in memory
    * is written too, and tokens that were added stand in tokenizer_config.json.

@@ -83,6 +83,11 @@ public final class TokenVocabulary {
     return spelling.isTextual() ? tokenId(spelling.asText()) : OptionalInt.empty();
   }
 
+  /** Whether its pieces come of merges (BPE). */
+  boolean isMerged() {
+    return tokenizerJson().path("model").has("merges");
+  }
+
   /** The ids of special tokens, wherever in a text they stand. */
   public BitSet specialIds() {
     BitSet ids = new BitSet();

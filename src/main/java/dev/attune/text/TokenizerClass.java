@@ -433,7 +433,7 @@ enum TokenizerClass {
   }
 
   /** As AutoTokenizer chooses. */
-  private static String name(JsonNode config, JsonNode modelConfig) {
+  static String name(JsonNode config, JsonNode modelConfig) {
     String type = modelConfig.path("model_type").asText("");
     if (WHATEVER_IS_NAMED.containsKey(type)) {
       return WHATEVER_IS_NAMED.get(type);

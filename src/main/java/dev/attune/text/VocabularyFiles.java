@@ -9,6 +9,8 @@ import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,6 +26,10 @@ final class VocabularyFiles {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final Set<String> BERT_LIKE =
       Set.of("bert", "distilbert", "electra", "mobilebert", "");
+
+  private static final String TEXT_END = "<|endoftext|>";
+  private static final String ADD_BOS = "add_bos_token";
+  private static final String ADD_EOS = "add_eos_token";
 
   private static final Set<String> DEBERTA = Set.of("debertav2", "deberta-v2");
 
@@ -209,21 +215,25 @@ final class VocabularyFiles {
                 "pad_token", "<pad>",
                 "eos_token", "</s>",
                 "unk_token", "<unk>",
+                "cls_token", "<s>",
+                "sep_token", "</s>",
                 "mask_token", "<mask>")
-            : Map.of("eos_token", "<|endoftext|>");
+            : Map.of("bos_token", TEXT_END, "eos_token", TEXT_END, "unk_token", TEXT_END);
+    String mask = roberta ? token(config, "mask_token", specials.get("mask_token")) : null;
     // Ascending ids: the native side wants them in order.
     specials.entrySet().stream()
-        .map(e -> Map.entry(e.getKey(), token(config, e.getKey(), e.getValue())))
-        .filter(e -> vocabulary.has(e.getValue()))
-        .sorted(
-            (a, b) -> vocabulary.get(a.getValue()).asInt() - vocabulary.get(b.getValue()).asInt())
+        .map(role -> token(config, role.getKey(), role.getValue()))
+        .filter(vocabulary::has)
+        .distinct()
+        .sorted(Comparator.comparingInt(spelling -> vocabulary.get(spelling).asInt()))
         .forEach(
-            e ->
+            spelling ->
                 addToken(
                     added,
-                    vocabulary.get(e.getValue()).asInt(),
-                    e.getValue(),
-                    e.getKey().equals("mask_token")));
+                    vocabulary.get(spelling).asInt(),
+                    spelling,
+                    spelling.equals(mask)
+                        && config.path("mask_token").path("lstrip").asBoolean(true)));
     root.putNull("normalizer");
     root.putObject("pre_tokenizer")
         .put("type", "ByteLevel")
@@ -246,6 +256,10 @@ final class VocabularyFiles {
       post.putArray("cls").add(cls).add(vocabulary.get(cls).asInt());
       post.put("trim_offsets", true);
       post.put("add_prefix_space", prefix);
+    } else if (isTrue(config, ADD_BOS) || isTrue(config, ADD_EOS)) {
+      String begin = isTrue(config, ADD_BOS) ? token(config, "bos_token", TEXT_END) : null;
+      String end = isTrue(config, ADD_EOS) ? token(config, "eos_token", TEXT_END) : null;
+      ends(post, vocabulary, folder, begin, end);
     } else {
       post.put("type", "ByteLevel");
       post.put("add_prefix_space", true);
@@ -275,6 +289,42 @@ final class VocabularyFiles {
       }
     }
     return root;
+  }
+
+  private static boolean isTrue(JsonNode config, String key) {
+    return config.path(key).asBoolean(false);
+  }
+
+  /** Puts tokens around texts; null: none. */
+  private static void ends(
+      ObjectNode post, JsonNode vocabulary, Path folder, String begin, String end) {
+    post.put("type", "TemplateProcessing");
+    ObjectNode known = post.putObject("special_tokens");
+    for (String spelling : begin == null ? List.of(end) : Arrays.asList(begin, end)) {
+      if (spelling != null) {
+        Check.input(
+            vocabulary.has(spelling),
+            "%s has no %s, which tokenizer_config.json puts around texts",
+            folder.resolve("vocab.json"),
+            spelling);
+        ObjectNode token = known.putObject(spelling).put("id", spelling);
+        token.putArray("ids").add(vocabulary.get(spelling).asInt());
+        token.putArray("tokens").add(spelling);
+      }
+    }
+    ArrayNode single = post.putArray("single");
+    ArrayNode pair = post.putArray("pair");
+    for (int text = 0; text < 2; text++) {
+      for (ArrayNode template : text == 0 ? List.of(single, pair) : List.of(pair)) {
+        if (begin != null) {
+          template(template, "SpecialToken", begin, text);
+        }
+        template(template, "Sequence", text == 0 ? "A" : "B", text);
+        if (end != null) {
+          template(template, "SpecialToken", end, text);
+        }
+      }
+    }
   }
 
   private static ObjectNode root() {

@@ -105,6 +105,23 @@ class SpecialTokensTest {
   }
 
   @Test
+  void templatesKnowTheTokensOfTheClassWhereNoFileNamesThem() throws IOException {
+    write("chat_template.jinja", "{{ bos_token }}|{{ eos_token }}|{{ pad_token }}");
+    assertEquals("||", rendered(null));
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"LlamaTokenizer\"}");
+    assertEquals("<s>|</s>|", rendered(null));
+    write("tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\"}");
+    assertEquals("<|endoftext|>|<|endoftext|>|", rendered(null));
+    write(
+        "tokenizer_config.json",
+        "{\"tokenizer_class\": \"Qwen2Tokenizer\", \"eos_token\": \"<x>\", \"pad_token\": null}");
+    assertEquals("|<x>|", rendered(null));
+    write("tokenizer_config.json", "{}");
+    write("config.json", "{\"model_type\": \"gpt_neox\"}");
+    assertEquals("<|endoftext|>|<|endoftext|>|<|padding|>", rendered(null));
+  }
+
+  @Test
   void addedTokensAreSpecialWhereTheConfigurationSaysSo() throws IOException {
     write("added_tokens.json", "{\"<y>\": 9, \"<z>\": 10}");
     write("tokenizer_config.json", "{\"additional_special_tokens\": [\"<y>\"]}");
@@ -112,6 +129,24 @@ class SpecialTokensTest {
     assertArrayEquals(new int[] {0, 9, 10}, ids("a<y><z>"));
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
       assertEquals("a<z>", tokenizer.decode(new int[] {0, 9, 10}, true));
+    }
+  }
+
+  @Test
+  void aTokenizerOfOldFilesPutsTheTokensAroundTextsThatItIsToldTo() throws IOException {
+    Files.delete(folder.resolve("tokenizer.json"));
+    write("vocab.json", "{\"a\": 0, \"b\": 1, \"<|endoftext|>\": 2, \"<x>\": 3}");
+    write("merges.txt", "#version: 0.2\n");
+    write("config.json", "{\"model_type\": \"gpt2\"}");
+    assertArrayEquals(new int[] {0, 1}, ids("ab"));
+    write("tokenizer_config.json", "{\"add_bos_token\": true}");
+    assertArrayEquals(new int[] {2, 0, 1}, ids("ab"));
+    write("tokenizer_config.json", "{\"add_eos_token\": true, \"eos_token\": \"<x>\"}");
+    assertArrayEquals(new int[] {0, 2, 1, 3}, ids("a<|endoftext|>b"));
+    write("tokenizer_config.json", "{\"add_bos_token\": true, \"add_eos_token\": true}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertArrayEquals(
+          new int[] {2, 0, 2, 2, 1, 2}, tokenizer.encodeIds("a", "b", Integer.MAX_VALUE).ids());
     }
   }
 

@@ -221,6 +221,27 @@ class TextTokenizerTest {
     }
   }
 
+  /** As {@code decode} of Transformers 5.18 has it. */
+  @Test
+  void spacesBeforePunctuationAreCleanedWhereTheConfigurationAsks() throws IOException {
+    Files.copy(
+        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
+        temp.resolve("tokenizer.json"));
+    String text = "don't say it's 'so' , they're !";
+    try (TextTokenizer plain = TextTokenizer.open(temp)) {
+      assertEquals(
+          "don ' t say it ' s ' so ', they ' re!",
+          plain.decodeClean(plain.encodePlain(text), true));
+    }
+    Files.writeString(
+        temp.resolve("tokenizer_config.json"), "{\"clean_up_tokenization_spaces\": true}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      assertEquals(
+          "don't say it's'so ', they're!",
+          tokenizer.decodeClean(tokenizer.encodePlain(text), true));
+    }
+  }
+
   @Test
   void maxLengthWithoutRoomForTextIsRefusedWithTheSmallestThatWorks() {
     try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("roberta-base"))) {
