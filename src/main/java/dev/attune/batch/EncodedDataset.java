@@ -330,7 +330,13 @@ public final class EncodedDataset {
     if (rowLengths != null) {
       return rowLengths;
     }
-    return new TokenLengths(Ints.between(offsets), dropped, Ints.computed(size, this::supervised));
+    boolean isOneEach = !layout.isPerRow() && !layout.isReal() && layout.width() == 1;
+    return new TokenLengths(
+        Ints.between(offsets),
+        dropped,
+        isOneEach
+            ? Ints.mapped(labels, label -> label == IGNORED ? 0 : 1)
+            : Ints.computed(size, this::supervised));
   }
 
   /** Eight hex digits over tokens and targets: a resumed run checks that its data is the same. */

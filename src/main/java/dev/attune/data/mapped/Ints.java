@@ -22,7 +22,9 @@ public interface Ints {
     }
   }
 
-  /** All of them, in order; copied by pieces, since a column in a file is slow to ask one by one. */
+  /**
+   * All of them, in order; copied by pieces, since a column in a file is slow to ask one by one.
+   */
   default IntStream stream() {
     return IntStream.range(0, (size() + PIECE - 1) / PIECE)
         .mapToObj(piece -> piece(piece * PIECE))
@@ -113,6 +115,29 @@ public interface Ints {
             to[i] -= to[i - 1];
           }
           to[at] -= borders.get(from);
+        }
+      }
+    };
+  }
+
+  /** What a function makes of each number of a column. */
+  static Ints mapped(Ints column, IntUnaryOperator value) {
+    return new Ints() {
+      @Override
+      public int size() {
+        return column.size();
+      }
+
+      @Override
+      public int get(int index) {
+        return value.applyAsInt(column.get(index));
+      }
+
+      @Override
+      public void copy(int from, int[] to, int at, int count) {
+        column.copy(from, to, at, count);
+        for (int i = at; i < at + count; i++) {
+          to[i] = value.applyAsInt(to[i]);
         }
       }
     };

@@ -50,6 +50,10 @@ class IntsTest {
     for (int size : SIZES) {
       same(IntStream.range(0, size).map(i -> 3 * i).toArray(), Ints.computed(size, i -> 3 * i));
       same(new int[size], Ints.zeros(size));
+      int[] column = IntStream.range(0, size).map(i -> i % 5).toArray();
+      same(
+          IntStream.of(column).map(n -> n == 0 ? 7 : 1).toArray(),
+          Ints.mapped(Ints.of(column), n -> n == 0 ? 7 : 1));
     }
   }
 }
