@@ -57,7 +57,7 @@ public final class EncodedDataset {
     this.targets = made.targets();
     this.dropped = made.dropped();
     this.sources = made.hasRows() ? made.sources() : from.givenSources;
-    this.rowLengths = made.hasRows() ? made.rowLengths(lengthsOf(offsets)) : from.givenLengths;
+    this.rowLengths = made.hasRows() ? made.rowLengths(Ints.between(offsets)) : from.givenLengths;
     this.rowsGiven = from.givenLengths != null;
     this.masking = from.masking;
     this.notes = null;
@@ -108,7 +108,7 @@ public final class EncodedDataset {
     this.dropped = store.ints(ColumnSinks.DROPPED);
     boolean hasRows = store.hasInts(ColumnSinks.ROW_LENGTHS);
     this.sources = hasRows ? store.ints(ColumnSinks.SOURCES) : null;
-    this.rowLengths = hasRows ? ColumnSinks.rowLengths(store, lengthsOf(offsets)) : null;
+    this.rowLengths = hasRows ? ColumnSinks.rowLengths(store, Ints.between(offsets)) : null;
     this.rowsGiven = false;
     this.masking = null;
     this.notes = null;
@@ -148,10 +148,6 @@ public final class EncodedDataset {
         .put("max-length", maxLength)
         .put("max-id", maxId)
         .put("fingerprint", fingerprint());
-  }
-
-  private static Ints lengthsOf(Ints offsets) {
-    return Ints.computed(offsets.size() - 1, i -> offsets.get(i + 1) - offsets.get(i));
   }
 
   /** Collects examples by hand; {@link Encoder} does it from a dataset. */
@@ -334,7 +330,13 @@ public final class EncodedDataset {
     if (rowLengths != null) {
       return rowLengths;
     }
-    return new TokenLengths(lengthsOf(offsets), dropped, Ints.computed(size, this::supervised));
+    boolean isOneEach = !layout.isPerRow() && !layout.isReal() && layout.width() == 1;
+    return new TokenLengths(
+        Ints.between(offsets),
+        dropped,
+        isOneEach
+            ? Ints.mapped(labels, label -> label == IGNORED ? 0 : 1)
+            : Ints.computed(size, this::supervised));
   }
 
   /** Eight hex digits over tokens and targets: a resumed run checks that its data is the same. */

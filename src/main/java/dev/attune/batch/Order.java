@@ -2,6 +2,7 @@ package dev.attune.batch;
 
 import dev.attune.core.Philox;
 import dev.attune.core.RandomStream;
+import java.util.stream.IntStream;
 
 /**
  * The order in which an epoch visits the examples: a pure function of (seed, epoch, size), so that
@@ -16,6 +17,11 @@ import dev.attune.core.RandomStream;
  * @param shuffle false visits the examples in file order
  */
 public record Order(long seed, boolean shuffle) {
+  /** Draws that are made before they are used: of ten million rows an epoch's take a second. */
+  private static final int DRAWN = 1 << 20;
+
+  private static final int PIECE = 1 << 14;
+
   /** A new random order every epoch. */
   public static Order shuffled(long seed) {
     return new Order(seed, true);
@@ -33,15 +39,33 @@ public record Order(long seed, boolean shuffle) {
       out[i] = i;
     }
     if (shuffle) {
-      int[] words = new int[4];
-      for (int i = size - 1; i > 0; i--) {
-        int j = draw(epoch, i, i + 1, words);
-        int kept = out[i];
-        out[i] = out[j];
-        out[j] = kept;
+      int[] draws = new int[Math.min(size, DRAWN)];
+      for (int end = size; end > 0; end -= draws.length) {
+        int first = Math.max(0, end - draws.length);
+        drawAll(epoch, first, end - first, draws);
+        for (int i = end - 1; i >= first; i--) {
+          int j = draws[i - first];
+          int kept = out[i];
+          out[i] = out[j];
+          out[j] = kept;
+        }
       }
     }
     return out;
+  }
+
+  /** The draws of positions, each by itself: those of many are made by several threads. */
+  private void drawAll(int epoch, int first, int count, int[] draws) {
+    IntStream pieces = IntStream.range(0, (count + PIECE - 1) / PIECE);
+    (count < DRAWN ? pieces : pieces.parallel())
+        .forEach(
+            piece -> {
+              int[] words = new int[4];
+              int end = Math.min(count, (piece + 1) * PIECE);
+              for (int k = piece * PIECE; k < end; k++) {
+                draws[k] = draw(epoch, first + k, first + k + 1, words);
+              }
+            });
   }
 
   /**

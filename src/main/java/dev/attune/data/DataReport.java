@@ -89,15 +89,16 @@ public final class DataReport {
     long padded = 0;
     for (SplitSummary summary : train()) {
       Ints lengths = summary.lengths();
-      for (int i = 0; i < lengths.size(); i += batchSize) {
-        int end = (int) Math.min(lengths.size(), (long) i + batchSize);
+      int[] batch = new int[Math.min(batchSize, lengths.size())];
+      for (int i = 0; i < lengths.size(); i += batch.length) {
+        int count = Math.min(lengths.size() - i, batch.length);
+        lengths.copy(i, batch, 0, count);
         int longest = 0;
-        for (int j = i; j < end; j++) {
-          int length = lengths.get(j);
-          real += length;
-          longest = Math.max(longest, length);
+        for (int j = 0; j < count; j++) {
+          real += batch[j];
+          longest = Math.max(longest, batch[j]);
         }
-        padded += (long) longest * (end - i);
+        padded += (long) longest * count;
       }
     }
     return padded == 0 ? 1 : (double) real / padded;

@@ -25,6 +25,9 @@ public final class LengthFindings {
               + Term.MAX_LENGTH);
       return;
     }
+    if (tokens.supervised().stream().allMatch(n -> n > 0)) {
+      return;
+    }
     found.rows(
         Severity.WARNING,
         "unsupervised_rows",
@@ -48,6 +51,9 @@ public final class LengthFindings {
   static void truncation(Findings found, TokenLengths tokens) {
     long lost = tokens.dropped().sum();
     long cut = tokens.dropped().stream().filter(dropped -> dropped > 0).count();
+    if (cut == 0) {
+      return;
+    }
     long all = lost + tokens.lengths().sum();
     double lostShare = (double) lost / Math.max(1, all);
     found.rows(

@@ -35,8 +35,7 @@ public record SplitSummary(
     if (tokens == null || dataset.size() == 0) {
       return new SplitSummary(name, dataset, 0, null, 0, 0, 0, List.of(), counts, null);
     }
-    TreeMap<Integer, Integer> byLength = new TreeMap<>(); // sequences; there are few lengths
-    tokens.sequences().stream().forEach(length -> byLength.merge(length, 1, Integer::sum));
+    TreeMap<Integer, Integer> byLength = byLength(tokens.sequences());
     Ints dropped = tokens.dropped();
     return new SplitSummary(
         name,
@@ -55,17 +54,35 @@ public record SplitSummary(
         tokens.sequences());
   }
 
+  /** Sequences of each length; there are few lengths. */
+  private static TreeMap<Integer, Integer> byLength(Ints lengths) {
+    int[] counts = new int[lengths.stream().max().orElse(0) + 1];
+    lengths.stream().forEach(length -> counts[length]++);
+    TreeMap<Integer, Integer> byLength = new TreeMap<>();
+    for (int length = 0; length < counts.length; length++) {
+      if (counts[length] > 0) {
+        byLength.put(length, counts[length]);
+      }
+    }
+    return byLength;
+  }
+
   /** The rows that lost most, of those that lost as much the first ones. */
   private static List<Map.Entry<Integer, Integer>> worst(Dataset dataset, Ints dropped) {
     PriorityQueue<Integer> kept = // the least of them first
         new PriorityQueue<>(
             Comparator.<Integer>comparingInt(dropped::get)
                 .thenComparing(Comparator.reverseOrder()));
-    for (int i = 0; i < dropped.size(); i++) {
-      if (dropped.get(i) > 0) {
-        kept.add(i);
-        if (kept.size() > Finding.ROWS_SHOWN) {
-          kept.remove();
+    int[] piece = new int[Ints.PIECE];
+    for (int from = 0; from < dropped.size(); from += Ints.PIECE) {
+      int count = Math.min(Ints.PIECE, dropped.size() - from);
+      dropped.copy(from, piece, 0, count);
+      for (int i = 0; i < count; i++) {
+        if (piece[i] > 0) {
+          kept.add(from + i);
+          if (kept.size() > Finding.ROWS_SHOWN) {
+            kept.remove();
+          }
         }
       }
     }

@@ -462,6 +462,23 @@ class BatchStreamTest {
     assertArrayEquals(new int[] {0, 1, 2}, Order.file().permutation(5, 3, null));
   }
 
+  /** Draws that several threads make are those of one, and the order that they give. */
+  @Test
+  void theOrderOfManyIsThatOfItsDefinition() {
+    int size = (1 << 21) + 12_345;
+    Order order = Order.shuffled(SEED);
+    int[] words = new int[4];
+    int[] expected = new int[size];
+    Arrays.setAll(expected, i -> i);
+    for (int i = size - 1; i > 0; i--) {
+      int j = order.draw(3, i, i + 1, words);
+      int kept = expected[i];
+      expected[i] = expected[j];
+      expected[j] = kept;
+    }
+    assertArrayEquals(expected, order.permutation(3, size, null));
+  }
+
   @Test
   void shuffledOrderIsUniform() {
     // 24 permutations of 4, 24,000 draws: each about 1000 times; chi-square of 23 degrees < 50.

@@ -114,6 +114,11 @@ final class AttuneProcess {
     process.destroyForcibly();
   }
 
+  /** Sends SIGTERM, as a system does that shuts down. */
+  void terminate() {
+    process.destroy();
+  }
+
   /** Sends SIGINT, as Ctrl-C does. */
   void interrupt() {
     try {
