@@ -19,10 +19,12 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -373,6 +375,31 @@ class FilesTest {
     server.close();
     assertEquals(List.of(), DataCheck.of(folder.resolve("data")));
     start();
+  }
+
+  /** Whoever asks for a file while it is deleted gets it whole, or learns that there is none. */
+  @Test
+  void aFileIsReadWhileItIsDeleted() throws Exception {
+    for (int i = 0; i < 60; i++) {
+      String path = "files/" + client.upload("a.jsonl", "{}\n").json().path("id").asText();
+      List<CompletableFuture<Answer>> answers = new ArrayList<>();
+      for (int k = 0; k < 8; k++) {
+        boolean deletes = k == 4;
+        answers.add(CompletableFuture.supplyAsync(() -> asked(path, deletes)));
+      }
+      for (CompletableFuture<Answer> answer : answers) {
+        int status = answer.join().status();
+        assertTrue(status == 200 || status == 404, answer.join()::text);
+      }
+    }
+  }
+
+  private Answer asked(String path, boolean deletes) {
+    try {
+      return deletes ? client.delete(path) : client.get(path + "/content");
+    } catch (IOException | InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Test
