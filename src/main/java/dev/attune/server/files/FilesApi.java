@@ -9,6 +9,7 @@ import dev.attune.server.http.MultipartForm;
 import dev.attune.server.http.Page;
 import dev.attune.server.http.Route;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -57,7 +58,13 @@ public final class FilesApi {
   }
 
   private void content(Exchange exchange) throws IOException {
-    exchange.answer(find(exchange).path(), "application/octet-stream");
+    StoredFile file = find(exchange);
+    try {
+      exchange.answer(file.path(), "application/octet-stream");
+    } catch (NoSuchFileException e) {
+      find(exchange); // refuses one that was deleted meanwhile
+      throw e;
+    }
   }
 
   private void delete(Exchange exchange) throws IOException {

@@ -47,6 +47,9 @@ public final class UploadStore {
 
   private static final int PIECE_BYTES = 1 << 20;
 
+  /** A part is sent again whose answer was lost, and counts until the upload ends. */
+  private static final int MOST_TIMES = 4;
+
   private final Journal journal;
   private final Path folder;
   private final FileStore files;
@@ -223,13 +226,18 @@ public final class UploadStore {
       throw ApiException.badRequest("data", "'data' is empty; a part has a byte or more");
     }
     long others = partsOf(upload).stream().mapToLong(UploadPart::bytes).sum();
-    if (others + content.bytes() > upload.bytes()) {
+    if (content.bytes() > upload.bytes() || others > MOST_TIMES * upload.bytes()) {
       throw ApiException.badRequest(
           "data",
-          "The parts of this upload would have "
-              + (others + content.bytes())
-              + " bytes; it was created for "
-              + upload.bytes());
+          "This part has "
+              + content.bytes()
+              + " bytes and those before it "
+              + others
+              + "; the upload was created for "
+              + upload.bytes()
+              + ", and takes parts until they have "
+              + MOST_TIMES
+              + " times as many");
     }
     UploadPart part =
         new UploadPart(
@@ -263,12 +271,17 @@ public final class UploadStore {
   }
 
   /**
-   * Makes the file.
+   * Makes the file; of an upload that was completed before, finds the one that it has become: who
+   * asks again has not had the answer.
    *
    * @param order ids of the parts
    * @param md5 of the file, in hexadecimal; null: it is not checked
    */
   StoredFile complete(String tenant, String id, List<String> order, String md5) throws IOException {
+    Upload known = find(tenant, id);
+    if (known.status().equals(Upload.COMPLETED)) {
+      return files.find(tenant, known.file());
+    }
     Upload upload = pending(tenant, id);
     if (!busy.add(id)) {
       throw ApiException.conflict("Upload '" + id + "' is being completed");

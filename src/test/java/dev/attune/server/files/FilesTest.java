@@ -19,10 +19,12 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -366,15 +368,38 @@ class FilesTest {
     String file = done.json().at("/file/id").asText();
     assertArrayEquals(content, client.get("files/" + file + "/content").bytes());
     assertEquals(1, onDisk().size());
-    assertEquals(
-        409,
-        client
-            .post(path + "/complete", String.format(order, parts[0], parts[1], parts[2], ""))
-            .status());
+    Answer again =
+        client.post(path + "/complete", String.format(order, parts[0], parts[1], parts[2], ""));
+    assertEquals(done.json(), again.json());
     assertEquals(409, client.post(path + "/cancel").status());
     server.close();
     assertEquals(List.of(), DataCheck.of(folder.resolve("data")));
     start();
+  }
+
+  /** Whoever asks for a file while it is deleted gets it whole, or learns that there is none. */
+  @Test
+  void aFileIsReadWhileItIsDeleted() throws Exception {
+    for (int i = 0; i < 60; i++) {
+      String path = "files/" + client.upload("a.jsonl", "{}\n").json().path("id").asText();
+      List<CompletableFuture<Answer>> answers = new ArrayList<>();
+      for (int k = 0; k < 8; k++) {
+        boolean deletes = k == 4;
+        answers.add(CompletableFuture.supplyAsync(() -> asked(path, deletes)));
+      }
+      for (CompletableFuture<Answer> answer : answers) {
+        int status = answer.join().status();
+        assertTrue(status == 200 || status == 404, answer.join()::text);
+      }
+    }
+  }
+
+  private Answer asked(String path, boolean deletes) {
+    try {
+      return deletes ? client.delete(path) : client.get(path + "/content");
+    } catch (IOException | InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Test
@@ -391,12 +416,12 @@ class FilesTest {
     Answer more =
         client.postForm(path + "/parts", Client.form("data", "x", new byte[11], Map.of()));
     assertEquals(400, more.status(), more::text);
-    assertEquals(
-        200,
-        client
-            .postForm(path + "/parts", Client.form("data", "x", new byte[10], Map.of()))
-            .status());
-    assertEquals(1, onDisk().size());
+    byte[] all = Client.form("data", "x", new byte[10], Map.of());
+    for (int i = 1; i <= 5; i++) { // sent again, as after an answer that was lost
+      assertEquals(200, client.postForm(path + "/parts", all).status());
+      assertEquals(i, onDisk().size());
+    }
+    assertEquals(400, client.postForm(path + "/parts", all).status());
     Answer cancelled = client.post(path + "/cancel");
     assertEquals("cancelled", cancelled.json().path("status").asText(), cancelled::text);
     assertTrue(cancelled.json().path("file").isNull());

@@ -32,7 +32,7 @@ class JobsKillTest {
   @TempDir Path scratch;
 
   private ServedProcess start(JobsTrial client) throws IOException {
-    ServedProcess process = new ServedProcess(scratch, "512m");
+    ServedProcess process = new ServedProcess(scratch, "512m", ServedProcess.SHORT_LIVED);
     client.at(process.address());
     return process;
   }

@@ -26,8 +26,8 @@ import org.junit.jupiter.api.io.TempDir;
 class SchedulerTest {
   private static final int LONG = 400;
 
-  /** They take some seconds to be tokenised. */
-  private static final int ROWS_FOR_LONG = 250_000;
+  /** They take a second or more to be tokenised. */
+  private static final int ROWS_FOR_LONG = 50_000;
 
   /** Longer than any test waits. */
   private static final int ENDLESS = 1_000_000;

@@ -9,9 +9,14 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /** A {@link ServerChild} in a process of its own, which is killed when this is closed. */
 final class ServedProcess implements AutoCloseable {
+  /** Of one that is killed soon: it answers in half of the time. */
+  static final String[] SHORT_LIVED = {"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"};
+
   private final Process process;
   private final URI address;
 
@@ -21,17 +26,18 @@ final class ServedProcess implements AutoCloseable {
    * @param scratch the folder that {@link JobsTrial#makeBases} has filled; what the server says is
    *     added to its {@code errors.txt}
    * @param heap the most of Java's memory, such as {@code 512m}
+   * @param options more of Java's
    */
-  ServedProcess(Path scratch, String heap) throws IOException {
+  ServedProcess(Path scratch, String heap, String... options) throws IOException {
     Path errors = log(scratch);
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin/java").toString());
+    command.add("-Xmx" + heap);
+    command.addAll(List.of(options));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of(ServerChild.class.getName(), scratch.toString()));
     process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin/java").toString(),
-                "-Xmx" + heap,
-                "-cp",
-                System.getProperty("java.class.path"),
-                ServerChild.class.getName(),
-                scratch.toString())
+        new ProcessBuilder(command)
             .redirectError(ProcessBuilder.Redirect.appendTo(errors.toFile()))
             .start();
     String line =
