@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Draws the headline tables of the README as SVG: real tokens per second of Attune and of its peer, a chart a table, a group
+ * Draws the tables of docs/results.md as SVG: real tokens per second of Attune and of its peer, a chart a table, a group
  * of bars a processor and configuration. A later row of the same configuration on the same processor replaces an earlier one.
  *
  * <p>Run: {@code java tools/Charts.java}. Reads {@code benchmarks/results}, writes {@code docs/charts}.

@@ -25,7 +25,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The Java programs of the README and of docs/java.md compile against the public API, and run. */
+/**
+ * The Java programs of the README and of docs/java.md compile against the public API, and run;
+ * those of the other pages compile.
+ */
 @Timeout(300)
 class ReadmeExampleTest {
   private static final Pattern BLOCK = Pattern.compile("```java\\n(.*?)```", Pattern.DOTALL);
@@ -35,13 +38,35 @@ class ReadmeExampleTest {
 
   private static Map<String, String> programs() throws IOException {
     Map<String, String> out = new LinkedHashMap<>();
-    Matcher blocks =
-        BLOCK.matcher(
-            Files.readString(Path.of("README.md")) + Files.readString(Path.of("docs/java.md")));
-    while (blocks.find()) {
-      Matcher name = NAME.matcher(blocks.group(1));
-      assertTrue(name.find(), "a block that is no program: " + blocks.group(1));
-      out.put(name.group(1), blocks.group(1));
+    for (String page : List.of("README.md", "docs/java.md")) {
+      for (String block : blocks(Path.of(page))) {
+        Matcher name = NAME.matcher(block);
+        assertTrue(name.find(), "a block that is no program: " + block);
+        out.put(name.group(1), block);
+      }
+    }
+    return out;
+  }
+
+  private static List<String> blocks(Path page) throws IOException {
+    return BLOCK.matcher(Files.readString(page)).results().map(found -> found.group(1)).toList();
+  }
+
+  /** Programs as they are, statements as the body of one. */
+  private static Map<String, String> compilable(Path page) throws IOException {
+    Map<String, String> out = new LinkedHashMap<>();
+    for (String block : blocks(page)) {
+      Matcher name = NAME.matcher(block);
+      String own =
+          "Block" + out.size() + "Of" + page.getFileName().toString().replaceAll("\\W", "");
+      if (name.find()) {
+        out.put(name.group(1), block);
+      } else {
+        out.put(
+            own,
+            "import dev.attune.*;\nimport java.nio.file.Path;\nimport java.util.List;\n"
+                + ("public class " + own + " {\n  void run() {\n" + block + "  }\n}\n"));
+      }
     }
     return out;
   }
@@ -102,6 +127,18 @@ class ReadmeExampleTest {
     String out = Files.readString(printed);
     assertEquals(0, process.exitValue(), out);
     return out;
+  }
+
+  @Test
+  void whatTheGuideWritesInJavaCompiles() throws IOException {
+    Map<String, String> all = new LinkedHashMap<>();
+    try (Stream<Path> pages = Files.list(Path.of("docs"))) {
+      for (Path page : pages.filter(file -> file.toString().endsWith(".md")).sorted().toList()) {
+        all.putAll(compilable(page));
+      }
+    }
+    assertTrue(all.size() > 5, all.keySet()::toString);
+    compile(all);
   }
 
   @Test
