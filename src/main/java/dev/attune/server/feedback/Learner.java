@@ -117,8 +117,10 @@ final class Learner {
     }
     Optional<Duration> left = left(line, state.get());
     if (left.isPresent() && left.get().isZero()) {
+      int kept = state.get().settings().keptVersions();
+      files.retain(line, kept); // an update that lacks room gets that of versions that go
       update(line, state.get(), stopRequested);
-      files.retain(line, state.get().settings().keptVersions());
+      files.retain(line, kept);
     }
     return left; // at once after an update: more may have come
   }
@@ -305,7 +307,7 @@ final class Learner {
       files.checkRoom(line, candidate);
       Update.Rows rows = rows(line, candidate, update);
       if (make(line, candidate, update, rows, stopRequested)) {
-        files.checkWritten(line, candidate.folder());
+        files.checkMade(line, candidate);
         judged(line, candidate, update, rows);
       }
     } catch (RuntimeException e) {
@@ -416,6 +418,7 @@ final class Learner {
                 candidate.folder(),
                 update.settings().oldTolerance());
     ObjectNode report = LearnerStore.parsed(candidate.report());
+    report.remove(VersionFiles.NEEDED_BYTES);
     report.set("gate", verdict.report());
     ObjectNode counts = report.putObject("rows");
     counts.put("new_corrections", rows.recent());

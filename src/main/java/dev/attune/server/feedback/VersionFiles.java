@@ -1,5 +1,6 @@
 package dev.attune.server.feedback;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.FileOps;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
@@ -13,21 +14,23 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * What versions take on the disk: no more than their tenant may have, and no longer than they are
  * needed. What lies in a line's folder is counted from when it is written.
  */
 final class VersionFiles {
+  /**
+   * Of a version's report until it is made: what it took when it was more than there was room for.
+   */
+  static final String NEEDED_BYTES = "needed_bytes";
+
   private static final System.Logger LOG = System.getLogger("dev.attune.server");
 
   private final Journal journal;
   private final ModelCatalog models;
   private final ModelRoom room;
-  private final Map<Path, Long> refused = new ConcurrentHashMap<>(); // bytes by folder
 
   VersionFiles(Journal journal, ModelCatalog models, ModelRoom room) {
     this.journal = journal;
@@ -38,7 +41,7 @@ final class VersionFiles {
   /**
    * Refuses a version that is about to be made where there is no room for one like its parent, or
    * like itself, where it was made before; of a model as it came, whose folder may hold more than a
-   * version's, where there is none at all.
+   * version's, where there is none at all. Before that, files go of versions that were let go.
    *
    * @throws ApiException if there is none
    */
@@ -47,10 +50,11 @@ final class VersionFiles {
     List<Path> left = List.of(candidate.folder()); // of before a kill
     try {
       long ofParent = parent.parent() > 0 ? ModelRoom.bytes(List.of(parent.folder())) : 1;
-      long needed = Math.max(ofParent, refused.getOrDefault(candidate.folder(), 0L));
+      long refused = LearnerStore.parsed(candidate.report()).path(NEEDED_BYTES).asLong();
+      long needed = Math.max(ofParent, refused);
       if (!hasRoom(line, needed, left)) {
         removeGone(line);
-        room.checkQuota(line.tenant(), needed, left);
+        room.checkBeside(line.tenant(), needed, left);
       }
     } catch (IOException e) {
       throw failure(e);
@@ -59,10 +63,33 @@ final class VersionFiles {
 
   private boolean hasRoom(ModelLine line, long needed, List<Path> left) throws IOException {
     try {
-      room.checkQuota(line.tenant(), needed, left);
+      room.checkBeside(line.tenant(), needed, left);
       return true;
     } catch (ApiException e) {
       return false;
+    }
+  }
+
+  /**
+   * Does as {@link #checkWritten} with a version that was made, and notes what it takes, so that it
+   * is not made again before there is room for it.
+   *
+   * @throws ApiException if its tenant has more than it may
+   */
+  void checkMade(ModelLine line, ModelVersion candidate) {
+    long bytes = bytes(candidate.folder());
+    try {
+      checkWritten(line, candidate.folder());
+    } catch (ApiException e) {
+      ObjectNode report = LearnerStore.parsed(candidate.report()).put(NEEDED_BYTES, bytes);
+      journal.change(
+          session -> {
+            models
+                .versions()
+                .become(session, candidate, candidate.state(), report.toString(), null);
+            return null;
+          });
+      throw e;
     }
   }
 
@@ -73,15 +100,19 @@ final class VersionFiles {
    * @throws ApiException if it has
    */
   void checkWritten(ModelLine line, Path written) {
-    List<Path> counted = List.of(written);
     try {
-      long bytes = ModelRoom.bytes(counted);
-      refused.put(written, bytes);
-      room.checkQuota(line.tenant(), bytes, counted);
-      refused.remove(written);
+      room.checkBeside(line.tenant(), bytes(written), List.of(written));
     } catch (ApiException e) {
       delete(written);
       throw e;
+    } catch (IOException e) {
+      throw failure(e);
+    }
+  }
+
+  private static long bytes(Path folder) {
+    try {
+      return ModelRoom.bytes(List.of(folder));
     } catch (IOException e) {
       throw failure(e);
     }
@@ -99,8 +130,12 @@ final class VersionFiles {
     removeGone(line);
     ModelVersion live = models.versions().live(line).orElseThrow();
     Set<Integer> needed = new HashSet<>(List.of(1, live.number(), live.parent()));
+    List<ModelVersion> all = models.versions().list(line);
+    all.stream()
+        .filter(version -> version.state() == ModelVersion.State.TRAINING)
+        .forEach(version -> needed.add(version.parent()));
     int others = 0;
-    for (ModelVersion version : models.versions().list(line)) {
+    for (ModelVersion version : all) {
       if (version.state().isWhole()
           && !needed.contains(version.number())
           && !journal.read(session -> isNeeded(session, version))

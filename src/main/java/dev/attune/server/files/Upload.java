@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 
 /**
  * A file that comes in parts.
@@ -11,7 +12,7 @@ import java.time.Instant;
  * @param bytes that it will have, as the client says
  * @param status pending, completed, cancelled or expired
  * @param lifetime of the file; null: it stays
- * @param file that was made of it; null: none
+ * @param made what has become of it; null: no file
  */
 record Upload(
     String id,
@@ -22,7 +23,15 @@ record Upload(
     Instant created,
     String status,
     Duration lifetime,
-    String file) {
+    Made made) {
+  /**
+   * The file that was made of an upload.
+   *
+   * @param parts ids of those that it has, in their order
+   * @param md5 in hexadecimal
+   */
+  record Made(String file, List<String> parts, String md5) {}
+
   static final String PENDING = "pending";
   static final String COMPLETED = "completed";
   static final String CANCELLED = "cancelled";
@@ -38,9 +47,9 @@ record Upload(
   /**
    * As OpenAI shows uploads.
    *
-   * @param made the file that it has become; null: none, or it is gone again
+   * @param stored the file that it has become; null: none, or it is gone again
    */
-  ObjectNode toJson(StoredFile made) {
+  ObjectNode toJson(StoredFile stored) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("id", id);
     json.put("object", "upload");
@@ -50,7 +59,7 @@ record Upload(
     json.put("filename", name);
     json.put("purpose", purpose);
     json.put("status", status);
-    json.set("file", made == null ? null : made.toJson());
+    json.set("file", stored == null ? null : stored.toJson());
     return json;
   }
 }

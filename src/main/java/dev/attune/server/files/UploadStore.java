@@ -36,7 +36,7 @@ public final class UploadStore {
           CREATE TABLE uploads(
             id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
             bytes INTEGER NOT NULL, created INTEGER NOT NULL, status TEXT NOT NULL,
-            lifetime INTEGER, file TEXT) WITHOUT ROWID
+            lifetime INTEGER, file TEXT, parts TEXT, md5 TEXT) WITHOUT ROWID
           """,
           """
           CREATE TABLE upload_parts(
@@ -117,6 +117,7 @@ public final class UploadStore {
 
   private static Upload read(ResultSet row) throws SQLException {
     long lifetime = row.getLong("lifetime");
+    String file = row.getString("file");
     return new Upload(
         row.getString("id"),
         row.getString("tenant"),
@@ -126,7 +127,10 @@ public final class UploadStore {
         Instant.ofEpochSecond(row.getLong("created")),
         row.getString("status"),
         lifetime == 0 ? null : Duration.ofSeconds(lifetime),
-        row.getString("file"));
+        file == null
+            ? null
+            : new Upload.Made(
+                file, List.of(row.getString("parts").split(" ")), row.getString("md5")));
   }
 
   private List<UploadPart> parts(String sql, Object... parameters) {
@@ -201,7 +205,7 @@ public final class UploadStore {
     journal.change(
         session ->
             session.update(
-                "INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                "INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
                 upload.id(),
                 tenant,
                 name,
@@ -276,11 +280,13 @@ public final class UploadStore {
    *
    * @param order ids of the parts
    * @param md5 of the file, in hexadecimal; null: it is not checked
+   * @throws ApiException also if it was completed of other parts, or of other bytes
    */
   StoredFile complete(String tenant, String id, List<String> order, String md5) throws IOException {
     Upload known = find(tenant, id);
     if (known.status().equals(Upload.COMPLETED)) {
-      return files.find(tenant, known.file());
+      checkSame(known, order, md5);
+      return files.find(tenant, known.made().file());
     }
     Upload upload = pending(tenant, id);
     if (!busy.add(id)) {
@@ -290,6 +296,23 @@ public final class UploadStore {
       return complete(upload, chosen(upload, order), md5);
     } finally {
       busy.remove(id);
+    }
+  }
+
+  private static void checkSame(Upload known, List<String> order, String md5) {
+    Upload.Made made = known.made();
+    if (!made.parts().equals(order)) {
+      throw ApiException.conflict(
+          "Upload '" + known.id() + "' was completed of other parts, or in another order");
+    }
+    if (md5 != null && !md5.equalsIgnoreCase(made.md5())) {
+      throw ApiException.conflict(
+          "Upload '"
+              + known.id()
+              + "' was completed; the file's MD5 is "
+              + made.md5()
+              + ", and not "
+              + md5);
     }
   }
 
@@ -339,9 +362,11 @@ public final class UploadStore {
           }
         }
       }
-      check(upload, lines, md5, HexFormat.of().formatHex(digest.digest()));
+      String sum = HexFormat.of().formatHex(digest.digest());
+      check(upload, lines, md5, sum);
       StoredFile file = files.place(whole, upload.name(), upload.purpose(), upload.lifetime());
-      List<UploadPart> late = completed(upload, file, all);
+      List<String> order = chosen.stream().map(UploadPart::id).toList();
+      List<UploadPart> late = completed(upload, file, new Upload.Made(file.id(), order, sum), all);
       isDone = true;
       for (UploadPart part : all) {
         ops.delete(part.path());
@@ -358,13 +383,14 @@ public final class UploadStore {
   }
 
   /** Makes the change that ends an upload; returns parts that came since others were listed. */
-  private List<UploadPart> completed(Upload upload, StoredFile file, List<UploadPart> listed) {
+  private List<UploadPart> completed(
+      Upload upload, StoredFile file, Upload.Made made, List<UploadPart> listed) {
     try {
       return journal.change(
           session -> {
             List<UploadPart> late = new ArrayList<>(partsOf(upload));
             late.removeAll(listed);
-            end(session, upload, Upload.COMPLETED, file.id());
+            end(session, upload, Upload.COMPLETED, made);
             files.add(session, file);
             return late;
           });
@@ -392,13 +418,20 @@ public final class UploadStore {
     }
   }
 
-  /** Ends one within a change, which fails if it was ended already. */
-  private static void end(Journal.Session session, Upload upload, String status, String file) {
+  /**
+   * Ends one within a change, which fails if it was ended already.
+   *
+   * @param made null: no file
+   */
+  private static void end(Journal.Session session, Upload upload, String status, Upload.Made made) {
     int ended =
         session.update(
-            "UPDATE uploads SET status = ?, file = ? WHERE id = ? AND status = ?",
+            "UPDATE uploads SET status = ?, file = ?, parts = ?, md5 = ?"
+                + " WHERE id = ? AND status = ?",
             status,
-            file,
+            made == null ? null : made.file(),
+            made == null ? null : String.join(" ", made.parts()),
+            made == null ? null : made.md5(),
             upload.id(),
             Upload.PENDING);
     if (ended == 0) {

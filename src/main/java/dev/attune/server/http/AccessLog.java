@@ -15,6 +15,11 @@ public final class AccessLog {
   /** The logger's name. */
   public static final String NAME = "dev.attune.server.access";
 
+  /** The status of a request whose client hung up before it could be answered, as nginx has it. */
+  private static final int GONE = 499;
+
+  private static final String IS_UNANSWERED = AccessLog.class.getName() + ".unanswered";
+
   private static final System.Logger LOG = System.getLogger(NAME);
 
   private final Metrics.Counter requests;
@@ -29,6 +34,11 @@ public final class AccessLog {
             "attune_http_request_duration_seconds",
             "From the first byte of a request to the last of its answer",
             "route");
+  }
+
+  /** Notes that the client of a request has hung up before anything of an answer was sent. */
+  static void noteUnanswered(Request request) {
+    request.setAttribute(IS_UNANSWERED, true);
   }
 
   /** Hears when a request ends. */
@@ -49,7 +59,9 @@ public final class AccessLog {
       Throwable failure) {
     String path = route == null ? "none" : route.path();
     String method = route == null ? "any" : route.method();
-    requests.add(1, method, path, Integer.toString(response.getStatus()));
+    boolean isAnswered = request.getAttribute(IS_UNANSWERED) == null;
+    int status = isAnswered ? response.getStatus() : GONE;
+    requests.add(1, method, path, Integer.toString(status));
     seconds.observe(nanos / 1e9, path);
     if (!LOG.isLoggable(Level.INFO)) {
       return;
@@ -60,7 +72,7 @@ public final class AccessLog {
     line.put("remote", Request.getRemoteAddr(request));
     line.put("method", request.getMethod());
     line.put("path", request.getHttpURI().getPath());
-    line.put("status", response.getStatus());
+    line.put("status", status);
     line.put("milliseconds", nanos / 1_000_000);
     line.put("bytes_in", Request.getContentBytesRead(request));
     line.put("bytes_out", Response.getContentBytesWritten(response));

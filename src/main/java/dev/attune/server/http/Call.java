@@ -137,8 +137,16 @@ final class Call {
       refuse(ApiException.badRequest(null, "The body is no HTTP: " + bad.getReason()));
     } else {
       close();
-      callback.failed(reason);
+      gone(reason);
     }
+  }
+
+  /** The client has hung up. */
+  private void gone(Throwable reason) {
+    if (!response.isCommitted()) {
+      AccessLog.noteUnanswered(request);
+    }
+    callback.failed(reason);
   }
 
   private void work() {
@@ -242,7 +250,7 @@ final class Call {
   void refuse(Throwable reason) {
     close();
     if (reason instanceof EofException) { // who worked for it has noticed that the client has gone
-      callback.failed(reason);
+      gone(reason);
       return;
     }
     ApiException said = said(reason);

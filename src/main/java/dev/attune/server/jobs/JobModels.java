@@ -3,6 +3,7 @@ package dev.attune.server.jobs;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.Ids;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ServedModel;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -45,10 +46,11 @@ final class JobModels {
   /**
    * Notes the model that a job ends with, within the change that makes it succeeded.
    *
+   * @param made the same, as it was measured before
    * @throws dev.attune.server.http.ApiException if it is more than its tenant may have
    */
-  void add(Journal.Session session, ServedModel result) {
-    sources.room().checkMade(job.tenant(), result.folder(), List.of());
+  void add(Journal.Session session, ServedModel result, ModelRoom.Made made) {
+    sources.room().checkMade(made, List.of());
     sources.models().add(session, result);
   }
 
@@ -70,8 +72,9 @@ final class JobModels {
             model.created().getEpochSecond(),
             model.id(),
             metrics);
+    ModelRoom.Made made = sources.room().measure(job.tenant(), folder);
     List<JobCheckpoint> forgotten =
-        store.trail().note(checkpoint, session -> replaced(session, model, step));
+        store.trail().note(checkpoint, session -> replaced(session, model, made, step));
     for (JobCheckpoint old : forgotten) {
       Instant created = Instant.ofEpochSecond(old.created());
       Path place = sources.folders().checkpoint(job, old.step());
@@ -79,8 +82,12 @@ final class JobModels {
     }
   }
 
-  /** Puts a model in the place of earlier ones, which are returned. */
-  private List<JobCheckpoint> replaced(Journal.Session session, ServedModel model, long step) {
+  /**
+   * Puts a model in the place of earlier ones, which are returned. One that was noted before a kill
+   * takes no more now than it did: it is not refused, so that its files never go without it.
+   */
+  private List<JobCheckpoint> replaced(
+      Journal.Session session, ServedModel model, ModelRoom.Made made, long step) {
     List<JobCheckpoint> all = JobTrail.checkpoints(session, job.id());
     List<JobCheckpoint> unneeded =
         all.stream()
@@ -94,7 +101,7 @@ final class JobModels {
             .filter(c -> c.step() == step || forgotten.contains(c))
             .map(c -> sources.folders().checkpoint(job, c.step()))
             .toList();
-    sources.room().checkMade(job.tenant(), model.folder(), going);
+    sources.room().checkMade(made, going);
     forgotten.forEach(old -> sources.models().remove(session, old.model()));
     sources.models().remove(session, model.id()); // of before a kill
     sources.models().add(session, model);

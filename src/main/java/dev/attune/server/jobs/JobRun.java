@@ -12,6 +12,7 @@ import dev.attune.run.TrainGroup;
 import dev.attune.run.TrainRun;
 import dev.attune.server.files.StoredFile;
 import dev.attune.server.http.ApiException;
+import dev.attune.server.models.ModelRoom;
 import dev.attune.server.models.ServedModel;
 import dev.attune.task.Tasks;
 import dev.attune.train.DivergedException;
@@ -37,9 +38,7 @@ final class JobRun implements RunListener {
     /** One of a higher priority waits. */
     PREEMPTED,
     /** The server ends. */
-    SERVER_ENDS,
-    /** Its tenant may not have what it makes. */
-    OVER_QUOTA
+    SERVER_ENDS
   }
 
   private static final System.Logger LOG = System.getLogger("dev.attune.server.jobs");
@@ -64,7 +63,6 @@ final class JobRun implements RunListener {
   private long lastEvaluationStep;
   private long checkpointStep;
   private boolean refusedByGroup;
-  private ApiException overQuota; // null: there has been room for all that it made
   private volatile Stop stop;
   private volatile JobProgress progress = new JobProgress(0, 0, null);
   private volatile double secondsLeft = Double.NaN;
@@ -114,7 +112,11 @@ final class JobRun implements RunListener {
     try {
       work();
     } catch (ApiException e) {
-      fail(e.isOverQuota() ? e.code() : "invalid_job", e.getMessage(), e.param());
+      if (e.isOverQuota()) {
+        hold(e.getMessage());
+      } else {
+        fail("invalid_job", e.getMessage(), e.param());
+      }
     } catch (InterruptedCallException e) {
       left("it had not come to a step since it began to run");
     } catch (OtherBaseException e) {
@@ -145,9 +147,6 @@ final class JobRun implements RunListener {
       TrainRun.Outcome outcome = trained();
       flush();
       if (outcome.training().interrupted()) {
-        if (overQuota != null) {
-          throw overQuota;
-        }
         left("a checkpoint of step " + outcome.training().steps() + " is saved");
         return;
       }
@@ -220,6 +219,7 @@ final class JobRun implements RunListener {
     boolean predictsTokens = Tasks.named(made.config().text(RunOption.TASK)).generates();
     StepMetrics metrics = StepMetrics.of(folder, predictsTokens);
     ServedModel model = models.result(made.model(), folder);
+    ModelRoom.Made measured = sources.room().measure(job.tenant(), folder);
     StoredFile results = null;
     JobStore.Change change = store.change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.SUCCEEDED);
     try {
@@ -242,7 +242,7 @@ final class JobRun implements RunListener {
               if (kept != null) {
                 sources.files().add(session, kept);
               }
-              models.add(session, model);
+              models.add(session, model, measured);
             });
     boolean isMade = false;
     try {
@@ -264,7 +264,7 @@ final class JobRun implements RunListener {
             .tell(JobEvent.Level.ERROR, message));
   }
 
-  /** What the machine is to blame for costs nobody a job: it waits for somebody to mend that. */
+  /** What the machine or a quota is to blame for costs nobody a job: it waits for a remedy. */
   private void hold(String message) {
     flush();
     store
@@ -435,10 +435,12 @@ final class JobRun implements RunListener {
     metrics.put("train_loss", lastLoss);
     try {
       models.checkpoint(made.model(), step, folder, metrics);
-    } catch (ApiException e) {
-      overQuota = e;
-      stop(Stop.OVER_QUOTA);
+    } catch (ApiException e) { // the job can do without
       remove(folder);
+      tell(
+          JobEvent.of(
+              JobEvent.Level.WARN,
+              "The checkpoint of step " + step + " is not kept as a model: " + e.getMessage()));
     }
   }
 

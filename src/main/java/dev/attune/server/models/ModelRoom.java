@@ -12,6 +12,8 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
@@ -31,6 +33,9 @@ public final class ModelRoom {
   private final List<ToLongBiFunction<Journal.Session, String>> coming =
       new CopyOnWriteArrayList<>();
   private final List<Function<String, List<Path>>> others = new CopyOnWriteArrayList<>();
+
+  /** Bytes of folders, by tenant, as they were measured last. */
+  private final Map<String, Map<Path, Long>> measured = new ConcurrentHashMap<>();
 
   /**
    * @param folder on the disk that is meant; it need not be there yet
@@ -77,21 +82,41 @@ public final class ModelRoom {
     return limits.apply(tenant).modelBytes() < Long.MAX_VALUE;
   }
 
+  private List<Path> folders(String tenant) {
+    List<Path> folders = new ArrayList<>(models.folders(tenant));
+    others.forEach(more -> folders.addAll(more.apply(tenant)));
+    return folders;
+  }
+
   /**
-   * Refuses what is more than a tenant may have.
+   * Refuses what is more than a tenant may have, and more than what goes for it: a tenant that has
+   * too much may still put something smaller in the place of what it has.
    *
    * @param needed bytes
    * @param replaced folders of the tenant that go when these bytes have come
    * @throws ApiException if it is more
    */
   public void checkQuota(String tenant, long needed, List<Path> replaced) throws IOException {
-    if (!isBounded(tenant)) {
-      return;
+    if (isBounded(tenant) && needed > bytes(replaced)) {
+      checkBeside(tenant, needed, replaced);
     }
+  }
+
+  /**
+   * Refuses what is more than a tenant may have beside all else.
+   *
+   * @param needed bytes
+   * @param uncounted folders of the tenant in which these bytes are, or will be
+   * @throws ApiException if it is more
+   */
+  public void checkBeside(String tenant, long needed, List<Path> uncounted) throws IOException {
+    if (isBounded(tenant)) {
+      check(tenant, needed, bytes(folders(tenant)) - bytes(uncounted));
+    }
+  }
+
+  private void check(String tenant, long needed, long has) {
     long most = limits.apply(tenant).modelBytes();
-    List<Path> folders = new ArrayList<>(models.folders(tenant));
-    others.forEach(more -> folders.addAll(more.apply(tenant)));
-    long has = bytes(folders) - bytes(replaced);
     if (needed > most - has) {
       throw ApiException.overQuota(
           "There is no room for "
@@ -106,21 +131,64 @@ public final class ModelRoom {
   }
 
   /**
-   * Refuses what was made where it is more than a tenant may have: within the change that tells of
-   * it, so that of two that come at a time one is counted when the other is looked at.
+   * What was made and is not counted yet.
    *
-   * @param made a folder that is not counted yet
-   * @param replaced folders of the tenant that go with the change
+   * @param bytes that it takes; 0 where nobody counts them
+   */
+  public record Made(String tenant, Path folder, long bytes) {}
+
+  /**
+   * Measures what was made, and all else that its tenant has, for {@link #checkMade}: before the
+   * change that tells of it, for which all others wait.
+   *
+   * @param folder that stays as it is from now on
+   */
+  public Made measure(String tenant, Path folder) {
+    if (!isBounded(tenant)) {
+      return new Made(tenant, folder, 0);
+    }
+    Map<Path, Long> all = new ConcurrentHashMap<>();
+    folders(tenant).forEach(each -> all.put(each, walked(each)));
+    Made made = new Made(tenant, folder, walked(folder));
+    all.put(folder, made.bytes());
+    measured.put(tenant, all);
+    return made;
+  }
+
+  private static long walked(Path folder) {
+    try {
+      return bytes(List.of(folder));
+    } catch (IOException e) {
+      throw new UncheckedIOException("the server's disk: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Refuses what was made where it is more than a tenant may have, and more than what goes for it:
+   * within the change that tells of it, so that of two that come at a time one is counted when the
+   * other is looked at. Only a folder that has come since all were measured is measured here.
+   *
+   * @param replaced folders of the tenant that go with the change, or were written over
    * @throws ApiException if it is more
    */
-  public void checkMade(String tenant, Path made, List<Path> replaced) {
+  public void checkMade(Made made, List<Path> replaced) {
+    String tenant = made.tenant();
     if (!isBounded(tenant)) {
       return;
     }
-    try {
-      checkQuota(tenant, bytes(List.of(made)), replaced);
-    } catch (IOException e) {
-      throw new UncheckedIOException("the server's disk: " + e.getMessage(), e);
+    Map<Path, Long> known = measured.computeIfAbsent(tenant, key -> new ConcurrentHashMap<>());
+    long has = 0;
+    long goes = 0;
+    for (Path each : folders(tenant)) {
+      long bytes = known.computeIfAbsent(each, ModelRoom::walked);
+      if (replaced.contains(each)) {
+        goes += bytes;
+      } else {
+        has += bytes;
+      }
+    }
+    if (made.bytes() > goes) {
+      check(tenant, made.bytes(), has);
     }
   }
 

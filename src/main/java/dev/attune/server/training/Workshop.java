@@ -332,11 +332,12 @@ final class Workshop {
               model.baseOf(folder),
               folder,
               null);
+      ModelRoom.Made made = room.measure(session.tenant(), folder);
       journal.change(
           change -> {
             room.checkCount(change, session.tenant());
             checkThere(change, session); // one that was deleted meanwhile does not hold it
-            room.checkMade(session.tenant(), folder, List.of());
+            room.checkMade(made, List.of());
             models.add(change, served);
             return null;
           });

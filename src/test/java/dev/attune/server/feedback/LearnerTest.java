@@ -283,6 +283,9 @@ class LearnerTest {
         assertTrue(trouble.contains(used + " of " + (used + more) + " are used"), trouble);
         JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
         assertEquals("training", versions.get(0).get("state").asText(), versions.toString());
+        String id = versions.get(0).get("id").asText();
+        JsonNode report = server.call("GET", MODEL + "/versions/" + id, null).path("report");
+        assertEquals(more > 0, report.path("needed_bytes").asLong() > 1000, report.toString());
         assertEquals("reviews@v1", versions.get(1).get("id").asText(), versions.toString());
         String refusal =
             server.refusal(
@@ -301,6 +304,37 @@ class LearnerTest {
       JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
       assertTrue(versions.size() > 1, versions.toString());
       assertFalse(versions.findValuesAsText("state").contains("training"), versions.toString());
+    }
+  }
+
+  /** A tenant makes room by keeping fewer versions, also for one that is begun already. */
+  @Test
+  void aVersionBeyondTheQuotaIsMadeOnceFewerAreKept() throws Exception {
+    long used;
+    try (FeedbackServer server = start(data)) {
+      switchOn(server, ", \"old_tolerance\": 1");
+      teach(server, TinyDrift.recent(60, 2));
+      used = bytes();
+    }
+    try (FeedbackServer server = start(used + 1)) {
+      List<LabelledText> ten = TinyDrift.recent(80, 2).subList(70, 80);
+      server.call("POST", MODEL + "/feedback", FeedbackServer.corrections(ten));
+      String trouble = "";
+      for (int i = 0; i < 400 && !trouble.startsWith("There is no room for "); i++) {
+        Thread.sleep(25);
+        trouble = server.call("GET", MODEL + "/learner", null).path("trouble").asText();
+      }
+      JsonNode versions = server.call("GET", MODEL + "/versions", null).get("data");
+      String waiting = versions.get(0).get("id").asText();
+      assertEquals("training", versions.get(0).get("state").asText(), versions.toString());
+      server.call("POST", MODEL + "/learner", "{\"kept_versions\": 1}");
+      server.settled("reviews");
+      versions = server.call("GET", MODEL + "/versions", null).get("data");
+      assertEquals(waiting, versions.get(0).get("id").asText(), versions.toString());
+      assertEquals("ready", versions.get(0).get("state").asText(), versions.toString());
+      assertTrue(versions.get(0).at("/report/needed_bytes").isMissingNode(), versions.toString());
+      assertTrue(versions.findValuesAsText("state").contains("removed"), versions.toString());
+      assertTrue(bytes() <= used, "stays within the quota");
     }
   }
 

@@ -371,6 +371,20 @@ class FilesTest {
     Answer again =
         client.post(path + "/complete", String.format(order, parts[0], parts[1], parts[2], ""));
     assertEquals(done.json(), again.json());
+    restart();
+    Answer same =
+        client.post(
+            path + "/complete",
+            String.format(order, parts[0], parts[1], parts[2], ",'md5':'" + md5 + "'"));
+    assertEquals(done.json(), same.json());
+    Answer otherBytes =
+        client.post(
+            path + "/complete", String.format(order, parts[0], parts[1], parts[2], ",'md5':'00'"));
+    assertEquals(409, otherBytes.status(), otherBytes::text);
+    assertTrue(otherBytes.message().contains(md5), otherBytes::text);
+    Answer otherOrder =
+        client.post(path + "/complete", String.format(order, parts[1], parts[0], parts[2], ""));
+    assertEquals(409, otherOrder.status(), otherOrder::text);
     assertEquals(409, client.post(path + "/cancel").status());
     server.close();
     assertEquals(List.of(), DataCheck.of(folder.resolve("data")));

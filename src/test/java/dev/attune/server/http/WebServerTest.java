@@ -26,6 +26,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import javax.net.ssl.HttpsURLConnection;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
+import org.eclipse.jetty.io.EofException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -84,6 +85,46 @@ class WebServerTest {
           go.await(60, TimeUnit.SECONDS);
           exchange.answer(200, "text/plain", "done".getBytes(StandardCharsets.US_ASCII));
         });
+  }
+
+  /** A server's own fault is counted as one; a client that hangs up is none. */
+  @Test
+  void aClientThatHangsUpBeforeItIsAnsweredIsNoErrorOfTheServer() throws Exception {
+    Metrics metrics = new Metrics();
+    Route gone =
+        new Route(
+            "GET",
+            "/gone",
+            null,
+            exchange -> {
+              while (!exchange.clientIsGone()) {
+                Thread.sleep(10);
+              }
+              throw new EofException("the client has gone");
+            });
+    List<Route> routes =
+        List.of(gone, slow(new CountDownLatch(1), new CountDownLatch(0))); // the other takes bodies
+    Router router = new Router(routes, authorization -> Caller.LOCAL, "127.0.0.1", metrics);
+    try (WebServer server =
+        WebServer.start("127.0.0.1", 0, null, Duration.ofSeconds(30), 60_000, router, metrics)) {
+      for (String request :
+          List.of(
+              "GET /gone HTTP/1.1\r\nHost: localhost\r\n\r\n",
+              "POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab")) {
+        try (Socket socket = connect(server)) {
+          write(socket, request);
+          Thread.sleep(200); // it has come, and is worked on
+        }
+      }
+      String counted = "attune_http_requests_total{method=\"%s\",route=\"%s\",status=\"%d\"} 1";
+      List<String> wanted = // of a body that breaks off, the client may still read what it is told
+          List.of(counted.formatted("GET", "/gone", 499), counted.formatted("POST", "/slow", 400));
+      for (int i = 0; i < 200 && !wanted.stream().allMatch(metrics.text()::contains); i++) {
+        Thread.sleep(25);
+      }
+      wanted.forEach(line -> assertTrue(metrics.text().contains(line), metrics::text));
+      assertFalse(metrics.text().contains("status=\"500\""), metrics::text);
+    }
   }
 
   private static Socket connect(WebServer server) throws IOException {
