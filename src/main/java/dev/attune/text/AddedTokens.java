@@ -10,8 +10,11 @@ import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -28,6 +31,7 @@ final class AddedTokens {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String KEY = "added_tokens";
   private static final String DECODER = "added_tokens_decoder";
+  private static final String SPECIAL = "special";
 
   private static final List<String> PLACES = List.of("single_word", "lstrip", "rstrip");
 
@@ -41,27 +45,41 @@ final class AddedTokens {
   static String merged(String tokenizer, JsonNode config, Path folder) {
     try {
       Map<String, JsonNode> known = known(tokenizer);
-      SpecialTokens tokens = SpecialTokens.of(config, folder);
-      Map<Integer, JsonNode> numbered = numbered(config, folder, tokens);
-      Map<String, JsonNode> other = new HashMap<>(); // flags of tokens that are known
-      if (config.has(DECODER)) {
-        for (JsonNode token : numbered.values()) {
-          JsonNode before = known.get(spelling(token));
-          if (before != null && !flags(token, false).equals(flags(before, false))) {
-            other.put(spelling(token), token);
-          }
+      SpecialTokens special = SpecialTokens.of(config, folder);
+      Map<String, ObjectNode> stated = new LinkedHashMap<>();
+      for (JsonNode token : numbered(known, config, folder, special).values()) {
+        state(stated, token, special.isNamed(spelling(token)));
+      }
+      Set<String> there = new HashSet<>(stated.keySet());
+      there.addAll(known.keySet());
+      for (JsonNode token : special.tokens()) {
+        if (!there.contains(spelling(token))) {
+          state(stated, token, special.isSpecial(token));
         }
       }
-      numbered.values().removeIf(token -> known.containsKey(spelling(token)));
-      Map<String, JsonNode> special = tokens.tokens();
-      numbered.values().forEach(token -> special.remove(spelling(token)));
-      special.keySet().removeAll(known.keySet());
-      return numbered.isEmpty() && special.isEmpty() && other.isEmpty()
-          ? tokenizer
-          : with(tokenizer, numbered, special, other);
+      stated.remove("");
+      known.forEach(
+          (spelling, token) -> {
+            if (stated.containsKey(spelling)
+                && keepSpecial(token, stated.get(spelling)).equals(flags(token, false))) {
+              stated.remove(spelling);
+            }
+          });
+      return stated.isEmpty() ? tokenizer : with(tokenizer, stated);
     } catch (IOException | ClassCastException | NumberFormatException e) {
       return tokenizer; // The native parser reports what is wrong, and where.
     }
+  }
+
+  /** Of two words on a token the last counts, but that it is special. */
+  private static void state(Map<String, ObjectNode> stated, JsonNode token, boolean isSpecial) {
+    ObjectNode flags = flags(token, isSpecial);
+    stated.merge(spelling(token), flags, AddedTokens::keepSpecial);
+  }
+
+  private static ObjectNode keepSpecial(JsonNode before, ObjectNode flags) {
+    boolean stays = before.path(SPECIAL).asBoolean(false);
+    return flags.put(SPECIAL, stays || flags.path(SPECIAL).asBoolean());
   }
 
   /**
@@ -75,7 +93,7 @@ final class AddedTokens {
       ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
       int next = next(whole);
       for (String word : words) {
-        add(whole.withArray(KEY).addObject(), next++, word, MissingNode.getInstance(), false);
+        add(whole.withArray(KEY), next++, word, flags(MissingNode.getInstance(), false));
       }
       return JSON.writeValueAsString(whole);
     } catch (IOException e) {
@@ -111,9 +129,9 @@ final class AddedTokens {
     return next;
   }
 
-  /** The tokens that the files beside tokenizer.json state with their ids. */
+  /** The tokens that the files state with their ids, by these. */
   private static Map<Integer, JsonNode> numbered(
-      JsonNode config, Path folder, SpecialTokens special) {
+      Map<String, JsonNode> known, JsonNode config, Path folder, SpecialTokens special) {
     Map<Integer, JsonNode> numbered = new TreeMap<>();
     if (config.has(DECODER)) {
       for (Map.Entry<String, JsonNode> entry : config.get(DECODER).properties()) {
@@ -123,40 +141,39 @@ final class AddedTokens {
     }
     JsonNode added = JsonFile.read(folder.resolve("added_tokens.json"));
     for (Map.Entry<String, JsonNode> entry : added.properties()) {
+      boolean isSpecial = special.makesSpecial(entry.getKey());
       numbered.put(
           entry.getValue().asInt(),
           JsonNodeFactory.instance
               .objectNode()
               .put("content", entry.getKey())
-              .put("special", special.makesSpecial(entry.getKey())));
+              .put("normalized", !isSpecial)
+              .put(SPECIAL, isSpecial));
     }
+    known.values().forEach(token -> numbered.put(token.path("id").asInt(), token));
     return numbered;
   }
 
   private static String spelling(JsonNode token) {
-    return token.path("content").asText("");
+    return SpecialTokens.spelling(token);
   }
 
-  private static String with(
-      String tokenizer,
-      Map<Integer, JsonNode> numbered,
-      Map<String, JsonNode> special,
-      Map<String, JsonNode> other)
-      throws IOException {
+  /** New tokens have the ids that the library gives them, whatever the files state. */
+  private static String with(String tokenizer, Map<String, ObjectNode> stated) throws IOException {
     ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
     Map<String, Integer> vocabulary = pieces(whole.path("model").path("vocab"));
     ArrayNode all = whole.withArray(KEY);
     for (JsonNode token : all) {
-      JsonNode stated = other.get(spelling(token));
-      if (stated != null) {
-        ((ObjectNode) token).setAll(flags(stated, token.path("special").asBoolean(false)));
+      ObjectNode flags = stated.get(spelling(token));
+      if (flags != null) {
+        ((ObjectNode) token).setAll(flags);
       }
     }
-    numbered.forEach((id, token) -> add(all.addObject(), id, spelling(token), token, false));
+    all.forEach(token -> stated.remove(spelling(token)));
     int next = next(whole);
-    for (Map.Entry<String, JsonNode> entry : special.entrySet()) {
+    for (Map.Entry<String, ObjectNode> entry : stated.entrySet()) {
       Integer id = vocabulary.get(entry.getKey());
-      add(all.addObject(), id == null ? next++ : id, entry.getKey(), entry.getValue(), true);
+      add(all, id == null ? next++ : id, entry.getKey(), entry.getValue());
     }
     return JSON.writeValueAsString(whole);
   }
@@ -179,9 +196,8 @@ final class AddedTokens {
     return ids;
   }
 
-  private static void add(
-      ObjectNode added, int id, String spelling, JsonNode token, boolean isNamedSpecial) {
-    added.put("id", id).put("content", spelling).setAll(flags(token, isNamedSpecial));
+  private static void add(ArrayNode all, int id, String spelling, ObjectNode flags) {
+    all.addObject().put("id", id).put("content", spelling).setAll(flags);
   }
 
   /**
@@ -190,12 +206,12 @@ final class AddedTokens {
    * @param isSpecial whether it is one even where it does not say so: once it is, it stays one
    */
   private static ObjectNode flags(JsonNode token, boolean isSpecial) {
-    boolean special = token.path("special").asBoolean(false);
+    boolean special = token.path(SPECIAL).asBoolean(false);
     ObjectNode flags = JSON.createObjectNode();
     PLACES.forEach(place -> flags.put(place, token.path(place).asBoolean(false)));
     return flags
         .put("normalized", token.path("normalized").asBoolean(!special && !isSpecial))
-        .put("special", special || isSpecial);
+        .put(SPECIAL, special || isSpecial);
   }
 
   /** Those of tokenizer.json by spelling. */

@@ -1,10 +1,13 @@
 package dev.attune.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Collections;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -31,7 +34,8 @@ final class SpecialTokens {
 
   private static final String MAP = "special_tokens_map.json";
   private static final String DECODER = "added_tokens_decoder";
-  private static final String ROLE = "_token";
+  private static final String OWN = "model_specific_special_tokens";
+  private static final String TYPE = "__type"; // of an object that is a token
 
   /** Lists of further special tokens, or tokens by names; the older word last. */
   private static final String FURTHER = "extra_special_tokens";
@@ -60,10 +64,16 @@ final class SpecialTokens {
           "LlamaTokenizer",
           Map.of("unk_token", "<unk>", "bos_token", "<s>", "eos_token", "</s>"));
 
-  private final Map<String, JsonNode> named = new LinkedHashMap<>();
+  /** What the files say, as the class is told it; of both files the last word. */
+  private final Map<String, JsonNode> words = new LinkedHashMap<>();
+
+  /** Objects of the map, which are tokens though they do not say so. */
+  private final Set<JsonNode> typed = Collections.newSetFromMap(new IdentityHashMap<>());
+
+  private final Map<String, JsonNode> own = new LinkedHashMap<>(); // by their names
+  private final Map<String, JsonNode> named = new LinkedHashMap<>(); // all that have names
   private final List<JsonNode> further = new ArrayList<>();
-  private final Set<String> sure = new LinkedHashSet<>();
-  private final Set<String> stated = new HashSet<>(); // roles, be it that there is no token
+  private final Set<String> sure = new HashSet<>();
 
   private SpecialTokens() {}
 
@@ -74,43 +84,106 @@ final class SpecialTokens {
    */
   static SpecialTokens of(JsonNode config, Path folder) {
     SpecialTokens out = new SpecialTokens();
-    boolean mapCounts = !config.has(DECODER);
-    JsonNode map = JsonFile.read(folder.resolve(MAP));
-    Map<String, JsonNode> all = new HashMap<>();
-    Set<String> own = new LinkedHashSet<>(ROLES); // names of a model's own come behind them
-    for (JsonNode file : mapCounts ? List.of(config, map) : List.of(config)) {
-      file.properties().stream()
-          .filter(entry -> entry.getKey().endsWith(ROLE))
-          .forEach(entry -> all.put(entry.getKey(), entry.getValue()));
-      if (file.path(FURTHER).isObject()) {
-        file.path(FURTHER).properties().forEach(entry -> all.put(entry.getKey(), entry.getValue()));
-      }
+    out.readConfig(config);
+    if (!config.has(DECODER)) {
+      JsonFile.read(folder.resolve(MAP)).properties().forEach(out::readOfMap);
+      out.takeOwn();
     }
-    out.stated.addAll(all.keySet());
-    own.addAll(all.keySet().stream().sorted().toList());
-    for (String role : own) {
-      JsonNode token = all.get(role);
-      if (token != null && !spelling(token).isEmpty()) {
-        out.named.put(role, token);
-      }
-    }
-    out.addFurther(config.path(FURTHER));
-    if (out.further.isEmpty()) {
-      out.addFurther(config.path(FURTHER_BEFORE));
-    }
-    out.addFurther(mapCounts ? map.path(FURTHER) : map.path(""));
-    ROLES.stream().filter(out.named::containsKey).forEach(r -> out.sure.add(out.spelling(r)));
-    out.further.forEach(token -> out.sure.add(spelling(token)));
-    if (mapCounts && out.further.isEmpty()) {
-      out.addFurther(map.path(FURTHER_BEFORE));
-    }
+    ROLES.forEach(role -> out.makeSure(out.words.get(role)));
+    out.listed(FURTHER).forEach(out::makeSure);
+    ROLES.forEach(role -> out.name(role, out.own.getOrDefault(role, out.words.get(role))));
+    out.words.forEach(
+        (key, value) -> {
+          if (isOwn(key) && out.isToken(value)) {
+            out.name(key, value);
+          }
+        });
+    out.own.forEach(out::name);
+    out.further.addAll(out.listed(out.words.containsKey(FURTHER) ? FURTHER : FURTHER_BEFORE));
     return out;
   }
 
-  private void addFurther(JsonNode list) {
-    if (list.isArray()) {
-      list.forEach(further::add);
+  /** A model's own tokens are in the order of the file, spellings by themselves before a list. */
+  private void readConfig(JsonNode config) {
+    config.properties().forEach(entry -> words.put(entry.getKey(), entry.getValue()));
+    JsonNode list = words.get(FURTHER);
+    if (words.containsKey(FURTHER_BEFORE)
+        && (list == null || list.isNull() || list.isContainerNode() && list.isEmpty())) {
+      words.put(FURTHER, words.remove(FURTHER_BEFORE));
     }
+    for (String key : List.copyOf(words.keySet())) {
+      if (isOwn(key) && words.get(key).isTextual()) {
+        own.put(key, words.remove(key));
+      }
+    }
+    takeOwn();
+    if (own.isEmpty()) {
+      config.path(OWN).properties().forEach(entry -> own.put(entry.getKey(), entry.getValue()));
+    }
+  }
+
+  /** Tokens by names may stand where else there is a list of tokens without. */
+  private void takeOwn() {
+    if (words.containsKey(FURTHER) && words.get(FURTHER).isObject()) {
+      words
+          .remove(FURTHER)
+          .properties()
+          .forEach(entry -> own.put(entry.getKey(), entry.getValue()));
+    }
+  }
+
+  private void readOfMap(Map.Entry<String, JsonNode> entry) {
+    JsonNode value = entry.getValue();
+    if (!entry.getKey().equals(FURTHER)) {
+      words.put(entry.getKey(), ofMap(value));
+    } else if (value.isArray()) {
+      Set<JsonNode> both = new LinkedHashSet<>(listed(FURTHER));
+      value.forEach(token -> both.add(ofMap(token)));
+      words.put(FURTHER, JsonNodeFactory.instance.arrayNode().addAll(both));
+    } else {
+      words.put(FURTHER, value);
+    }
+  }
+
+  /** A token of the map is special, whatever it says. */
+  private JsonNode ofMap(JsonNode value) {
+    if (!value.isObject()) {
+      return value;
+    }
+    ObjectNode token = ((ObjectNode) value.deepCopy()).put("special", true);
+    typed.add(token);
+    return token;
+  }
+
+  private List<JsonNode> listed(String key) {
+    List<JsonNode> tokens = new ArrayList<>();
+    JsonNode list = words.get(key);
+    if (list != null && list.isArray()) {
+      list.forEach(tokens::add);
+    }
+    return tokens;
+  }
+
+  private void makeSure(JsonNode token) {
+    if (token != null && (token.isTextual() || typed.contains(token))) {
+      sure.add(spelling(token));
+    }
+  }
+
+  private void name(String name, JsonNode token) {
+    if (token != null && !spelling(token).isEmpty()) {
+      named.put(name, token);
+    }
+  }
+
+  /** Whether it is a name that a model may give to a token of its own. */
+  private static boolean isOwn(String key) {
+    return key.endsWith("_token") && !ROLES.contains(key);
+  }
+
+  /** An object by itself is none. */
+  private boolean isToken(JsonNode value) {
+    return value.isTextual() || typed.contains(value) || value.has(TYPE);
   }
 
   /** The spelling of the token with a role; null: there is none. */
@@ -137,27 +210,38 @@ final class SpecialTokens {
 
   /** Whether the files say of a role which token has it, or that none does. */
   boolean state(String role) {
-    return stated.contains(role);
-  }
-
-  /** All tokens by their spellings, in the order in which Transformers adds them. */
-  Map<String, JsonNode> tokens() {
-    Map<String, JsonNode> tokens = new LinkedHashMap<>();
-    named.values().forEach(token -> tokens.putIfAbsent(spelling(token), token));
-    further.forEach(token -> tokens.putIfAbsent(spelling(token), token));
-    tokens.remove("");
-    return tokens;
+    return words.containsKey(role) || own.containsKey(role);
   }
 
   /**
-   * Whether a token of added_tokens.json is special: where only the older word of
+   * All tokens in the order in which Transformers adds them; of two of a spelling the last counts.
+   */
+  Set<JsonNode> tokens() {
+    Set<JsonNode> tokens = new LinkedHashSet<>(named.values());
+    tokens.addAll(further);
+    return tokens;
+  }
+
+  /** Whether a token is special that may say it is not: all are but some of those without names. */
+  boolean isSpecial(JsonNode token) {
+    return !token.has(TYPE) || isNamed(spelling(token));
+  }
+
+  /** Whether a token with a name is spelled so. */
+  boolean isNamed(String spelling) {
+    return named.values().stream().anyMatch(token -> spelling(token).equals(spelling));
+  }
+
+  /**
+   * Whether a token of added_tokens.json is special by itself: where only the older word of
    * special_tokens_map.json says so it is not, as Transformers has it.
    */
   boolean makesSpecial(String spelling) {
     return sure.contains(spelling);
   }
 
-  private static String spelling(JsonNode token) {
+  /** How a token is spelled; empty: it is none. */
+  static String spelling(JsonNode token) {
     return token.isTextual() ? token.asText() : token.path("content").asText("");
   }
 }

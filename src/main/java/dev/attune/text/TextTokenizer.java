@@ -123,8 +123,7 @@ public final class TextTokenizer implements AutoCloseable {
     TokenizersLibrary.LIB.disableTruncation(created);
     this.handle = created;
     this.pieces = new Pieces(this.json, this::encodePlain, this::frame, truncatesLeft);
-    this.vocabulary =
-        new TokenVocabulary(folder, this.json, config, modelConfig, specialTokens, this::idOf);
+    this.vocabulary = new TokenVocabulary(this.json, modelConfig, specialTokens);
   }
 
   /**
@@ -202,22 +201,6 @@ public final class TextTokenizer implements AutoCloseable {
   /** How many special tokens the template adds to a text, or to a text pair. */
   public int specialTokens(boolean pair) {
     return encodeIds("", pair ? "" : null, Integer.MAX_VALUE).ids().length;
-  }
-
-  /** The id of a token by its exact spelling. */
-  OptionalInt idOf(String token) {
-    return reading(
-        () -> TokenizersLibrary.LIB.encode(handle, present(token), false),
-        encoding -> {
-          String[] tokens = TokenizersLibrary.LIB.getTokens(encoding);
-          long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
-          for (int i = 0; i < tokens.length; i++) {
-            if (tokens[i].equals(token)) {
-              return OptionalInt.of((int) ids[i]);
-            }
-          }
-          return OptionalInt.empty();
-        });
   }
 
   /** What its tokens are. */

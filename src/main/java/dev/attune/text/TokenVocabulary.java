@@ -3,7 +3,6 @@ package dev.attune.text;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.WholeJson;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
@@ -11,7 +10,6 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
 
 /**
  * What a tokenizer's tokens are: their ids and spellings, the special ones and what they stand for.
@@ -20,36 +18,22 @@ import java.util.function.Function;
 public final class TokenVocabulary {
   private static final Set<String> USUAL_MASKS = Set.of("[MASK]", "<mask>");
 
-  private final Path folder;
   private final String json;
-  private final JsonNode config;
   private final JsonNode modelConfig;
   private final SpecialTokens special;
-  private final Function<String, OptionalInt> encoded;
   private volatile List<String> specialSpellings; // null until needed
   private volatile BitSet byteTokens; // null until needed
   private volatile Map<String, Integer> ids; // null until needed
 
   /**
    * @param json tokenizer.json as the library reads it
-   * @param config tokenizer_config.json
    * @param modelConfig config.json
    * @param special the special tokens that the files name
-   * @param encoded the id of a token that is encoded alone
    */
-  TokenVocabulary(
-      Path folder,
-      String json,
-      JsonNode config,
-      JsonNode modelConfig,
-      SpecialTokens special,
-      Function<String, OptionalInt> encoded) {
-    this.folder = folder;
+  TokenVocabulary(String json, JsonNode modelConfig, SpecialTokens special) {
     this.json = json;
-    this.config = config;
     this.modelConfig = modelConfig;
     this.special = special;
-    this.encoded = encoded;
   }
 
   /**
@@ -66,7 +50,7 @@ public final class TokenVocabulary {
   /** The id of {@link #maskToken}; empty: there is none. */
   public OptionalInt maskId() {
     String spelling = maskToken();
-    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
+    return spelling == null ? OptionalInt.empty() : tokenId(spelling);
   }
 
   /**
@@ -139,29 +123,7 @@ public final class TokenVocabulary {
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
   OptionalInt specialId(String role) {
     String spelling = special.spelling(role);
-    return spelling == null ? OptionalInt.empty() : idOfSpecial(spelling);
-  }
-
-  private OptionalInt idOfSpecial(String spelling) {
-    OptionalInt added = addedId(spelling);
-    return added.isPresent() ? added : encoded.apply(spelling);
-  }
-
-  /**
-   * The id that the files state for an added token: a normalizer may keep it from being encoded.
-   */
-  private OptionalInt addedId(String spelling) {
-    for (Map.Entry<String, JsonNode> entry : config.path("added_tokens_decoder").properties()) {
-      if (entry.getValue().path("content").asText().equals(spelling)) {
-        return OptionalInt.of(Integer.parseInt(entry.getKey()));
-      }
-    }
-    for (JsonNode token : JsonFile.read(folder.resolve("tokenizer.json")).path("added_tokens")) {
-      if (token.path("content").asText().equals(spelling)) {
-        return OptionalInt.of(token.path("id").asInt());
-      }
-    }
-    return OptionalInt.empty();
+    return spelling == null ? OptionalInt.empty() : tokenId(spelling);
   }
 
   /**

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -129,6 +130,89 @@ class SpecialTokensTest {
     assertArrayEquals(new int[] {0, 9, 10}, ids("a<y><z>"));
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
       assertEquals("a<z>", tokenizer.decode(new int[] {0, 9, 10}, true));
+    }
+  }
+
+  @Test
+  void tokensOfAModelsOwnAreNumberedInTheOrderOfTheFile() throws IOException {
+    write("tokenizer_config.json", "{\"z_token\": \"<z>\", \"a_token\": \"<a>\"}");
+    assertTokens(Map.of("<z>", 9, "<a>", 10));
+    write(
+        "tokenizer_config.json",
+        """
+        {"extra_special_tokens": {"boi": "<b>", "pad_token": "<p>"}, "z_token": "<z>",
+         "y_token": {"__type": "AddedToken", "content": "<y>"}, "eos_token": "<e>"}
+        """);
+    write("special_tokens_map.json", "{\"a_token\": \"<a>\", \"z_token\": \"<q>\"}");
+    assertTokens(Map.of("<e>", 9, "<p>", 10, "<y>", 11, "<a>", 12, "<z>", 13, "<b>", 14));
+    write("tokenizer_config.json", "{\"model_specific_special_tokens\": {\"boi\": \"<b>\"}}");
+    write("special_tokens_map.json", "{\"extra_special_tokens\": [\"<e>\"]}");
+    assertTokens(Map.of("<b>", 9, "<e>", 10));
+  }
+
+  @Test
+  void anObjectThatDoesNotSayItIsATokenIsNoneOfAModelsOwn() throws IOException {
+    write("tokenizer_config.json", "{\"img_token\": {\"content\": \"<y>\", \"lstrip\": true}}");
+    assertTokens(Map.of());
+    write("tokenizer_config.json", "{}");
+    write("special_tokens_map.json", "{\"img_token\": {\"content\": \"<y>\", \"lstrip\": true}}");
+    assertTokens(Map.of("<y>", 9));
+    assertArrayEquals(new int[] {0, 9, 1}, ids("a <y>b"));
+  }
+
+  @Test
+  void aListOfTheConfigurationCountsMoreThanTheOlderOneOfTheMap() throws IOException {
+    write("special_tokens_map.json", "{\"additional_special_tokens\": [\"<m>\"]}");
+    assertTokens(Map.of("<m>", 9));
+    write("tokenizer_config.json", "{\"additional_special_tokens\": []}");
+    assertTokens(Map.of());
+    write("tokenizer_config.json", "{\"additional_special_tokens\": [\"<c>\"]}");
+    assertTokens(Map.of("<c>", 9));
+    write("tokenizer_config.json", "{\"extra_special_tokens\": {\"boi\": \"<b>\"}}");
+    assertTokens(Map.of("<b>", 9, "<m>", 10));
+    write("tokenizer_config.json", "{\"extra_special_tokens\": [\"<c>\"]}");
+    write("special_tokens_map.json", "{\"extra_special_tokens\": [\"<m>\", \"<c>\"]}");
+    assertTokens(Map.of("<c>", 9, "<m>", 10));
+  }
+
+  @Test
+  void aTokenWithARoleIsSpecialThoughTheConfigurationSaysItIsNot() throws IOException {
+    String decoder =
+        """
+        {"pad_token": "<p>", "img_token": "<x>", "added_tokens_decoder": {
+          "8": {"content": "<x>", "normalized": false, "special": false},
+          "11": {"content": "<p>", "lstrip": true, "special": false},
+          "12": {"content": "<q>", "special": false}}}
+        """;
+    write("tokenizer_config.json", decoder);
+    assertTokens(Map.of("<p>", 9, "<q>", 10));
+    assertArrayEquals(new int[] {0, 9, 8, 1}, ids("a <p><x>b"));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertEquals("a<q>", tokenizer.decode(new int[] {0, 8, 9, 10}, true));
+      assertEquals(OptionalInt.of(9), tokenizer.vocabulary().specialId("pad_token"));
+    }
+  }
+
+  @Test
+  void aTokenWithoutANameIsSpecialUnlessItSaysItIsNot() throws IOException {
+    write(
+        "tokenizer_config.json",
+        """
+        {"extra_special_tokens": ["<y>", {"__type": "AddedToken", "content": "<z>"}]}
+        """);
+    assertTokens(Map.of("<y>", 9, "<z>", 10));
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      assertEquals("a<z>", tokenizer.decode(new int[] {0, 9, 10}, true));
+    }
+  }
+
+  /** The tokens that the folder has beyond those of its tokenizer.json. */
+  private void assertTokens(Map<String, Integer> added) {
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      Map<String, Integer> found = new HashMap<>();
+      added.keySet().forEach(t -> found.put(t, tokenizer.vocabulary().tokenId(t).orElse(-1)));
+      assertEquals(added, found);
+      assertEquals(9 + added.size(), tokenizer.vocabulary().size());
     }
   }
 

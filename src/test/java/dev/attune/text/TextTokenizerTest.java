@@ -354,8 +354,8 @@ class TextTokenizerTest {
       assertEquals(OptionalInt.of(103), bert.vocabulary().specialId("mask_token"));
       assertEquals(OptionalInt.empty(), bert.vocabulary().specialId("eos_token"));
       assertEquals(OptionalInt.of(2), llama.vocabulary().specialId("eos_token"));
-      assertEquals(OptionalInt.of(7592), bert.idOf("hello"));
-      assertEquals(OptionalInt.empty(), bert.idOf("nosuchtoken"));
+      assertEquals(OptionalInt.of(7592), bert.vocabulary().tokenId("hello"));
+      assertEquals(OptionalInt.empty(), bert.vocabulary().tokenId("nosuchtoken"));
       assertEquals(2, bert.specialTokens(false));
       assertEquals(3, bert.specialTokens(true));
       assertEquals(OptionalInt.empty(), bert.modelMaxLength());
