@@ -81,6 +81,11 @@ public final class RegressionMetrics implements Metrics {
     return out;
   }
 
+  /** Whether all labels are one number: no prediction correlates with them. NaN shows in values. */
+  boolean hasConstantLabels() {
+    return moments.squaresX == 0 && !Double.isNaN(squaredError);
+  }
+
   private double spearman() {
     if (Double.isNaN(moments.correlation())) { // constant, or NaN among the values
       return Double.NaN;

@@ -33,6 +33,9 @@ public final class FamilyConfig {
   /** Keys of any family that change no number here, each with the reason. */
   private static final Map<String, String> HARMLESS = new HashMap<>();
 
+  /** Keys that some families read, and that change no number of the others. */
+  private static final Set<String> READ_BY_SOME = Set.of("is_decoder", "pad_token_id");
+
   static {
     harmless("says which model this is; the registry reads it", "model_type", "architectures");
     harmless(
@@ -57,7 +60,6 @@ public final class FamilyConfig {
         "finetuning_task");
     harmless(
         "ids of special tokens: the tokenizer's files decide",
-        "pad_token_id",
         "bos_token_id",
         "eos_token_id",
         "cls_token_id",
@@ -75,9 +77,6 @@ public final class FamilyConfig {
         "output_past",
         "return_dict",
         "keys_to_ignore_at_inference");
-    harmless(
-        "whether rows see those that follow: BERT and its relatives read it, other classes do not",
-        "is_decoder");
     harmless(
         "how a program computes the same numbers",
         "torchscript",
@@ -156,6 +155,18 @@ public final class FamilyConfig {
   /** The keys that change nothing, for any family. */
   static Set<String> harmlessKeys() {
     return new TreeSet<>(HARMLESS.keySet());
+  }
+
+  /**
+   * The keys that the families which do not read them pass over: whether rows see those that follow
+   * is of BERT and its relatives, and where positions begin of RoBERTa's, by the id of padding.
+   */
+  static Set<String> keysReadBySome() {
+    return new TreeSet<>(READ_BY_SOME);
+  }
+
+  private static boolean isHarmless(String key) {
+    return HARMLESS.containsKey(key) || READ_BY_SOME.contains(key);
   }
 
   /**
@@ -440,7 +451,7 @@ public final class FamilyConfig {
     json.fieldNames()
         .forEachRemaining(
             key -> {
-              if (!known.contains(key) && !HARMLESS.containsKey(key) && json.hasNonNull(key)) {
+              if (!known.contains(key) && !isHarmless(key) && json.hasNonNull(key)) {
                 unknown.add("'" + key + "': " + json.get(key));
               }
             });

@@ -397,12 +397,17 @@ final class PreparedRun implements AutoCloseable {
               + " would count");
     }
     TextLength.note(maxLength(), model).ifPresent(listener::onNote);
-    int most = Math.min(config.smallInteger(RunOption.MAX_LENGTH), model.statedLength());
-    TextLength.tokenizerNote(maxLength(), config.isGiven(RunOption.MAX_LENGTH), most, tokenizer)
+    Integer ofTask = data.task().usualLength();
+    int usual = ofTask != null ? ofTask : config.smallInteger(RunOption.MAX_LENGTH);
+    TextLength.tokenizerNote(
+            maxLength(),
+            config.isGiven(RunOption.MAX_LENGTH),
+            Math.min(usual, model.statedLength()),
+            tokenizer)
         .ifPresent(listener::onNote);
-    String usual = config.usualOnes();
-    if (!usual.isEmpty()) {
-      listener.onNote("defaults of " + RunOption.TASK.with(plan.task().name()) + ": " + usual);
+    String defaults = config.usualOnes();
+    if (!defaults.isEmpty()) {
+      listener.onNote("defaults of " + RunOption.TASK.with(plan.task().name()) + ": " + defaults);
     }
     data.task().notes().forEach(listener::onNote);
     boolean isNew = !loaded.created().isEmpty();

@@ -14,6 +14,7 @@ import dev.attune.track.PredictionFindings.Disagreement;
 import dev.attune.train.Evaluator;
 import dev.attune.train.ForwardingListener;
 import dev.attune.train.TrainListener;
+import dev.attune.train.TrainerConfig.Evaluations;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -49,6 +50,7 @@ final class RunWarnings {
    */
   static RunWarnings of(PreparedRun run, Evaluator validating, Consumer<String> listener) {
     RunConfig config = run.plan().config();
+    Evaluations evaluations = run.plan().trainer().evaluations();
     String metric = config.text(RunOption.METRIC_FOR_BEST_MODEL);
     if ((metric == null || metric.equals("loss")) && validating != null) {
       metric =
@@ -58,6 +60,9 @@ final class RunWarnings {
         new Setting(
             metric,
             metric != null && Evaluator.lowerIsBetter(metric),
+            evaluations.keepsBest() || TrainPlan.followsEvaluations(config)
+                ? evaluations.bestMetric()
+                : null,
             chanceLoss(run),
             config.number(RunOption.LEARNING_RATE),
             config.smallInteger(RunOption.BATCH_SIZE)

@@ -64,10 +64,18 @@ final class TextLength {
    * What to know where the tokenizer says of texts how long they are.
    *
    * @param isAsked whether the length was asked for
-   * @param usual what it would be without the tokenizer
+   * @param usual what it would be without the tokenizer: the task's, the option's or the model's
    */
   static Optional<String> tokenizerNote(
       int length, boolean isAsked, int usual, TextTokenizer tokenizer) {
+    Optional<String> tooShort = tokenizer.tooShortMaxLength();
+    if (tooShort.isPresent()) {
+      return Optional.of(
+          "tokenizer_config.json says that texts end after "
+              + tooShort.get()
+              + " tokens (model_max_length), of which special ones leave nothing for a text: that"
+              + " does not count");
+    }
     int most = tokenizer.modelMaxLength().orElse(Integer.MAX_VALUE);
     String said = "tokenizer_config.json (model_max_length " + most + ")";
     if (isAsked && length > most) {

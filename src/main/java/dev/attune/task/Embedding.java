@@ -413,13 +413,15 @@ public final class Embedding implements Task {
                         + ")"));
     List<Float> scores =
         examples.stream().map(e -> Numbers.parse(e.label())).filter(Objects::nonNull).toList();
-    if (found.isTraining()
-        && scores.size() == examples.size()
-        && scores.stream().distinct().limit(2).count() == 1) {
+    if (scores.size() == examples.size() && scores.stream().distinct().limit(2).count() == 1) {
       found.add(
-          Severity.FATAL,
-          "single_class",
-          "every row has the same score, " + scores.get(0) + ": there is nothing to learn");
+          found.isTraining() ? Severity.FATAL : Severity.WARNING,
+          found.isTraining() ? "single_class" : "constant_output",
+          "every row has the same score, "
+              + scores.get(0)
+              + (found.isTraining()
+                  ? ": there is nothing to learn"
+                  : ": spearman and pearson have no value"));
     }
     if (loss.kind() == EmbeddingLoss.Kind.COSINE_SIMILARITY) {
       found.examples(

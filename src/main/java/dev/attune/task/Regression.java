@@ -359,26 +359,68 @@ public final class Regression implements Task {
                             + firstBad(found.data())
                             + ")"
                             + needed()));
-    String only = found.isTraining() ? onlyValue(found.data()) : null;
-    if (only != null) {
+    examineConstants(found);
+  }
+
+  /** Outputs whose targets never vary: there is nothing to learn of them, nor to correlate with. */
+  private void examineConstants(Findings found) {
+    float[] same = constants(found.data());
+    List<String> names =
+        IntStream.range(0, same.length)
+            .filter(k -> !Float.isNaN(same[k]))
+            .mapToObj(outputs::name)
+            .toList();
+    boolean areAll = names.size() == outputs.size();
+    if (names.isEmpty()) {
+      return;
+    }
+    if (areAll && found.isTraining()) {
       found.add(
           Severity.FATAL,
           "single_class",
-          "every row has the same target, " + only + ": there is nothing to learn");
+          "every row has the same target, "
+              + (hasOne() ? Float.toString(same[0]) : Arrays.toString(same))
+              + ": there is nothing to learn");
+      return;
     }
+    String follows =
+        found.isTraining()
+            ? "there is nothing to learn of that"
+            : "pearson and spearman "
+                + (areAll ? "have no value" : "are the means over the other outputs");
+    found.add(
+        Severity.WARNING,
+        "constant_output",
+        hasOne()
+            ? "every row has the same target, " + same[0] + ": " + follows
+            : "every row has the same target of "
+                + String.join(" and the same of ", names)
+                + ": "
+                + follows);
   }
 
-  /** The targets that every row has; null where they differ, or a row has none. */
-  private String onlyValue(Dataset data) {
-    float[] first = null;
+  /**
+   * Of each output the target that every row has, or NaN where they differ; nothing where there is
+   * no row, or one without its targets.
+   */
+  private float[] constants(Dataset data) {
+    float[] same = new float[0];
     for (Example example : data.examples()) {
       float[] values = parsed(example);
-      if (values == null || first != null && !Arrays.equals(first, values)) {
-        return null;
+      if (values == null) {
+        return new float[0];
       }
-      first = values;
+      same = same.length == 0 ? values : same;
+      boolean varies = true;
+      for (int k = 0; k < same.length; k++) {
+        same[k] = same[k] == values[k] ? same[k] : Float.NaN;
+        varies &= Float.isNaN(same[k]);
+      }
+      if (varies) {
+        return same;
+      }
     }
-    return first == null ? null : hasOne() ? Float.toString(first[0]) : Arrays.toString(first);
+    return same;
   }
 
   private String firstBad(Dataset data) {

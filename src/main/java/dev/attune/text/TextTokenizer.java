@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -55,6 +56,8 @@ public final class TextTokenizer implements AutoCloseable {
   private static final int MOST = Integer.MAX_VALUE;
 
   private static final String SPLITS_SPECIAL = "split_special_tokens";
+
+  private static final String MAX_LENGTH = "model_max_length";
 
   /** Models with token types where config.json does not say how many. */
   private static final Set<String> TYPED_FAMILIES =
@@ -190,12 +193,29 @@ public final class TextTokenizer implements AutoCloseable {
   }
 
   /**
-   * {@code model_max_length} of the tokenizer, where it states a real one: tokens after which texts
-   * end where nobody says otherwise.
+   * {@code model_max_length} of the tokenizer, where it states a real one that leaves room for a
+   * token beside the special ones: tokens after which texts end where nobody says otherwise.
    */
   public OptionalInt modelMaxLength() {
-    double stated = config.path("model_max_length").asDouble(0);
-    return stated > 0 && stated < 1 << 30 ? OptionalInt.of((int) stated) : OptionalInt.empty();
+    double stated = statedMaxLength();
+    return stated < 1 << 30 && !isTooShort(stated)
+        ? OptionalInt.of((int) stated)
+        : OptionalInt.empty();
+  }
+
+  /** {@code model_max_length} as the file has it, where no token of a text fits into it. */
+  public Optional<String> tooShortMaxLength() {
+    return isTooShort(statedMaxLength())
+        ? Optional.of(config.path(MAX_LENGTH).asText())
+        : Optional.empty();
+  }
+
+  private double statedMaxLength() {
+    return config.path(MAX_LENGTH).asDouble(Double.NaN);
+  }
+
+  private boolean isTooShort(double length) {
+    return length < specialTokens(false) + 1;
   }
 
   /** How many special tokens the template adds to a text, or to a text pair. */

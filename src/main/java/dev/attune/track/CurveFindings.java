@@ -30,6 +30,8 @@ public final class CurveFindings {
    *
    * @param metric what counts beside the loss; null: nothing does
    * @param lowerIsBetter of that metric
+   * @param deciding the metric, or loss, that decides which weights are the best, when the run ends
+   *     or how its rate goes on; null: nothing does
    * @param chanceLoss the loss of guessing by the frequency of labels alone; NaN: not known
    * @param learningRate the peak
    * @param batchSize rows of a step
@@ -37,6 +39,7 @@ public final class CurveFindings {
   public record Setting(
       String metric,
       boolean lowerIsBetter,
+      String deciding,
       double chanceLoss,
       double learningRate,
       int batchSize) {}
@@ -49,6 +52,7 @@ public final class CurveFindings {
     overfitting(curves, setting).ifPresent(out::add);
     plateau(curves, setting).ifPresent(out::add);
     rateTooHigh(curves, setting).ifPresent(out::add);
+    undefined(curves, setting).ifPresent(out::add);
     return out;
   }
 
@@ -65,6 +69,32 @@ public final class CurveFindings {
 
   private static String number(double value) {
     return Numbers.text(value, 3);
+  }
+
+  /** What an evaluation decides by had no value at one, or at none so far. */
+  private static Optional<Finding> undefined(Curves curves, Setting setting) {
+    String metric = setting.deciding();
+    if (metric == null) {
+      return Optional.empty();
+    }
+    return curves.evaluations().stream()
+        .filter(e -> Double.isNaN(e.value(metric)))
+        .findFirst()
+        .map(
+            e ->
+                warning(
+                    "undefined_metric",
+                    "validation",
+                    metric
+                        + " has no value at the evaluation of step "
+                        + e.step()
+                        + " (a correlation has none where all labels or all predictions are one"
+                        + " number, a mean of rows none where there are none of their kind)."
+                        + " Without one an evaluation is never the best and counts against "
+                        + Term.EARLY_STOPPING_PATIENCE
+                        + "; where no evaluation has one, the last weights are kept. "
+                        + Term.METRIC_FOR_BEST_MODEL
+                        + " chooses another"));
   }
 
   /** Validation loss rises while training loss falls, and the metric is no better for it. */

@@ -133,6 +133,18 @@ class DataReportTest {
   }
 
   @Test
+  void aValidationSetOfOneTargetHasNoCorrelation() {
+    Dataset train = labelled("t.csv", "a", "1", "b", "2");
+    Dataset same = labelled("dev.csv", "c", "2", "d", "2.0");
+    DataReport report =
+        DataReport.builder(TestTasks.REGRESSION).train(train, null).validation(same, null).build();
+    Finding f = only(report, "constant_output");
+    assertEquals(Severity.WARNING, f.severity());
+    assertEquals(
+        "every row has the same target, 2.0: pearson and spearman have no value", f.message());
+  }
+
+  @Test
   void tagsMustMatchTokensAndBeKnown() {
     Dataset train =
         new Dataset(

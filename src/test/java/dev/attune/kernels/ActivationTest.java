@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -151,6 +152,39 @@ class ActivationTest extends KernelContract {
     assertEquals(-0.00404969409489028, value(Activation.GELU, -3), 1e-15);
     assertEquals(-4.97676845941746e-15, value(Activation.GELU, -8), 1e-25);
     assertEquals(0.7615941559557649, value(Activation.TANH, 1), 1e-15);
+  }
+
+  /** At -2.5, -0.7, 1.3 and 12, of ACT2FN in float64: which function a name of a config means. */
+  @ParameterizedTest
+  @CsvSource({
+    "gelu gelu_python, -0.0155241633, -0.169374557, 1.17415937, 12",
+    "gelu_new gelu_fast gelu_accurate gelu_pytorch_tanh gelu_python_tanh,"
+        + " -0.0150842661, -0.169429865, 1.17392901, 12",
+    "quick_gelu, -0.034986165, -0.163106048, 1.17178789, 12",
+    "gelu_10, -0.0155241633, -0.169374557, 1.17415937, 10",
+    "relu, 0, 0, 1.3, 12",
+    "relu6, 0, 0, 1.3, 6",
+    "relu2, 0, 0, 1.69, 144",
+    "leaky_relu, -0.025, -0.007, 1.3, 12",
+    "silu swish, -0.18964545, -0.232268559, 1.02158548, 11.9999263",
+    "hardswish, -0.208333333, -0.268333333, 0.931666667, 12",
+    "mish, -0.196816204, -0.267870235, 1.18597657, 12",
+    "tanh, -0.986614298, -0.604367777, 0.861723159, 1",
+    "sigmoid, 0.07585818, 0.331812228, 0.785834983, 0.999993856",
+    "laplace, 0, 3.04941947e-07, 0.982212384, 1",
+    "linear, -2.5, -0.7, 1.3, 12"
+  })
+  void namesMeanTheFunctionsOfTransformers(
+      String names, double first, double second, double third, double fourth) {
+    double[] points = {-2.5, -0.7, 1.3, 12};
+    double[] values = {first, second, third, fourth};
+    for (String name : names.split(" ")) {
+      Activation activation = Activation.named(name).orElseThrow();
+      for (int i = 0; i < points.length; i++) {
+        double near = 1e-8 * Math.max(1, values[i]);
+        assertEquals(values[i], value(activation, points[i]), near, name + " of " + points[i]);
+      }
+    }
   }
 
   private static double value(Activation activation, double x) {

@@ -97,4 +97,35 @@ class RegressionMetricsTest {
   static JsonNode read(String name) {
     return Goldens.resource("dev/attune/metrics/" + name);
   }
+
+  private static SeveralRegressionMetrics twoOutputs(double constant, double... predicted) {
+    SeveralRegressionMetrics metrics = new SeveralRegressionMetrics(2);
+    double[] labels = {1, 2, 4};
+    for (int i = 0; i < labels.length; i++) {
+      metrics.add(0, labels[i], 2 * labels[i]);
+      metrics.add(1, constant, predicted[i]);
+    }
+    return metrics;
+  }
+
+  @Test
+  void anOutputWithoutACorrelationIsLeftOutOfItsMeanAlone() {
+    Map<String, Double> values = twoOutputs(0, 0.5, -0.5, 1).values();
+    assertEquals(1, values.get("pearson"), 1e-12);
+    assertEquals(1, values.get("spearman"), 1e-12);
+    assertEquals((7 + 0.5) / 2, values.get("mse"), 1e-12);
+    assertTrue(Double.isNaN(twoOutputs(0, 0.5, Double.NaN, 1).values().get("mse")));
+    assertTrue(Double.isNaN(twoOutputs(0, 0.5, Double.NaN, 1).values().get("pearson")));
+  }
+
+  /** A mean over other outputs than before would not be comparable. */
+  @Test
+  void anOutputThatIsPredictedAsOneNumberLeavesNoMean() {
+    SeveralRegressionMetrics metrics = new SeveralRegressionMetrics(2);
+    for (double label : new double[] {1, 2, 4}) {
+      metrics.add(0, label, 2 * label);
+      metrics.add(1, label, 3);
+    }
+    assertTrue(Double.isNaN(metrics.values().get("pearson")));
+  }
 }

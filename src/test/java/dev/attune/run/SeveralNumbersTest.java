@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.InvalidInputException;
 import dev.attune.Regressor;
+import dev.attune.data.Finding;
 import dev.attune.folder.ModelFolder;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.testkit.TinyModel;
@@ -114,5 +115,45 @@ class SeveralNumbersTest {
     assertTrue(refusal.contains("first: [1, 2, 3]"), refusal);
     refusal = run(data("words.jsonl", "[0.5, 1]", "[1, \"much\"]")).refusal();
     assertTrue(refusal.contains("first: [1, much]"), refusal);
+  }
+
+  private RecordedRun byCorrelation(Path train, Path validation) {
+    return run(train)
+        .with(RunOption.VALIDATION_FILE, validation.toString())
+        .with(RunOption.METRIC_FOR_BEST_MODEL, "pearson")
+        .with(RunOption.LOAD_BEST_MODEL_AT_END);
+  }
+
+  private static String notes(RecordedRun run, String part) {
+    return String.join("\n", run.notes().stream().filter(note -> note.contains(part)).toList());
+  }
+
+  @Test
+  void anOutputThatNeverVariesIsNamedAndTheOthersDecide() throws IOException {
+    RecordedRun run =
+        byCorrelation(
+            data("train.jsonl", "[0.5, 3]", "[2, 3]"), data("dev.jsonl", "[0.5, 0]", "[2, 0]"));
+    TrainRun.Outcome outcome = run.run();
+    assertEquals(1, outcome.training().bestStep());
+    assertEquals(
+        List.of(
+            "train: every row has the same target of arousal: there is nothing to learn of that",
+            "validation: every row has the same target of arousal: pearson and spearman are the"
+                + " means over the other outputs"),
+        run.report().findings(Finding.Severity.WARNING).stream()
+            .filter(finding -> finding.code().equals("constant_output"))
+            .map(finding -> finding.split() + ": " + finding.message())
+            .toList());
+    assertEquals("", notes(run, "has no value"));
+  }
+
+  @Test
+  void aBestMetricWithoutAValueIsTold() throws IOException {
+    RecordedRun run =
+        byCorrelation(data("train.jsonl", "[0.5, 3]", "[2, 1]"), data("dev.jsonl", "[0.5, 0]"));
+    TrainRun.Outcome outcome = run.run();
+    assertEquals(0, outcome.training().bestStep());
+    String told = notes(run, "pearson has no value at the evaluation of step 1");
+    assertTrue(told.contains("the last weights are kept"), told);
   }
 }

@@ -12,6 +12,8 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Where texts end by what the tokenizer says, as under Transformers' {@code truncation=True}: at
@@ -90,6 +92,55 @@ class StatedLengthTest {
     Files.writeString(
         settings, Files.readString(settings).replaceFirst("\\{", "{\"model_max_length\": 7,"));
     assertEquals(7, lengthOf(output));
+  }
+
+  /** The template has two special tokens. */
+  @ParameterizedTest
+  @ValueSource(strings = {"0.5", "1", "2", "-1"})
+  void aLengthThatLeavesNoRoomForATextDoesNotCount(String length) throws IOException {
+    state(length);
+    Path output = scratch.resolve("out");
+    RecordedRun run = trained(output);
+    run.run();
+    assertEquals(24, lengthOf(output));
+    assertEquals(1, tokenizerNotes(run).size(), run.notes().toString());
+    String note = tokenizerNotes(run).get(0);
+    assertTrue(note.contains("after " + length + " tokens"), note);
+    Files.delete(output.resolve("attune.json"));
+    assertEquals(24, lengthOf(output));
+  }
+
+  @Test
+  void theShortestLengthThatLeavesRoomCounts() throws IOException {
+    state("3");
+    trained(scratch.resolve("out")).run();
+    assertEquals(3, lengthOf(scratch.resolve("out")));
+  }
+
+  /** The model's own length is then the task's, which the tokenizer may well agree with. */
+  @Test
+  void nothingIsSaidOfTheTokenizerWhereTheTaskHasALength() throws IOException {
+    state("9");
+    Files.writeString(model.resolve("sentence_bert_config.json"), "{\"max_seq_length\": 9}");
+    Files.writeString(
+        model.resolve("modules.json"),
+        "[{\"path\": \"\", \"type\": \"a.Transformer\"}, {\"path\": \"pool\", \"type\":"
+            + " \"a.Pooling\"}]");
+    Path pooling = Files.createDirectory(model.resolve("pool")).resolve("config.json");
+    Files.writeString(pooling, "{\"pooling_mode\": \"mean\"}");
+    Path pairs = scratch.resolve("pairs.csv");
+    Files.writeString(
+        pairs,
+        "anchor,positive\n"
+            + "a good book,a fine book\na bad film,a poor film\nmy house,our house\n");
+    Path output = scratch.resolve("out");
+    RecordedRun run =
+        new RecordedRun(model, pairs, output)
+            .with(RunOption.TASK, "embedding")
+            .with(RunOption.MAX_STEPS, "1");
+    run.run();
+    assertEquals(9, lengthOf(output));
+    assertEquals(List.of(), tokenizerNotes(run));
   }
 
   private static List<String> tokenizerNotes(RecordedRun run) {

@@ -13,8 +13,9 @@ import org.junit.jupiter.api.Test;
 
 /** What is said of curves, and what is not. */
 class CurveFindingsTest {
-  private static final Setting ACCURACY = new Setting("accuracy", false, Math.log(2), 2e-5, 32);
-  private static final Setting LOSS_ALONE = new Setting(null, false, Double.NaN, 2e-5, 32);
+  private static final Setting ACCURACY =
+      new Setting("accuracy", false, null, Math.log(2), 2e-5, 32);
+  private static final Setting LOSS_ALONE = new Setting(null, false, null, Double.NaN, 2e-5, 32);
 
   /** Curves by the share of the run that is done, with noise of a tenth on each step. */
   private static Curves curves(
@@ -123,7 +124,7 @@ class CurveFindingsTest {
       jumping.step(step, 60, step > 10 && step % 15 == 0 ? 3 : 0.7 - step * 0.005, 1);
     }
     assertEquals(List.of("rate_too_high"), codes(CurveFindings.live(jumping, ACCURACY)));
-    Setting single = new Setting("accuracy", false, Math.log(2), 2e-5, 1);
+    Setting single = new Setting("accuracy", false, null, Math.log(2), 2e-5, 1);
     assertEquals(List.of(), codes(CurveFindings.live(jumping, single)), "rows differ");
   }
 
@@ -143,5 +144,18 @@ class CurveFindingsTest {
     }
     assertEquals(List.of(), codes(CurveFindings.atEnd(language, LOSS_ALONE)));
     assertEquals(List.of(), codes(CurveFindings.atEnd(new Curves(), ACCURACY)));
+  }
+
+  /** Said of what decides something alone: a score beside the loss may well be undefined. */
+  @Test
+  void aMetricThatDecidesAndHasNoValueIsTold() {
+    Curves curves = curves(100, 40, CurveFindingsTest::falling, s -> 1);
+    evaluate(curves, 20, new double[] {0.6, 0.5}, new double[] {.7, Double.NaN});
+    assertEquals(List.of(), codes(CurveFindings.live(curves, ACCURACY)));
+    List<Finding> found =
+        CurveFindings.live(curves, new Setting("accuracy", false, "accuracy", 0.7, 2e-5, 32));
+    assertEquals(List.of("undefined_metric"), codes(found));
+    String message = found.get(0).message();
+    assertTrue(message.startsWith("accuracy has no value at the evaluation of step 40"), message);
   }
 }
