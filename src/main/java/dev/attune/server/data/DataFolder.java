@@ -86,6 +86,7 @@ public final class DataFolder implements AutoCloseable {
       journal.change(
           change -> {
             Sessions.LAYOUT.forEach(change::update);
+            change.update(UploadStore.LAYOUT_OF_MADE);
             return null;
           });
       return journal;

@@ -29,7 +29,7 @@ import org.sqlite.SQLiteException;
  */
 public final class Journal implements AutoCloseable {
   /** Of all tables: to be counted up when any of them changes. */
-  private static final int VERSION = 2;
+  private static final int VERSION = 1;
 
   /** Reads that go on at a time. */
   private static final int READERS = 4;

@@ -27,7 +27,8 @@ record Upload(
   /**
    * The file that was made of an upload.
    *
-   * @param parts ids of those that it has, in their order
+   * @param parts ids of those that it has, in their order; null: a server of an earlier version
+   *     made it, which kept neither these nor the sum
    * @param md5 in hexadecimal
    */
   record Made(String file, List<String> parts, String md5) {}

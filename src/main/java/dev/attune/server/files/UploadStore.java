@@ -36,7 +36,7 @@ public final class UploadStore {
           CREATE TABLE uploads(
             id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
             bytes INTEGER NOT NULL, created INTEGER NOT NULL, status TEXT NOT NULL,
-            lifetime INTEGER, file TEXT, parts TEXT, md5 TEXT) WITHOUT ROWID
+            lifetime INTEGER, file TEXT) WITHOUT ROWID
           """,
           """
           CREATE TABLE upload_parts(
@@ -44,6 +44,17 @@ public final class UploadStore {
             bytes INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID
           """,
           "CREATE INDEX parts_of_uploads ON upload_parts(upload)");
+
+  /** Made where it is not there: folders of earlier versions lack it. */
+  public static final String LAYOUT_OF_MADE =
+      """
+      CREATE TABLE IF NOT EXISTS uploads_made(
+        upload TEXT PRIMARY KEY REFERENCES uploads(id), parts TEXT NOT NULL, md5 TEXT NOT NULL)
+        WITHOUT ROWID
+      """;
+
+  private static final String UPLOADS =
+      "SELECT * FROM uploads LEFT JOIN uploads_made ON uploads_made.upload = uploads.id";
 
   private static final int PIECE_BYTES = 1 << 20;
 
@@ -127,10 +138,12 @@ public final class UploadStore {
         Instant.ofEpochSecond(row.getLong("created")),
         row.getString("status"),
         lifetime == 0 ? null : Duration.ofSeconds(lifetime),
-        file == null
-            ? null
-            : new Upload.Made(
-                file, List.of(row.getString("parts").split(" ")), row.getString("md5")));
+        file == null ? null : new Upload.Made(file, parts(row), row.getString("md5")));
+  }
+
+  private static List<String> parts(ResultSet row) throws SQLException {
+    String parts = row.getString("parts");
+    return parts == null ? null : List.of(parts.split(" "));
   }
 
   private List<UploadPart> parts(String sql, Object... parameters) {
@@ -154,7 +167,7 @@ public final class UploadStore {
 
   private Upload upload(String id) {
     return journal
-        .read(session -> session.first("SELECT * FROM uploads WHERE id = ?", UploadStore::read, id))
+        .read(session -> session.first(UPLOADS + " WHERE id = ?", UploadStore::read, id))
         .orElseThrow();
   }
 
@@ -168,10 +181,7 @@ public final class UploadStore {
         .read(
             session ->
                 session.first(
-                    "SELECT * FROM uploads WHERE id = ? AND tenant = ?",
-                    UploadStore::read,
-                    id,
-                    tenant))
+                    UPLOADS + " WHERE id = ? AND tenant = ?", UploadStore::read, id, tenant))
         .orElseThrow(() -> ApiException.notFound(null, "There is no upload '" + id + "'"));
   }
 
@@ -205,7 +215,7 @@ public final class UploadStore {
     journal.change(
         session ->
             session.update(
-                "INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+                "INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 upload.id(),
                 tenant,
                 name,
@@ -301,6 +311,9 @@ public final class UploadStore {
 
   private static void checkSame(Upload known, List<String> order, String md5) {
     Upload.Made made = known.made();
+    if (made.parts() == null) {
+      throw hasEnded(known);
+    }
     if (!made.parts().equals(order)) {
       throw ApiException.conflict(
           "Upload '" + known.id() + "' was completed of other parts, or in another order");
@@ -426,18 +439,26 @@ public final class UploadStore {
   private static void end(Journal.Session session, Upload upload, String status, Upload.Made made) {
     int ended =
         session.update(
-            "UPDATE uploads SET status = ?, file = ?, parts = ?, md5 = ?"
-                + " WHERE id = ? AND status = ?",
+            "UPDATE uploads SET status = ?, file = ? WHERE id = ? AND status = ?",
             status,
             made == null ? null : made.file(),
-            made == null ? null : String.join(" ", made.parts()),
-            made == null ? null : made.md5(),
             upload.id(),
             Upload.PENDING);
     if (ended == 0) {
-      throw ApiException.conflict("Upload '" + upload.id() + "' has ended already");
+      throw hasEnded(upload);
+    }
+    if (made != null) {
+      session.update(
+          "INSERT INTO uploads_made VALUES(?, ?, ?)",
+          upload.id(),
+          String.join(" ", made.parts()),
+          made.md5());
     }
     session.update("DELETE FROM upload_parts WHERE upload = ?", upload.id());
+  }
+
+  private static ApiException hasEnded(Upload upload) {
+    return ApiException.conflict("Upload '" + upload.id() + "' has ended already");
   }
 
   /** Gives one up. */
@@ -469,7 +490,7 @@ public final class UploadStore {
         journal.read(
             session ->
                 session.list(
-                    "SELECT * FROM uploads WHERE status = ? AND created < ?",
+                    UPLOADS + " WHERE status = ? AND created < ?",
                     UploadStore::read,
                     Upload.PENDING,
                     Instant.now().minus(Upload.PATIENCE).getEpochSecond()));
