@@ -126,13 +126,14 @@ class LoansTest {
     }
   }
 
-  /** Of one length: all batches are alike. A label a token: the last layer is as large as others. */
+  /**
+   * Of one length: all batches are alike. A label a token: the last layer is as large as others.
+   */
   private static EncodedDataset data() {
     Random random = new Random(5);
     EncodedDataset.Builder builder = EncodedDataset.builder(TargetLayout.ROWS, true);
     for (int i = 0; i < 2 * BATCH; i++) {
-      builder.add(
-          random.ints(20, 5, 27).toArray(), new int[20], random.ints(20, 0, 3).toArray());
+      builder.add(random.ints(20, 5, 27).toArray(), new int[20], random.ints(20, 0, 3).toArray());
     }
     return builder.build();
   }
