@@ -37,7 +37,8 @@ struct AdamW8Bit {
   const float* grad;
   float decay, beta2, one_minus_beta1, one_minus_beta2, step, eps, grad_scale;
 
-  // One of kBlock elements.
+  // One of kBlock elements. Not inlined: the compiler would fuse eps * correction, which is rounded
+  // before, into the sum with the root, and the device would have other bits.
   __attribute__((noinline)) void update() const {
     const AdamW8Bit a = *this;
     alignas(64) float new_m[kBlock], new_v[kBlock];

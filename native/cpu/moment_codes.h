@@ -152,9 +152,8 @@ static inline vi encode_unsigned(vf x, vf positive) {
 }
 
 // ---- codes to numbers
-// From positions to what bins stand for, by the position's exponent. Those of 1/2 to 1 stand for 0, those from 128 on
-// for
-// 1. Where vectors are short the two share a line, whose ends are cut.
+// From positions to what bins stand for, by the position's exponent. Those of 1/2 to 1 stand for 0,
+// those from 128 on for 1. Where vectors are short the two share a line, whose ends are cut.
 constexpr int kExponents = W < 8 ? 8 : W;
 struct ExponentLines {
   alignas(64) float width[kExponents];

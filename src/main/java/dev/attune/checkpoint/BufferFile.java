@@ -96,13 +96,15 @@ final class BufferFile {
   /**
    * CRC-32C of files that were just written, as the disk has them where that can be asked. All at
    * once, each on a thread of its own: one at a time would wait for the disk at every piece.
+   *
+   * @param ops open them
    */
-  static List<Long> checksumsOnDisk(List<Path> files) throws IOException {
+  static List<Long> checksumsOnDisk(List<Path> files, FileOps ops) throws IOException {
     List<Chunk> lent = files.stream().map(file -> Chunk.borrow()).toList();
     List<Reader> readers = new ArrayList<>();
     try {
       for (int i = 0; i < files.size(); i++) {
-        readers.add(new Reader(files.get(i), lent.get(i).bytes()));
+        readers.add(new Reader(files.get(i), lent.get(i).bytes(), ops));
       }
       readers.forEach(Reader::start);
     } finally {
@@ -119,15 +121,15 @@ final class BufferFile {
   private static final class Reader {
     private final Thread thread;
     private long sum;
-    private IOException failure;
+    private Throwable failure; // null: there is a sum
 
-    Reader(Path file, ByteBuffer chunk) {
+    Reader(Path file, ByteBuffer chunk, FileOps ops) {
       thread =
           new Thread(
               () -> {
                 try {
-                  sum = checksumOnDisk(file, chunk);
-                } catch (IOException e) {
+                  sum = checksumOnDisk(file, chunk, ops);
+                } catch (IOException | RuntimeException | Error e) {
                   failure = e;
                 }
               },
@@ -155,18 +157,24 @@ final class BufferFile {
     }
 
     long sum() throws IOException {
+      if (failure instanceof IOException e) {
+        throw e;
+      }
+      if (failure instanceof Error e) {
+        throw e;
+      }
       if (failure != null) {
-        throw failure;
+        throw (RuntimeException) failure;
       }
       return sum;
     }
   }
 
-  private static long checksumOnDisk(Path file, ByteBuffer chunk) throws IOException {
+  private static long checksumOnDisk(Path file, ByteBuffer chunk, FileOps ops) throws IOException {
     CRC32C crc = new CRC32C();
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       if (channel.size() >= LEAST_DIRECT) {
-        channel.position(checksumDirect(file, channel.size(), chunk, crc));
+        channel.position(checksumDirect(file, channel.size(), chunk, crc, ops));
       }
       checksumFrom(channel, chunk, crc);
     }
@@ -174,10 +182,10 @@ final class BufferFile {
   }
 
   /** Of whole blocks from the beginning; returns how many bytes those are. */
-  private static long checksumDirect(Path file, long size, ByteBuffer chunk, CRC32C crc)
-      throws IOException {
+  private static long checksumDirect(
+      Path file, long size, ByteBuffer chunk, CRC32C crc, FileOps ops) throws IOException {
     long done = 0;
-    try (FileChannel direct = FileOps.SYSTEM.openDirectToRead(file)) {
+    try (FileChannel direct = ops.openDirectToRead(file)) {
       long blocks = direct == null ? 0 : size / Chunk.ALIGNMENT * Chunk.ALIGNMENT;
       while (done < blocks) {
         int count = direct.read(chunk.clear().limit((int) Math.min(Chunk.BYTES, blocks - done)));

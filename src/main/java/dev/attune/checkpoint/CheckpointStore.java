@@ -261,7 +261,7 @@ public final class CheckpointStore {
       files.createFolder(folder);
       deleteTree(partial);
       writer.write(partial);
-      Snapshot.verifyWritten(partial);
+      Snapshot.verifyWritten(partial, files);
       deleteTree(target); // of a run that was killed after this step and resumed before it
       files.rename(partial, target);
       isInPlace = true;

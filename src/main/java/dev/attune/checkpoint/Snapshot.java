@@ -143,8 +143,8 @@ public final class Snapshot {
   }
 
   /** The same of one that was just written: what the disk has of it is read, where that can be. */
-  static void verifyWritten(Path folder) throws IOException {
-    verify(folder, BufferFile::checksumsOnDisk);
+  static void verifyWritten(Path folder, FileOps files) throws IOException {
+    verify(folder, written -> BufferFile.checksumsOnDisk(written, files));
   }
 
   private static Snapshot verify(Path folder, Sums sums) throws IOException {

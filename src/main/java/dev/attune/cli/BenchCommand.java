@@ -93,7 +93,7 @@ final class BenchCommand implements Command {
         "%.0f GFLOP/s in products, %.0f %% of what the hardware can do (%.0f)",
         training.flopsPerSecond() * 1e-9, 100 * utilization, outcome.peakFlopsPerSecond() * 1e-9);
     console.line(
-        "memory %s at most, of which activations %s",
+        "memory %s at most, of which activations outside the gradients %s",
         Console.size(outcome.peakMemoryBytes()), Console.size(training.arenaBytes()));
     long counted = Math.max(1, training.steps() - 3);
     for (KernelTime kernel : outcome.kernels()) {

@@ -68,7 +68,7 @@ final class TrainingSummary {
                   100 * outcome.utilization()));
     }
     console.line(
-        "  %-12s %s at most, of which activations %s",
+        "  %-12s %s at most, of which activations outside the gradients %s",
         "memory", Console.size(outcome.peakMemoryBytes()), Console.size(training.arenaBytes()));
     console.line("  %-12s %.4f on average", "train loss", training.trainLoss());
     if (!training.evaluation().isEmpty()) {

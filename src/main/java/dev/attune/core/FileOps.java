@@ -78,13 +78,16 @@ public class FileOps {
     return direct(file, StandardOpenOption.READ, (channel, block) -> channel.read(block, 0));
   }
 
-  private interface Trial {
+  /** What passes first. */
+  interface Trial {
     void pass(FileChannel channel, ByteBuffer block) throws IOException;
   }
 
-  /** Some file systems open a file that way, and refuse what is to pass. */
-  private static FileChannel direct(Path file, StandardOpenOption way, Trial trial)
-      throws IOException {
+  /**
+   * Some file systems open a file that way, and refuse what is to pass; where their blocks have a
+   * size that is no power of two, the JDK refuses it with an exception of another kind.
+   */
+  static FileChannel direct(Path file, StandardOpenOption way, Trial trial) throws IOException {
     FileChannel channel;
     try {
       channel = FileChannel.open(file, way, ExtendedOpenOption.DIRECT);
@@ -94,7 +97,7 @@ public class FileOps {
     try (Chunk lent = Chunk.borrow()) {
       trial.pass(channel, lent.bytes().limit(Chunk.ALIGNMENT));
       return channel;
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       channel.close();
       return null;
     }

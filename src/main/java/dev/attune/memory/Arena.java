@@ -180,13 +180,14 @@ public final class Arena implements AutoCloseable {
             "a block of %s was wanted; of %s, %s are in use, and the largest free range has %s",
             DeviceMemoryException.size(size),
             DeviceMemoryException.size(limitBytes),
-            DeviceMemoryException.size(liveBytes()),
+            DeviceMemoryException.size(liveBytes(0)),
             DeviceMemoryException.size(Math.max(largestFreeBytes(), limitBytes - reservedBytes))));
   }
 
+  /** Of what is its own. */
   private long largestFreeBytes() {
     long largest = 0;
-    for (int i = 0; i < freeCount; i++) {
+    for (int i = firstOwn(); i < freeCount; i++) {
       largest = Math.max(largest, freeEnd[i] - freeBegin[i]);
     }
     return largest;
@@ -259,11 +260,16 @@ public final class Arena implements AutoCloseable {
     reservedBytes = 0;
   }
 
-  /** Bytes in live blocks. */
+  /** Bytes in live blocks, those in what is lent among them. */
   public long liveBytes() {
+    return liveBytes(Long.MIN_VALUE);
+  }
+
+  /** Of blocks from an offset on: from 0 on, those in its own memory. */
+  private long liveBytes(long from) {
     long sum = 0;
     for (int i = 0; i < liveCount; i++) {
-      sum += liveSize[i];
+      sum += liveOffset[i] >= from ? liveSize[i] : 0;
     }
     return sum;
   }
@@ -273,7 +279,10 @@ public final class Arena implements AutoCloseable {
     return reservedBytes;
   }
 
-  /** The most that was ever in use, counted to the end of the last block of each chunk. */
+  /**
+   * The most of its own memory that was ever in use, counted to the end of the last block of each
+   * chunk: what is lent does not count.
+   */
   public long highWaterBytes() {
     return highWaterBytes;
   }

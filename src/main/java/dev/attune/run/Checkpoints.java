@@ -129,10 +129,25 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
 
   /** Whether such a state is saved from a copy of it. */
   private boolean isCopied(Map<String, Buffer> buffers) {
+    return copyBytes(buffers, memory, memory.reservableBytes(), leastCopied) > 0;
+  }
+
+  /**
+   * Memory of the copy from which such a state is saved on a run's way; 0: it is saved without one.
+   *
+   * @param memory where the buffers are
+   * @param reservableBytes that activations may have there
+   */
+  static long copyBytes(Map<String, Buffer> buffers, Backend memory, long reservableBytes) {
+    return copyBytes(buffers, memory, reservableBytes, LEAST_COPIED);
+  }
+
+  private static long copyBytes(
+      Map<String, Buffer> buffers, Backend memory, long reservableBytes, long leastCopied) {
     long bytes = buffers.values().stream().mapToLong(Buffer::sizeBytes).sum();
-    return bytes >= leastCopied
-        && bytes <= memory.reservableBytes() / SHARE_FOR_COPY
-        && memory.hasViews();
+    boolean isCopied =
+        bytes >= leastCopied && bytes <= reservableBytes / SHARE_FOR_COPY && memory.hasViews();
+    return isCopied ? bytes : 0;
   }
 
   /** Memory whose pages are there; nothing if there is not enough. */

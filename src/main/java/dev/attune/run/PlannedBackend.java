@@ -12,13 +12,19 @@ final class PlannedBackend {
   /** Address space of an arena that is to hold whatever is asked for. */
   private static final long ARENA_BYTES = 1L << 44;
 
-  /** How much memory is taken. */
+  /** How much memory is taken, of how much. */
   static final class Taken {
     private long bytes;
+    private long reservableBytes;
 
     /** Now. */
     long bytes() {
       return bytes;
+    }
+
+    /** What an arena of the backend itself could reserve. */
+    long reservableBytes() {
+      return reservableBytes;
     }
   }
 
@@ -30,6 +36,7 @@ final class PlannedBackend {
    * @param taken counts what is allocated and not freed
    */
   static Backend of(Backend real, Taken taken) {
+    taken.reservableBytes = real.reservableBytes();
     return (Backend)
         Proxy.newProxyInstance(
             Backend.class.getClassLoader(),

@@ -31,7 +31,8 @@ import java.util.stream.IntStream;
 
 /**
  * What a training run will do and what memory it takes, found by preparing it without its weights
- * and rehearsing its largest step on a backend that computes nothing.
+ * and rehearsing its largest step on a backend that computes nothing. It is taken to save
+ * checkpoints on its way.
  *
  * @param rows of the training data, bad ones among them
  * @param batchSize examples in a batch
@@ -59,18 +60,22 @@ public record TrainEstimate(
    * @param weightBytes of the model's weights and their gradients
    * @param frozenBytes of these, what stays as it is: runs of a {@link TrainGroup} have it once
    * @param optimizerBytes of what the optimizer keeps
-   * @param activationBytes of the largest step, or of an evaluation where that takes more
+   * @param activationBytes of the largest step, outside the gradients, or of an evaluation where
+   *     that takes more
    * @param dataBytes of the tokens
+   * @param copyBytes of a copy of its state, from which checkpoints are saved while it goes on; 0:
+   *     there is none
    */
   public record Need(
       long weightBytes,
       long frozenBytes,
       long optimizerBytes,
       long activationBytes,
-      long dataBytes) {
+      long dataBytes,
+      long copyBytes) {
     /** All of it. */
     public long bytes() {
-      return weightBytes + optimizerBytes + activationBytes + dataBytes;
+      return weightBytes + optimizerBytes + activationBytes + dataBytes + copyBytes;
     }
   }
 
@@ -178,12 +183,11 @@ public record TrainEstimate(
                 .toList();
         List<String> reasons = new ArrayList<>();
         wrong.forEach(finding -> reasons.addAll(finding.reasons()));
-        int batchSize = plan.trainer().batchSize();
         return new TrainEstimate(
             rows,
-            batchSize,
+            plan.trainer().batchSize(),
             train.tokens(),
-            plan.trainer().totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize)),
+            steps(plan, train),
             need,
             content(plan, base, tokenizer),
             report,
@@ -191,6 +195,11 @@ public record TrainEstimate(
             skipped(wrong));
       }
     }
+  }
+
+  private static long steps(TrainPlan plan, EncodedDataset train) {
+    int batchSize = plan.trainer().batchSize();
+    return plan.trainer().totalSteps(BatchStream.batchesPerEpoch(train.examples(), batchSize));
   }
 
   private static int skipped(List<Finding> findings) {
@@ -214,6 +223,8 @@ public record TrainEstimate(
     long trained = model.parameters().size() * BYTES_OF_TRAINED;
     Tape tape = session.tape(plan.trainer().seed());
     tape.useCheckpoints(plan.config().flag(RunOption.GRADIENT_CHECKPOINTING));
+    // It may come to share its passes with others of a group, which borrow no memory of gradients.
+    tape.useLoans(plan.config().smallInteger(RunOption.LORA_R) == 0);
     try (Inference inference = new Inference(session.backend());
         Optimizer optimizer = plan.optimizer(model.parameters())) {
       long optimizing = taken.bytes() - weights;
@@ -236,12 +247,16 @@ public record TrainEstimate(
         }
         long beside = taken.bytes() - weights - optimizing - tape.arena().reservedBytes();
         long kept = (long) train.tokens() * BYTES_OF_TOKEN;
+        boolean savesOnTheWay = steps(plan, train) > 1;
         return new Need(
             weights,
             Math.max(0, weights - trained),
             optimizing,
             Math.max(0, beside) + tape.arena().highWaterBytes(),
-            kept);
+            kept,
+            savesOnTheWay
+                ? Checkpoints.copyBytes(loop.buffers(), session.backend(), taken.reservableBytes())
+                : 0);
       }
     }
   }

@@ -42,6 +42,7 @@ public final class Tape implements AutoCloseable {
   private int layer = NumericsCheck.NO_LAYER;
   private Loan loan; // null: the arena is all there is
   private int lentLayers;
+  private boolean usesLoans = true;
 
   /**
    * An op, and whose rows it ran on.
@@ -326,12 +327,17 @@ public final class Tape implements AutoCloseable {
     return made;
   }
 
+  /** Whether passes take memory that they are lent, as they do until told not to. */
+  public void useLoans(boolean use) {
+    this.usesLoans = use;
+  }
+
   /**
    * Lends the pass that has begun memory that the backward of layers will write: each of them runs
    * once in it.
    */
   public void borrow(Loan memory) {
-    loan = memory;
+    loan = usesLoans ? memory : null;
   }
 
   /**

@@ -182,6 +182,16 @@ final class StepRunner implements AutoCloseable {
     parts.objective().prepare(batch, parts.model(), parts.tape(), staging);
   }
 
+  /** Runs a batch of each kind that a step has: only the first can borrow memory of gradients. */
+  void rehearse(Batch batch) {
+    if (parts.microBatches() > 1) {
+      prepare(batch);
+      run(batch, 0, null);
+    }
+    prepare(batch);
+    run(batch, 1, Update.of(0f, 1, 1));
+  }
+
   /**
    * Forward and backward of a micro-batch and, with the last one of a step, the update: unless a
    * loss or a gradient is not finite.

@@ -19,7 +19,8 @@ import java.util.Map;
  * @param stoppedEarly whether early stopping ended it
  * @param bestStep step of the best evaluation; 0 without one
  * @param endsWithBest whether the weights are those of that step, else those of the last
- * @param arenaBytes most memory that activations took
+ * @param arenaBytes most memory that activations took outside the gradients, whose own holds some
+ *     of them until it is written
  */
 public record TrainResult(
     long steps,

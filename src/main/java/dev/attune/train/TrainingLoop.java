@@ -171,12 +171,11 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   /**
-   * Takes the memory of a step with this batch, on a backend that computes nothing: all that a step
+   * Takes the memory of a step of such batches, on a backend that computes nothing: all that a step
    * changes is meaningless after it.
    */
   public void rehearse(Batch batch) {
-    runner.prepare(batch);
-    runner.run(batch, 0, StepRunner.Update.of(0f, 1, 1));
+    runner.rehearse(batch);
   }
 
   /** Tells somebody what it is at, from the next step on. */

@@ -3,6 +3,7 @@ package dev.attune.checkpoint;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -171,8 +172,58 @@ class CheckpointFaultTest {
         assertEquals(-1, Files.mismatch(one, other));
         assertEquals(size, Files.size(one));
         assertEquals(List.of(written.crc()), BufferFile.checksums(List.of(one)));
-        assertEquals(List.of(written.crc()), BufferFile.checksumsOnDisk(List.of(one)));
+        assertEquals(
+            List.of(written.crc()), BufferFile.checksumsOnDisk(List.of(one), FileOps.SYSTEM));
       }
+    }
+  }
+
+  /** As of a disk that does not keep what it was given. */
+  @Test
+  void whatIsReadBackOtherwiseIsNoCheckpoint() {
+    FileOps forgetful =
+        new FileOps() {
+          @Override
+          public FileChannel openDirectToRead(Path file) throws IOException {
+            damage(file.getParent());
+            return super.openDirectToRead(file);
+          }
+        };
+    try (Buffer buffer = filled(1)) {
+      CheckpointStore store = store(scratch);
+      store.save(1, state(1), Map.of("weights", buffer));
+      CheckpointStore damaging = new CheckpointStore(scratch, 2, notes::add, forgetful);
+      UncheckedIOException e =
+          assertThrows(
+              UncheckedIOException.class,
+              () -> damaging.save(2, state(2), Map.of("weights", buffer)));
+      assertTrue(e.getMessage().contains("checksum of weights.bin"), e.getMessage());
+      assertEquals(1, newest(store));
+    }
+  }
+
+  /** A file that could not be read back has no sum, least of all a wrong one. */
+  @Test
+  void whatFailsOnAThreadThatReadsBackIsTold() throws IOException {
+    Path file = Files.write(scratch.resolve("file"), new byte[BufferFile.LEAST_DIRECT]);
+    for (Throwable failure :
+        List.of(new IOException("1"), new IllegalStateException("2"), new OutOfMemoryError("3"))) {
+      FileOps failing =
+          new FileOps() {
+            @Override
+            public FileChannel openDirectToRead(Path opened) throws IOException {
+              if (failure instanceof IOException e) {
+                throw e;
+              }
+              if (failure instanceof Error e) {
+                throw e;
+              }
+              throw (RuntimeException) failure;
+            }
+          };
+      assertSame(
+          failure,
+          assertThrows(Throwable.class, () -> BufferFile.checksumsOnDisk(List.of(file), failing)));
     }
   }
 

@@ -113,6 +113,26 @@ class ArenaTest {
     }
   }
 
+  /** What is lent is neither of the limit nor for every block. */
+  @Test
+  void aRefusalSpeaksOfWhatIsTheArenasOwn() {
+    try (Buffer other = Buffer.allocate(memory, 16 * LINE, false);
+        Arena arena = new Arena(memory, 4 * LINE)) {
+      arena.lend(other.address(), 16 * LINE);
+      arena.useLent(true);
+      arena.allocate(2 * LINE);
+      arena.useLent(false);
+      arena.allocate(3 * LINE);
+      DeviceMemoryException e =
+          assertThrows(DeviceMemoryException.class, () -> arena.allocate(2 * LINE));
+      assertEquals(
+          "a block of 128 bytes was wanted; of 256 bytes, 192 bytes are in use, and the largest"
+              + " free range has 64 bytes",
+          e.getMessage());
+      assertEquals(5 * LINE, arena.liveBytes());
+    }
+  }
+
   @Test
   void freeingTwiceIsRefused() {
     try (Arena arena = new Arena(memory, CAPACITY)) {

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -99,6 +100,49 @@ class TrainEstimateTest {
     long taken = run.run().training().arenaBytes();
     long said = estimate.need().activationBytes();
     assertTrue(taken <= said && said <= 3 * taken, task + ": said " + said + ", took " + taken);
+  }
+
+  /** The gradients' own memory would hold much of these activations, if it were free. */
+  @ParameterizedTest
+  @ValueSource(strings = {"GRADIENT_ACCUMULATION_STEPS 2", "LORA_R 64"})
+  void memoryThatCannotBeBorrowedIsCounted(String options) {
+    Path wide = decoder(128);
+    RecordedRun run =
+        with(new RecordedRun(wide, train, scratch.resolve("out")), "BATCH_SIZE 2; " + options)
+            .with(RunOption.TASK, "causal-lm");
+    long said = estimate(run).need().activationBytes();
+    long taken;
+    try (TrainGroup group = new TrainGroup()) {
+      taken =
+          (options.startsWith("LORA_R")
+                  ? group.start(List.of(run.asked())).get(0).outcome()
+                  : run.run())
+              .training()
+              .arenaBytes();
+    }
+    assertTrue(taken <= said && said <= 2 * taken, options + ": said " + said + ", took " + taken);
+  }
+
+  @Test
+  void theCopyThatALargeStateIsSavedFromIsCounted() {
+    RecordedRun run =
+        new RecordedRun(decoder(1024), train, scratch.resolve("out"))
+            .with(RunOption.TASK, "causal-lm")
+            .with(RunOption.BATCH_SIZE, "1")
+            .with(RunOption.MAX_STEPS, "2");
+    TrainEstimate.Need need = estimate(run).need();
+    long moments = need.optimizerBytes(); // two thirds of a state
+    assertTrue(need.copyBytes() > moments && need.copyBytes() < 2 * moments, need::toString);
+    TrainEstimate.Need shortest = estimate(run.with(RunOption.MAX_STEPS, "1")).need();
+    assertEquals(0, shortest.copyBytes(), "its only step ends it");
+    assertEquals(need.bytes() - need.copyBytes(), shortest.bytes());
+    assertEquals(0, estimate(new RecordedRun(model, train, scratch)).need().copyBytes());
+  }
+
+  private Path decoder(int hidden) {
+    try (CpuBackend backend = new CpuBackend(1)) {
+      return TinyDecoder.write(scratch.resolve("decoder-" + hidden), backend, hidden);
+    }
   }
 
   @Test

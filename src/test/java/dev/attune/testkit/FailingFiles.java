@@ -27,7 +27,8 @@ public final class FailingFiles extends FileOps {
     this.dies = dies;
   }
 
-  private boolean fails() {
+  /** Files are read back on threads of their own. */
+  private synchronized boolean fails() {
     operations++;
     return dies ? operations >= failAt : operations == failAt;
   }
@@ -39,7 +40,7 @@ public final class FailingFiles extends FileOps {
   }
 
   /** Whether it came to the n-th operation. */
-  public boolean reached() {
+  public synchronized boolean reached() {
     return operations >= failAt;
   }
 
@@ -71,6 +72,12 @@ public final class FailingFiles extends FileOps {
   public FileChannel openDirect(Path file) throws IOException {
     operate("openDirect");
     return super.openDirect(file);
+  }
+
+  @Override
+  public FileChannel openDirectToRead(Path file) throws IOException {
+    operate("openDirectToRead");
+    return super.openDirectToRead(file);
   }
 
   @Override

@@ -53,9 +53,9 @@ public final class Gpt2 {
     int heads = config.positive("n_head", 12);
     int positions = config.positive("n_positions", 1024);
     int headSize = FamilyConfig.headSize("n_embd", width, "n_head", heads);
-    // Mistral's GPT-2s (Stanford CRFM) divide by the number of the layer too.
-    // reorder_and_upcast_attn
-    // of theirs says in which type a program computes scores; here they are f32 in any case.
+    // Mistral's GPT-2s (Stanford CRFM) divide by the number of the layer too. Their
+    // reorder_and_upcast_attn says in which type a program computes scores; here they are f32 in
+    // any case.
     double scale = config.flag("scale_attn_weights", true) ? 1 / Math.sqrt(headSize) : 1;
     boolean byLayer = config.flag("scale_attn_by_inverse_layer_idx", false);
     float dropout = config.dropout("resid_pdrop", 0.1f);

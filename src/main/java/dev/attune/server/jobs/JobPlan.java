@@ -45,6 +45,7 @@ record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need, S
     memory.put("optimizer", need.optimizerBytes());
     memory.put("activations", need.activationBytes());
     memory.put("data", need.dataBytes());
+    memory.put("checkpoint_copy", need.copyBytes());
     return json;
   }
 
@@ -60,7 +61,8 @@ record JobPlan(int rows, int batchSize, long steps, long saveSteps, Need need, S
             memory.path("frozen_weights").asLong(),
             memory.path("optimizer").asLong(),
             memory.path("activations").asLong(),
-            memory.path("data").asLong()),
+            memory.path("data").asLong(),
+            memory.path("checkpoint_copy").asLong()),
         json.path("base").asText(null));
   }
 }

@@ -144,6 +144,8 @@ final class JobValidation {
         + DeviceMemoryException.size(plan.need().activationBytes())
         + ", tokens "
         + DeviceMemoryException.size(plan.need().dataBytes())
+        + ", a copy for checkpoints "
+        + DeviceMemoryException.size(plan.need().copyBytes())
         + ")";
   }
 
