@@ -80,19 +80,19 @@ class UnpinnedJobsTest {
   @Test
   void aJobIsOfTheVersionThatItWasValidatedWith() throws Exception {
     String file = server.upload("chats.jsonl", JobsTrial.chats(40));
-    String ofFirst = paused(JobsTrial.job(file, 400));
+    String ofFirst = paused(JobsTrial.job(file, 150));
     server.close();
     change(
         "INSERT INTO model_lines VALUES('local', 'decoder', 1, 0, '" + LINE + "')",
         "INSERT INTO model_versions VALUES('local', 'decoder', 1, 0, NULL, 'ready', 1, 0, NULL, NULL)");
     version(2);
     server.start();
-    String ofSecond = paused(JobsTrial.job(file, 400));
+    String ofSecond = paused(JobsTrial.job(file, 150));
     assertEquals("decoder@v2", server.job(ofSecond).path("model").asText());
     server.close();
     version(3);
     server.start();
-    String ofThird = paused(JobsTrial.job(file, 400));
+    String ofThird = paused(JobsTrial.job(file, 150));
     server.close();
     change(
         "UPDATE jobs SET request = json_remove(json_set(request, '$.model', 'decoder'), '$.pinned')"
