@@ -49,7 +49,8 @@ final class ColumnGuess {
   static Columns guess(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
     if (columns.arePreferences()) {
-      return columns; // which answer is the better one is not to be guessed
+      guess.system(); // which answer is the better one is not to be guessed
+      return columns.withGuessed(guess.guessed);
     }
     if (columns.arePairs()) {
       guess.pairs();
@@ -195,9 +196,7 @@ final class ColumnGuess {
     if (found.containsKey(Role.INSTRUCTION) && !found.containsKey(Role.INPUT)) {
       take(Role.INPUT, only(UsualNames.INPUTS));
     }
-    if (!found.containsKey(Role.SYSTEM)) {
-      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
-    }
+    system();
     if (!isReadable()) {
       words();
     }
@@ -206,6 +205,12 @@ final class ColumnGuess {
     }
     if (!isReadable()) {
       text();
+    }
+  }
+
+  private void system() {
+    if (!found.containsKey(Role.SYSTEM)) {
+      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
     }
   }
 

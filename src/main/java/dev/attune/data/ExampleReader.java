@@ -310,19 +310,25 @@ final class ExampleReader {
       Check.input(values.get(column) != null, "%s: \"%s\" is missing", at(row), column);
     }
     boolean areTurns = values.get(chosen) instanceof List<?>;
-    if (!areTurns && !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION)) {
-      return Example.ofPreference(
-          row,
-          answered(row, values, roles, chosen),
-          answered(row, values, roles, rejected),
-          fields);
-    }
+    boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
     if (!areTurns) {
       Check.input(
-          prompt != null && values.get(prompt) != null,
+          isInstruction || prompt != null && values.get(prompt) != null,
           "%s: the answers have no prompt. Name its column: %s",
           at(row),
           Term.COLUMNS.of("prompt=NAME"));
+      if (isInstruction || roles.containsKey(Columns.Role.SYSTEM)) {
+        Map<Columns.Role, String> asked = new EnumMap<>(roles);
+        if (!isInstruction) {
+          asked.remove(Columns.Role.INPUT);
+          asked.put(Columns.Role.PROMPT, prompt);
+        }
+        return Example.ofPreference(
+            row,
+            answered(row, values, asked, chosen),
+            answered(row, values, asked, rejected),
+            fields);
+      }
       String given = text(row, values, prompt);
       return Example.ofPreference(
           row,
@@ -335,8 +341,8 @@ final class ExampleReader {
     List<ChatMessage> turns = promptTurns(row, values, prompt, better, worse);
     return Example.ofPreference(
         row,
-        Example.ofMessages(row, joined(turns, better)),
-        Example.ofMessages(row, joined(turns, worse)),
+        Example.ofMessages(row, withSystem(row, values, roles, joined(turns, better))),
+        Example.ofMessages(row, withSystem(row, values, roles, joined(turns, worse))),
         fields);
   }
 
@@ -459,7 +465,16 @@ final class ExampleReader {
         turns.addAll(answer);
       }
     }
-    String system = turns == null ? null : text(row, values, roles.get(Columns.Role.SYSTEM));
+    return turns == null ? null : withSystem(row, values, roles, turns);
+  }
+
+  /** The turns after that of the system, where a column has one and they do not. */
+  private List<ChatMessage> withSystem(
+      int row,
+      Map<String, Object> values,
+      Map<Columns.Role, String> roles,
+      List<ChatMessage> turns) {
+    String system = text(row, values, roles.get(Columns.Role.SYSTEM));
     if (system == null || system.isBlank() || turns.get(0).role().equals("system")) {
       return turns;
     }
