@@ -50,7 +50,7 @@ public final class Regression implements Task {
   /** Makes such tasks. */
   public static final TaskType TYPE = new Type();
 
-  private static final Pattern DECIMAL_COMMA = Pattern.compile("[+-]?\\d+,\\d+");
+  private static final Pattern DECIMAL_COMMA = Pattern.compile("\"[+-]?\\d+,\\d+\"");
 
   private static final String REGRESSION = "regression";
 
@@ -345,6 +345,16 @@ public final class Regression implements Task {
     TextFindings.emptyTexts(found, this);
     found.examples(
         Severity.FATAL,
+        "target_count",
+        this::isOtherCount,
+        n ->
+            many(n, "row has", "rows have")
+                + " another number of targets than the model has outputs (first: "
+                + first(found.data(), this::isOtherCount)
+                + ")"
+                + needed());
+    found.examples(
+        Severity.FATAL,
         "bad_target",
         this::isBad,
         n ->
@@ -352,27 +362,20 @@ public final class Regression implements Task {
                 .data()
                 .reading()
                 .advised(
-                    (hasOne()
-                            ? many(n, "target is", "targets are") + " not a finite number"
-                            : many(n, "row has", "rows have")
-                                + " targets that are no finite numbers")
-                        + " (first: "
-                        + shown(first(found.data(), this::isBad))
-                        + ")"
-                        + (hasComma(first(found.data(), this::isBad))
-                            ? "; decimals are written with a point: 3.8, not 3,8"
-                            : "")
-                        + (hasOne() ? "" : needed())));
-    found.examples(
-        Severity.FATAL,
-        "target_count",
-        this::isOtherCount,
-        n ->
-            many(n, "row has", "rows have")
-                + " another number of targets than the model has outputs (first: "
-                + shown(first(found.data(), this::isOtherCount))
-                + ")"
-                + needed());
+                    hasOne()
+                        ? many(n, "target is", "targets are")
+                            + " not a finite number (first: "
+                            + firstBad(found.data())
+                            + ")"
+                            + (DECIMAL_COMMA.matcher(firstBad(found.data())).matches()
+                                ? "; decimals are written with a point: 3.8, not 3,8"
+                                : "")
+                        : many(n, "row has", "rows have")
+                            + " targets that are no finite numbers, whose decimals are written with"
+                            + " a point (first: "
+                            + firstBad(found.data())
+                            + ")"
+                            + needed()));
     String only = found.isTraining() ? onlyValue(found.data()) : null;
     if (only != null) {
       found.add(
@@ -395,14 +398,12 @@ public final class Regression implements Task {
     return first == null ? null : hasOne() ? Float.toString(first[0]) : Arrays.toString(first);
   }
 
-  private static Example first(Dataset data, Predicate<Example> those) {
-    return data.examples().stream().filter(those).findFirst().orElseThrow();
+  private String firstBad(Dataset data) {
+    return first(data, this::isBad);
   }
 
-  private static boolean hasComma(Example example) {
-    List<String> stated = Numbers.stated(example);
-    return stated != null
-        && stated.stream().anyMatch(value -> DECIMAL_COMMA.matcher(value.strip()).matches());
+  private String first(Dataset data, Predicate<Example> those) {
+    return data.examples().stream().filter(those).map(this::shown).findFirst().orElseThrow();
   }
 
   private static final class Type implements SequenceType {

@@ -47,7 +47,10 @@ class RegressionFindingsTest {
     Finding bad = only(report, "bad_target");
     assertEquals(List.of(1, 3), bad.rows());
     assertTrue(
-        bad.message().startsWith("2 rows have targets that are no finite numbers (first: missing)"),
+        bad.message()
+            .startsWith(
+                "2 rows have targets that are no finite numbers, whose decimals are written with a"
+                    + " point (first: missing); the model has 2 outputs"),
         bad.message());
     Finding count = only(report, "target_count");
     assertEquals(List.of(4), count.rows());
@@ -74,6 +77,6 @@ class RegressionFindingsTest {
     Task several = Regression.TYPE.create(null, mixed, option -> null);
     String message =
         only(DataReport.builder(several).train(mixed, null).build(), "bad_target").message();
-    assertTrue(message.contains("decimals are written with a point"), message);
+    assertTrue(message.contains("decimals are written with a point (first: [3, -0,25])"), message);
   }
 }
