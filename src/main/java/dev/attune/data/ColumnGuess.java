@@ -4,7 +4,6 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Columns.Role;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -49,7 +48,8 @@ final class ColumnGuess {
   static Columns guess(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
     if (columns.arePreferences()) {
-      return columns; // which answer is the better one is not to be guessed
+      guess.system(); // which answer is the better one is not to be guessed
+      return columns.withGuessed(guess.guessed);
     }
     if (columns.arePairs()) {
       guess.pairs();
@@ -195,9 +195,7 @@ final class ColumnGuess {
     if (found.containsKey(Role.INSTRUCTION) && !found.containsKey(Role.INPUT)) {
       take(Role.INPUT, only(UsualNames.INPUTS));
     }
-    if (!found.containsKey(Role.SYSTEM)) {
-      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
-    }
+    system();
     if (!isReadable()) {
       words();
     }
@@ -206,6 +204,12 @@ final class ColumnGuess {
     }
     if (!isReadable()) {
       text();
+    }
+  }
+
+  private void system() {
+    if (!found.containsKey(Role.SYSTEM)) {
+      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
     }
   }
 
@@ -457,48 +461,5 @@ final class ColumnGuess {
     option.put(Role.TEXT, text);
     option.put(Role.LABEL, label);
     return option;
-  }
-
-  /** The option for a header of names that say nothing, by what its columns hold. */
-  static String byContent(Map<String, ColumnValues> values) {
-    List<String> roles = rolesByContent(List.copyOf(values.keySet()), values.values());
-    Map<Role, String> option = new LinkedHashMap<>();
-    int i = 0;
-    for (String name : values.keySet()) {
-      Role role = Role.of(roles.get(i++));
-      if (role != null) {
-        option.put(role, name);
-      }
-    }
-    return Columns.option(option);
-  }
-
-  /**
-   * The roles of columns by what they hold: the longest is the text, a short one whose values come
-   * again the label.
-   *
-   * @param first row of the file, which may be all that there is
-   */
-  static List<String> rolesByContent(List<String> first, Collection<ColumnValues> columns) {
-    List<ColumnValues> list = List.copyOf(columns);
-    int text = 0;
-    for (int i = 1; i < list.size(); i++) {
-      text = length(first, list, i) > length(first, list, text) ? i : text;
-    }
-    int label = -1;
-    for (int i = 0; i < list.size(); i++) {
-      boolean shorter = label < 0 || list.get(i).meanLength() <= list.get(label).meanLength();
-      label = i != text && list.get(i).mayBeLabels() && shorter ? i : label;
-    }
-    List<String> roles = new ArrayList<>();
-    for (int i = 0; i < list.size(); i++) {
-      roles.add(i == text ? "text" : i == label ? "label" : "_");
-    }
-    return roles;
-  }
-
-  private static double length(List<String> first, List<ColumnValues> columns, int i) {
-    double mean = columns.get(i).meanLength();
-    return mean > 0 ? mean : first.get(i).length();
   }
 }

@@ -2,8 +2,10 @@ package dev.attune.data;
 
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** What the cells of one column hold, as far as the first rows tell. */
 final class ColumnValues {
@@ -16,10 +18,14 @@ final class ColumnValues {
   private static final int MEAN_LABEL_ROWS = 2;
   private static final int FEW_ROWS = 10;
 
+  /** Different values up to which all rows are looked at for more. */
+  private static final int FEW_VALUES = 8;
+
   private final Set<String> distinct = new HashSet<>();
   private int filled;
   private int strings;
   private int words; // strings that are no numbers
+  private int numbers;
   private int lists;
   private int flags;
   private int dates;
@@ -29,7 +35,13 @@ final class ColumnValues {
   private long characters;
 
   void add(Object value) {
-    if (value == null || filled >= SAMPLE || value instanceof String text && text.isBlank()) {
+    if (value == null || value instanceof String text && text.isBlank()) {
+      return;
+    }
+    if (filled >= SAMPLE) {
+      if (distinct.size() <= FEW_VALUES) {
+        distinct.add(value.toString().strip()); // sorted files show only one at first
+      }
       return;
     }
     filled++;
@@ -37,6 +49,7 @@ final class ColumnValues {
     boolean number = Decimal.parse(shown) != null;
     strings += value instanceof String ? 1 : 0;
     words += value instanceof String && !number ? 1 : 0;
+    numbers += number ? 1 : 0;
     flags += value instanceof Boolean ? 1 : 0;
     dates += DATE.matcher(shown.strip()).lookingAt() ? 1 : 0;
     spaced += WHITE_SPACE.matcher(shown.strip()).find() ? 1 : 0;
@@ -63,6 +76,29 @@ final class ColumnValues {
 
   boolean areLists() {
     return filled > 0 && lists == filled;
+  }
+
+  /** Whether every value is a number, be it written as a string. */
+  boolean areNumbers() {
+    return filled > 0 && numbers == filled;
+  }
+
+  /** Whether there are different values, in all rows if there are few in the first. */
+  boolean vary() {
+    return distinct.size() > 1;
+  }
+
+  /**
+   * Whether the values are these and no others, in all rows.
+   *
+   * @param values a few, in lower case
+   */
+  boolean areAllOf(Set<String> values) {
+    return distinct.size() <= FEW_VALUES
+        && distinct.stream()
+            .map(v -> v.toLowerCase(Locale.ROOT))
+            .collect(Collectors.toSet())
+            .equals(values);
   }
 
   /** Whether every value is 0 or 1. */

@@ -123,6 +123,8 @@ public final class Columns {
   private enum Form {
     /** What most tasks learn from. */
     ANY,
+    /** The same, of which one text is read. */
+    ONE_TEXT,
     /** Anchors with what they are like. */
     PAIR,
     /** A prompt with an answer and a worse one. */
@@ -376,9 +378,6 @@ public final class Columns {
       if (found.containsKey(Role.PROMPT)) {
         found.keySet().removeAll(Role.OF_INSTRUCTIONS);
       }
-      if (!found.containsKey(Role.INSTRUCTION)) {
-        found.remove(Role.SYSTEM);
-      }
       return found;
     }
     found.keySet().removeAll(Role.COMPARED);
@@ -398,15 +397,25 @@ public final class Columns {
     if (!found.containsKey(Role.MESSAGES) && !areTurns(found)) {
       found.remove(Role.SYSTEM);
     }
+    if (form == Form.ONE_TEXT && !hasSecondText(found)) {
+      found.remove(Role.TEXT_PAIR);
+    }
     return found;
+  }
+
+  /** Whether it is in question which of two texts is read, and no option says so. */
+  private boolean hasSecondText(Map<Role, String> found) {
+    return asksFor(Role.TEXT_PAIR) || found.containsKey(Role.TEXT) && !asksForSource();
   }
 
   /**
    * Whether prompt and completion are one turn each, rather than one text that is joined as it is:
-   * instructions, and what is prompt and completion under other names.
+   * instructions, what is prompt and completion under other names, and answers that are compared
+   * after a turn of the system.
    */
   boolean areTurns(Map<Role, String> found) {
     return found.containsKey(Role.INSTRUCTION)
+        || form == Form.PREFERENCE && found.containsKey(Role.SYSTEM)
         || Stream.of(Role.PROMPT, Role.COMPLETION)
             .anyMatch(role -> guessed.containsKey(role) && found.containsKey(role));
   }
@@ -419,6 +428,11 @@ public final class Columns {
   /** The same with columns for roles that none has by its name. */
   Columns withGuessed(Map<Role, String> columns) {
     return new Columns(positions, moreAllowed, chosen, labelColumns, columns, form);
+  }
+
+  /** The same for rows of which one text is read: others beside it are not. */
+  public Columns forOneText() {
+    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, Form.ONE_TEXT);
   }
 
   /** The same for rows that are pairs or triplets of texts. */
@@ -439,7 +453,7 @@ public final class Columns {
   /** How a message names columns of such rows. */
   String byName() {
     return switch (form) {
-      case ANY -> "text=NAME";
+      case ANY, ONE_TEXT -> "text=NAME";
       case PAIR -> PAIR_BY_NAME;
       case PREFERENCE -> PREFERENCE_BY_NAME;
     };

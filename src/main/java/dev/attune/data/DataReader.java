@@ -105,7 +105,7 @@ public final class DataReader {
     }
     Dialect dialect = table ? Dialect.of(file, format, columns, options) : null;
     try (DecodedText text = new DecodedText(file, options.encoding());
-        TextLines lines = new TextLines(file.shown(), text)) {
+        TextLines lines = new TextLines(file.shown(), text, table)) {
       Check.input(file.head().length > 0, "%s is empty", file.shown());
       Dataset data =
           switch (format) {

@@ -160,7 +160,7 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
 
     static Sample of(DataFile file, Columns columns, FileOptions options) {
       try (TextLines lines =
-          new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
+          new TextLines(file.shown(), new DecodedText(file, options.encoding()), true)) {
         Character said = null;
         String line = lines.next();
         Matcher sepLine = SEP_LINE.matcher(line == null ? "" : line);
@@ -264,11 +264,11 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
     /** The first record of a text; where its quotes are none, that of its first line. */
     private List<String> first(String text, char delimiter, Quoting tried) {
       try {
-        TextLines lines = new TextLines(file, new StringReader(text));
+        TextLines lines = new TextLines(file, new StringReader(text), true);
         List<String> row = records(file, lines, delimiter, tried).next();
         return row == null ? List.of() : row;
       } catch (InputException e) {
-        TextLines lines = new TextLines(file, new StringReader(text));
+        TextLines lines = new TextLines(file, new StringReader(text), true);
         return new PlainRecords(lines, delimiter).next();
       }
     }
@@ -279,7 +279,7 @@ record Dialect(char delimiter, Quoting quoting, int linesAbove, String note) {
     }
 
     private boolean fits(char delimiter, Quoting tried) {
-      TextLines lines = new TextLines(file, new StringReader(text));
+      TextLines lines = new TextLines(file, new StringReader(text), true);
       TableRows records = records(file, lines, delimiter, tried);
       int width = columns.isPositional() ? columns.positions().size() : 0;
       try {

@@ -5,12 +5,10 @@ import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
 import dev.attune.text.ChatMessage;
-import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -21,10 +19,6 @@ import java.util.Set;
  * Rows of named values, of any format, to examples: the one place where columns get their meaning.
  */
 final class ExampleReader {
-  /** What OpenAI's {@code input} of a preference holds. */
-  private static final List<String> INPUT_FIELDS =
-      List.of("messages", "tools", "parallel_tool_calls");
-
   /** Names of columns that nothing is read from, in the report. */
   private static final int UNUSED_SHOWN = 4;
 
@@ -33,6 +27,8 @@ final class ExampleReader {
   private final ReadOptions options;
   private final boolean isTable;
   private final BadRows bad;
+  private final Cells cells;
+  private final Preferences preferences;
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
   private final Map<Columns.Role, String> seen = new LinkedHashMap<>();
   private final Map<Columns.Role, String> guesses = new LinkedHashMap<>();
@@ -77,6 +73,8 @@ final class ExampleReader {
     this.given = options.columns();
     this.options = options;
     this.bad = bad;
+    cells = new Cells(file, options.numbers());
+    preferences = new Preferences(cells, options.asTurns());
   }
 
   /** The examples of rows; columns are guessed by all rows that have the same ones. */
@@ -154,7 +152,7 @@ final class ExampleReader {
   private void checkUsable(int row, Columns columns, Set<String> names) {
     if (!columns.isUsable(names)) {
       throw new InputException(
-          at(row)
+          cells.at(row)
               + (columns.arePreferences()
                   ? " has no answer with a worse one"
                   : columns.arePairs() ? " has no pair of texts" : " has no text")
@@ -246,27 +244,27 @@ final class ExampleReader {
               || !"true".equalsIgnoreCase(String.valueOf(values.get("is_impossible"))),
           "%s: the question is said to have no answer (is_impossible), and has answers; take one of"
               + " the two away",
-          at(row));
+          cells.at(row));
       return Example.ofQuestion(
           row,
-          text(row, values, roles.get(Columns.Role.QUESTION)),
-          text(row, values, roles.get(Columns.Role.CONTEXT)),
+          cells.text(row, values, roles.get(Columns.Role.QUESTION)),
+          cells.text(row, values, roles.get(Columns.Role.CONTEXT)),
           answers,
           given.fields());
     }
     if (roles.containsKey(Columns.Role.ANCHOR)) {
       return Example.ofAnchor(
           row,
-          text(row, values, roles.get(Columns.Role.ANCHOR)),
-          text(row, values, roles.get(Columns.Role.POSITIVE)),
+          cells.text(row, values, roles.get(Columns.Role.ANCHOR)),
+          cells.text(row, values, roles.get(Columns.Role.POSITIVE)),
           negatives(row, values, Columns.negatives(roles, values.keySet())),
           given.fields());
     }
     if (columns.arePreferences()) {
-      return preference(row, values, roles, given.fields());
+      return preferences.read(row, values, roles, given.fields());
     }
     boolean isTurns = columns.areTurns(roles);
-    Instruction instruction = isTurns ? instruction(row, values, roles) : null;
+    Instruction instruction = isTurns ? Instruction.read(cells, row, values, roles) : null;
     List<ChatMessage> messages =
         isTurns ? options.asTurns() ? instruction.turns() : null : conversation(row, values, roles);
     boolean joined = !(values.get(roles.get(Columns.Role.PROMPT)) instanceof List<?>);
@@ -274,123 +272,24 @@ final class ExampleReader {
     boolean isList = label instanceof List<?>;
     return new Example(
         row,
-        text(row, values, roles.get(Columns.Role.TEXT)),
-        text(row, values, roles.get(Columns.Role.TEXT_PAIR)),
-        isList ? null : label(row, values, roles.get(Columns.Role.LABEL)),
+        cells.text(row, values, roles.get(Columns.Role.TEXT)),
+        cells.text(row, values, roles.get(Columns.Role.TEXT_PAIR)),
+        isList ? null : cells.label(row, values, roles.get(Columns.Role.LABEL)),
         isList
-            ? strings(row, values, roles.get(Columns.Role.LABEL), true)
+            ? cells.strings(row, values, roles.get(Columns.Role.LABEL), true)
             : LabelColumns.read(file, row, columns.labelColumns(), values),
         words(row, values, roles.get(Columns.Role.TOKENS), columns, false),
         words(row, values, roles.get(Columns.Role.TAGS), columns, true),
         isTurns
             ? options.asTurns() ? null : instruction.prompt()
-            : joined ? text(row, values, roles.get(Columns.Role.PROMPT)) : null,
+            : joined ? cells.text(row, values, roles.get(Columns.Role.PROMPT)) : null,
         isTurns
             ? options.asTurns() ? null : instruction.completion()
-            : joined ? text(row, values, roles.get(Columns.Role.COMPLETION)) : null,
+            : joined ? cells.text(row, values, roles.get(Columns.Role.COMPLETION)) : null,
         messages,
         null,
         null,
         given.fields());
-  }
-
-  /**
-   * A prompt with two answers: texts, or turns; OpenAI's {@code input} holds the prompt's turns.
-   */
-  private Example preference(
-      int row,
-      Map<String, Object> values,
-      Map<Columns.Role, String> roles,
-      Map<String, Object> fields) {
-    String chosen = roles.get(Columns.Role.CHOSEN);
-    String rejected = roles.get(Columns.Role.REJECTED);
-    boolean hasPrompt = roles.containsKey(Columns.Role.PROMPT);
-    String prompt = roles.get(hasPrompt ? Columns.Role.PROMPT : Columns.Role.INPUT);
-    for (String column : List.of(chosen, rejected)) {
-      Check.input(values.get(column) != null, "%s: \"%s\" is missing", at(row), column);
-    }
-    boolean areTurns = values.get(chosen) instanceof List<?>;
-    if (!areTurns && !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION)) {
-      return Example.ofPreference(
-          row,
-          answered(row, values, roles, chosen),
-          answered(row, values, roles, rejected),
-          fields);
-    }
-    if (!areTurns) {
-      Check.input(
-          prompt != null && values.get(prompt) != null,
-          "%s: the answers have no prompt. Name its column: %s",
-          at(row),
-          Term.COLUMNS.of("prompt=NAME"));
-      String given = text(row, values, prompt);
-      return Example.ofPreference(
-          row,
-          Example.ofPrompt(row, given, text(row, values, chosen)),
-          Example.ofPrompt(row, given, text(row, values, rejected)),
-          fields);
-    }
-    List<ChatMessage> better = messages(row, values, chosen);
-    List<ChatMessage> worse = messages(row, values, rejected);
-    List<ChatMessage> turns = promptTurns(row, values, prompt, better, worse);
-    return Example.ofPreference(
-        row,
-        Example.ofMessages(row, joined(turns, better)),
-        Example.ofMessages(row, joined(turns, worse)),
-        fields);
-  }
-
-  private static List<ChatMessage> joined(List<ChatMessage> prompt, List<ChatMessage> answer) {
-    List<ChatMessage> all = new ArrayList<>(prompt);
-    all.addAll(answer);
-    return all;
-  }
-
-  /** The turns before the answers' own; none where these begin with them. */
-  private List<ChatMessage> promptTurns(
-      int row,
-      Map<String, Object> values,
-      String prompt,
-      List<ChatMessage> better,
-      List<ChatMessage> worse) {
-    Object given = prompt == null ? null : values.get(prompt);
-    if (given instanceof Map<?, ?> input) {
-      for (Object key : input.keySet()) {
-        Check.input(
-            INPUT_FIELDS.contains(key),
-            "%s: \"%s\" has the field \"%s\", which is not known; known are %s",
-            at(row),
-            prompt,
-            key,
-            String.join(", ", INPUT_FIELDS));
-      }
-      Map<String, Object> inner = new LinkedHashMap<>();
-      input.forEach((name, value) -> inner.put(prompt + "." + name, value));
-      String name = prompt + ".messages";
-      Check.input(inner.get(name) != null, "%s: \"%s\" is missing", at(row), name);
-      return messages(row, inner, name);
-    }
-    if (given instanceof List<?>) {
-      return messages(row, values, prompt);
-    }
-    int shared = 0;
-    while (shared < Math.min(better.size(), worse.size())
-        && better.get(shared).equals(worse.get(shared))) {
-      shared++;
-    }
-    Check.input(
-        shared > 0,
-        "%s: the two answers are turns that have no first turn in common, and \"prompt\" is no list"
-            + " of turns: it cannot be told what they answer",
-        at(row));
-    String text = given == null ? null : text(row, values, prompt);
-    Check.input(
-        text == null
-            || better.subList(0, shared).stream().anyMatch(turn -> turn.content().equals(text)),
-        "%s: \"%s\" is a text that is no turn of both answers; write the prompt as a list of turns",
-        at(row),
-        prompt);
-    return List.of();
   }
 
   /** One text a column, or the list of a column. */
@@ -399,73 +298,33 @@ final class ExampleReader {
     for (String column : columns) {
       Object value = values.get(column);
       if (value instanceof List<?>) {
-        negatives.addAll(strings(row, values, column, false));
+        negatives.addAll(cells.strings(row, values, column, false));
       } else {
-        String text = text(row, values, column);
+        String text = cells.text(row, values, column);
         negatives.add(text == null ? "" : text);
       }
     }
     return negatives;
   }
 
-  private Instruction instruction(
-      int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
-    boolean isAlpaca = roles.containsKey(Columns.Role.INSTRUCTION);
-    boolean answers = isAlpaca || roles.containsKey(Columns.Role.PROMPT);
-    Object history = answers ? values.get("history") : null;
-    Check.input(
-        history == null || history instanceof List<?> list && list.isEmpty(),
-        "%s: \"history\" holds earlier turns, which instructions cannot be read with; write the"
-            + " rows as messages",
-        at(row));
-    return new Instruction(
-        isAlpaca,
-        text(row, values, roles.get(Columns.Role.SYSTEM)),
-        text(row, values, roles.get(isAlpaca ? Columns.Role.INSTRUCTION : Columns.Role.PROMPT)),
-        text(row, values, roles.get(Columns.Role.INPUT)),
-        text(row, values, roles.get(Columns.Role.COMPLETION)));
-  }
-
-  /** An instruction with one of its answers. */
-  private Example answered(
-      int row, Map<String, Object> values, Map<Columns.Role, String> roles, String answer) {
-    Map<Columns.Role, String> all = new EnumMap<>(roles);
-    all.put(Columns.Role.COMPLETION, answer);
-    Instruction instruction = instruction(row, values, all);
-    Check.input(
-        instruction.instruction() != null,
-        "%s: \"%s\" is missing",
-        at(row),
-        roles.get(Columns.Role.INSTRUCTION));
-    return options.asTurns()
-        ? Example.ofMessages(row, instruction.turns())
-        : Example.ofPrompt(row, instruction.prompt(), instruction.completion());
-  }
-
   /** The turns of messages, or of a prompt and a completion that are lists of turns; or null. */
   private List<ChatMessage> conversation(
       int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
     String promptColumn = roles.get(Columns.Role.PROMPT);
-    List<ChatMessage> turns = messages(row, values, roles.get(Columns.Role.MESSAGES));
+    List<ChatMessage> turns = cells.messages(row, values, roles.get(Columns.Role.MESSAGES));
     if (turns == null && promptColumn != null && values.get(promptColumn) instanceof List<?>) {
-      turns = new ArrayList<>(messages(row, values, promptColumn));
+      turns = new ArrayList<>(cells.messages(row, values, promptColumn));
       Check.input(
           turns.stream().noneMatch(ChatMessage::isAssistant),
           "%s: the prompt holds turns of the assistant, which would be learned too. Write all turns"
               + " into messages where they are to be learned",
-          at(row));
-      List<ChatMessage> answer = messages(row, values, roles.get(Columns.Role.COMPLETION));
+          cells.at(row));
+      List<ChatMessage> answer = cells.messages(row, values, roles.get(Columns.Role.COMPLETION));
       if (answer != null) {
         turns.addAll(answer);
       }
     }
-    String system = turns == null ? null : text(row, values, roles.get(Columns.Role.SYSTEM));
-    if (system == null || system.isBlank() || turns.get(0).role().equals("system")) {
-      return turns;
-    }
-    List<ChatMessage> all = new ArrayList<>(turns);
-    all.add(0, ChatMessage.of("system", system));
-    return all;
+    return turns == null ? null : cells.withSystem(row, values, roles, turns);
   }
 
   /** Words; those of a text in a table, or where the option names it as words. */
@@ -475,7 +334,7 @@ final class ExampleReader {
     if (isText && (isTable || columns.asksFor(column))) {
       return words((String) values.get(column));
     }
-    return strings(row, values, column, numbersToo);
+    return cells.strings(row, values, column, numbersToo);
   }
 
   /** Words of a text are parted by white space. */
@@ -495,99 +354,11 @@ final class ExampleReader {
       return column == null
           ? null
           : AnswerFields.of(
-              text(row, fields, column), start == null ? null : String.valueOf(start));
+              cells.text(row, fields, column), start == null ? null : String.valueOf(start));
     } catch (InputException e) {
-      throw e.getMessage().startsWith(at(row))
+      throw e.getMessage().startsWith(cells.at(row))
           ? e
-          : new InputException(at(row) + ": " + e.getMessage(), e);
+          : new InputException(cells.at(row) + ": " + e.getMessage(), e);
     }
-  }
-
-  private String text(int row, Map<String, Object> fields, String column) {
-    Object value = column == null ? null : fields.get(column);
-    if (value == null || value instanceof String) {
-      return (String) value;
-    }
-    throw wrongType(row, column, value, "a string");
-  }
-
-  private String label(int row, Map<String, Object> fields, String column) {
-    Object value = column == null ? null : fields.get(column);
-    if (value == null) {
-      return null;
-    }
-    if (value instanceof String || value instanceof Number || value instanceof Boolean) {
-      return value.toString();
-    }
-    throw wrongType(row, column, value, "a string, a number or true/false");
-  }
-
-  private List<String> strings(
-      int row, Map<String, Object> fields, String column, boolean numbersToo) {
-    Object value = column == null ? null : fields.get(column);
-    if (value == null) {
-      return null;
-    }
-    String numbers = options.numbers() ? "numbers" : "whole numbers";
-    String wanted = numbersToo ? "a list of strings or " + numbers : "a list of strings";
-    if (!(value instanceof List<?> list)) {
-      throw wrongType(row, column, value, wanted);
-    }
-    List<String> out = new ArrayList<>(list.size());
-    for (Object item : list) {
-      String read = item instanceof String text ? text : numbersToo ? number(item) : null;
-      if (read == null) {
-        throw wrongType(row, column, value, wanted);
-      }
-      out.add(read);
-    }
-    return out;
-  }
-
-  /** A number, where those are what rows have; a whole one elsewhere; null: it is none. */
-  private String number(Object value) {
-    return !options.numbers() ? whole(value) : value instanceof Number ? value.toString() : null;
-  }
-
-  /** A whole number, which programs may write as 1.0; null: it is none. */
-  private static String whole(Object value) {
-    if (value instanceof Double || value instanceof Float || value instanceof BigDecimal) {
-      double number = ((Number) value).doubleValue();
-      return number == Math.rint(number) && Math.abs(number) < 1L << 53
-          ? Long.toString((long) number)
-          : null;
-    }
-    return value instanceof Number ? value.toString() : null;
-  }
-
-  private List<ChatMessage> messages(int row, Map<String, Object> fields, String column) {
-    Object value = column == null ? null : fields.get(column);
-    if (value == null) {
-      return null;
-    }
-    if (!(value instanceof List<?> list)) {
-      throw wrongType(row, column, value, "a list of turns ({\"role\": ..., \"content\": ...})");
-    }
-    Check.input(!list.isEmpty(), "%s: \"%s\" is an empty list", at(row), column);
-    List<ChatMessage> out = new ArrayList<>(list.size());
-    for (Object item : list) {
-      out.add(ChatTurn.read(at(row) + ", turn " + (out.size() + 1), item));
-    }
-    return out;
-  }
-
-  private InputException wrongType(int row, String column, Object value, String wanted) {
-    return new InputException(
-        at(row)
-            + ": \""
-            + column
-            + "\" must be "
-            + wanted
-            + ", not "
-            + Excerpt.shortened(String.valueOf(value)));
-  }
-
-  private String at(int row) {
-    return file + ", row " + row;
   }
 }

@@ -103,13 +103,26 @@ public record FileReading(
     String question = roles.get(Columns.Role.QUESTION);
     String text = roles.getOrDefault(Columns.Role.TEXT, question);
     String second = roles.get(Columns.Role.TEXT_PAIR);
-    if (text == null) {
-      return Columns.option(Map.of(Columns.Role.TEXT, "NAME"));
+    if (text == null || positions != null) {
+      return oneText();
     }
     Map<Columns.Role, String> both = new LinkedHashMap<>();
     both.put(Columns.Role.PROMPT, text);
     both.put(Columns.Role.COMPLETION, second == null ? "NAME" : second);
     return Columns.option(Map.of(Columns.Role.TEXT, text)) + " or " + Columns.option(both);
+  }
+
+  /** The option that reads the first of a row's two texts. */
+  public String oneText() {
+    String text = roles.getOrDefault(Columns.Role.TEXT, roles.get(Columns.Role.QUESTION));
+    if (positions == null || text == null) {
+      return Columns.option(Map.of(Columns.Role.TEXT, text == null ? "NAME" : text));
+    }
+    String second = roles.getOrDefault(Columns.Role.TEXT_PAIR, roles.get(Columns.Role.CONTEXT));
+    return Term.COLUMNS.of(
+        positions.stream()
+            .map(name -> name.equals(text) ? "text" : name.equals(second) ? "_" : name)
+            .collect(Collectors.joining(",")));
   }
 
   /** The option that reads the words of the text; null where there is no column of texts. */

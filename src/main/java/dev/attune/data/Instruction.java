@@ -1,8 +1,10 @@
 package dev.attune.data;
 
+import dev.attune.core.Check;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * An instruction and its answer: as turns for a model with a chat template, as LLaMA-Factory makes
@@ -24,6 +26,26 @@ record Instruction(boolean alpaca, String system, String instruction, String inp
   private static final String WITHOUT_INPUT =
       "Below is an instruction that describes a task. Write a response that appropriately completes"
           + " the request.\n\n### Instruction:\n%s\n\n### Response:";
+
+  /** That of a row, by its columns. */
+  static Instruction read(
+      Cells cells, int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
+    boolean isAlpaca = roles.containsKey(Columns.Role.INSTRUCTION);
+    boolean answers = isAlpaca || roles.containsKey(Columns.Role.PROMPT);
+    Object history = answers ? values.get("history") : null;
+    Check.input(
+        history == null || history instanceof List<?> list && list.isEmpty(),
+        "%s: \"history\" holds earlier turns, which instructions cannot be read with; write the"
+            + " rows as messages",
+        cells.at(row));
+    return new Instruction(
+        isAlpaca,
+        cells.text(row, values, roles.get(Columns.Role.SYSTEM)),
+        cells.text(
+            row, values, roles.get(isAlpaca ? Columns.Role.INSTRUCTION : Columns.Role.PROMPT)),
+        cells.text(row, values, roles.get(Columns.Role.INPUT)),
+        cells.text(row, values, roles.get(Columns.Role.COMPLETION)));
+  }
 
   private boolean hasInput() {
     return input != null && !input.isEmpty();

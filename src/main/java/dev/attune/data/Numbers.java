@@ -2,6 +2,8 @@ package dev.attune.data;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import java.util.Arrays;
+import java.util.List;
 import java.util.regex.Pattern;
 
 /** Reads regression targets: plain decimal numbers, not what Java literals allow besides. */
@@ -32,6 +34,17 @@ public final class Numbers {
   }
 
   /**
+   * The targets of an example as its file has them: those of a list, or of one field between bars;
+   * null where it has none.
+   */
+  public static List<String> stated(Example example) {
+    if (example.labels() != null || !LabelMap.isPresent(example.label())) {
+      return example.labels();
+    }
+    return Arrays.stream(example.label().split("\\|", -1)).map(String::strip).toList();
+  }
+
+  /**
    * The data with decimal points where numbers have decimal commas and none a point, which its
    * reading then says. Groups of exactly three digits behind a comma may be thousands: such labels
    * stay as they are, unless another one tells. Labels that are no numbers either way tell nothing.
@@ -40,31 +53,43 @@ public final class Numbers {
     boolean commas = false;
     boolean decimals = false;
     for (Example example : data.examples()) {
-      String label = example.label() == null ? "" : example.label().strip();
-      if (!COMMA.matcher(label).matches()) {
-        if (parse(label) != null) {
-          return data;
+      List<String> stated = stated(example);
+      for (String number : stated == null ? List.<String>of() : stated) {
+        if (!mayHaveComma(number)) {
+          if (parse(number) != null) {
+            return data;
+          }
+          continue;
         }
-        continue;
+        int comma = number.strip().indexOf(',');
+        commas |= comma >= 0;
+        decimals |= comma >= 0 && number.strip().length() - comma != THOUSANDS;
       }
-      int comma = label.indexOf(',');
-      commas |= comma >= 0;
-      decimals |= comma >= 0 && label.length() - comma != THOUSANDS;
     }
     if (!commas || !decimals) {
       return data;
     }
-    return data.changed(
-            e ->
-                e.label() == null || !COMMA.matcher(e.label().strip()).matches()
-                    ? e
-                    : e.withTargets(e.label().replace(',', '.'), e.labels(), e.tags()),
-            "decimal commas")
+    return data.changed(Numbers::pointed, "decimal commas")
         .with(
             Finding.ofFile(
                 Finding.Severity.NOTE,
                 "decimal_commas",
                 "the targets are read with decimal commas: 3,5 is 3.5"));
+  }
+
+  private static boolean mayHaveComma(String number) {
+    return COMMA.matcher(number.strip()).matches();
+  }
+
+  private static Example pointed(Example example) {
+    List<String> stated = stated(example);
+    if (stated == null || !stated.stream().allMatch(Numbers::mayHaveComma)) {
+      return example;
+    }
+    List<String> points = stated.stream().map(number -> number.replace(',', '.')).toList();
+    return example.labels() == null
+        ? example.withTargets(String.join("|", points), null, example.tags())
+        : example.withTargets(example.label(), points, example.tags());
   }
 
   /** The number, or null for anything that is not a finite decimal number. */

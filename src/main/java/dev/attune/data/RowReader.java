@@ -370,7 +370,7 @@ final class RowReader {
                 : "\n  Row "
                     + headerRow
                     + " looks like a header. Say which columns to use: "
-                    + ColumnGuess.byContent(values)
+                    + ContentGuess.byContent(values)
                     + "; or where it is data, what its columns are: "
                     + byPosition(header, values))
             + "\n  Recognised without saying: "
@@ -378,7 +378,7 @@ final class RowReader {
   }
 
   private static String byPosition(List<String> header, Map<String, ColumnValues> values) {
-    return Term.COLUMNS.of(String.join(",", ColumnGuess.rolesByContent(header, values.values())));
+    return Term.COLUMNS.of(String.join(",", ContentGuess.rolesByContent(header, values.values())));
   }
 
   /** Names of columns are short, no numbers, and do not come again below. */

@@ -53,7 +53,7 @@ record TabQuoting(Quoting quoting, String note) {
   }
 
   private static TextLines lines(DataFile file, FileOptions options, int linesAbove) {
-    TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()));
+    TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()), true);
     lines.skip(linesAbove);
     return lines;
   }

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 /**
  * The lines of a text, numbered from 1. Lines end at LF; a CR before it stays, for {@link #chomp}.
  * A text that begins with a stretch in which CR alone ends lines, as on old Macs, has lines that
- * end at CR.
+ * end at CR; LF in the fields of a table that stand in quotes ends none.
  */
 final class TextLines implements AutoCloseable {
   /** Characters of a line; more is no line but another kind of file. */
@@ -16,6 +16,7 @@ final class TextLines implements AutoCloseable {
 
   private final Path file;
   private final Reader reader;
+  private final boolean quotes;
   private final char[] buffer = new char[1 << 15];
   private char lineEnd;
   private int begin;
@@ -29,8 +30,19 @@ final class TextLines implements AutoCloseable {
    * @param file as messages name it
    */
   TextLines(Path file, Reader reader) {
+    this(file, reader, false);
+  }
+
+  /**
+   * The lines of a text that may be a table.
+   *
+   * @param file as messages name it
+   * @param quotes whether line breaks may stand in fields in quotes
+   */
+  TextLines(Path file, Reader reader, boolean quotes) {
     this.file = file;
     this.reader = reader;
+    this.quotes = quotes;
   }
 
   /** The next line without its line end, or null at the end of the file. */
@@ -103,20 +115,28 @@ final class TextLines implements AutoCloseable {
   }
 
   /**
-   * CR where it stands alone, as old programs for the Macintosh end lines, and LF is nowhere but in
-   * fields in quotes. A CR at the very end may be half of CRLF.
+   * CR where there is no LF, as old programs for the Macintosh end lines; in tables also where LF
+   * is nowhere but in fields in quotes, and CR alone outside them. A CR at the very end may be half
+   * of CRLF.
    */
   private char lineEnd() {
+    boolean lineFeeds = false;
     boolean carriageReturns = false;
+    boolean unquoted = false;
     boolean quoted = false;
     for (int i = 0; i < end; i++) {
-      quoted ^= buffer[i] == '"';
-      if (buffer[i] == '\n' && !quoted) {
-        return '\n';
+      quoted ^= quotes && buffer[i] == '"';
+      if (buffer[i] == '\n') {
+        if (!quoted) {
+          return '\n';
+        }
+        lineFeeds = true;
+      } else if (buffer[i] == '\r' && i + 1 < end && buffer[i + 1] != '\n') {
+        carriageReturns = true;
+        unquoted |= !quoted;
       }
-      carriageReturns |= buffer[i] == '\r' && !quoted && i + 1 < end && buffer[i + 1] != '\n';
     }
-    return carriageReturns ? '\r' : '\n';
+    return (lineFeeds ? unquoted : carriageReturns) ? '\r' : '\n';
   }
 
   /** The number of the line that {@link #next} gave last. */

@@ -5,6 +5,8 @@ import dev.attune.data.Columns.Role;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Pairs of texts beside a column that may say which of them are not alike. Where that column is
@@ -12,6 +14,10 @@ import java.util.Map;
  */
 final class UnlikePairs {
   private static final String LABELS = "label";
+
+  /** What columns hold that say yes or no, both of them. */
+  private static final List<Set<String>> ANSWERS =
+      List.of(Set.of("0", "1"), Set.of("0.0", "1.0"), Set.of("false", "true"), Set.of("no", "yes"));
 
   private UnlikePairs() {}
 
@@ -36,30 +42,53 @@ final class UnlikePairs {
         values.keySet().stream()
             .filter(name -> !found.containsValue(name) && mayMeasure(name, values.get(name)))
             .toList();
-    if (measures.size() != 1) {
+    if (measures.isEmpty()) {
       return;
     }
     Map<Role, String> alike = new LinkedHashMap<>();
     alike.put(first, found.get(first));
     alike.put(second, found.get(second));
-    Map<Role, String> scored = new LinkedHashMap<>();
-    scored.put(Role.TEXT, found.get(first));
-    scored.put(Role.TEXT_PAIR, found.get(second));
-    scored.put(Role.LABEL, measures.get(0));
+    String scored =
+        measures.stream()
+            .map(name -> scored(found.get(first), found.get(second), name))
+            .collect(Collectors.joining(" or "));
+    boolean isOne = measures.size() == 1;
     throw new InputException(
         Excerpt.quoted(measures)
-            + " seems to say of each pair whether its texts are alike, and all pairs would be"
-            + " learned as alike. Where it says that, give "
-            + Columns.option(scored)
-            + ", or leave out the rows whose texts are not alike; where it does not, "
+            + (isOne ? " seems" : " seem")
+            + " to say of each pair whether its texts are alike, and all pairs would be"
+            + " learned as alike. Where "
+            + (isOne ? "it" : "one")
+            + " says that, give "
+            + scored
+            + (measures.stream().allMatch(name -> values.get(name).areNumbers())
+                ? ""
+                : ", with numbers in place of words: 1 for alike, 0 for not")
+            + ", or leave out the rows whose texts are not alike; where "
+            + (isOne ? "it does not" : "none does")
+            + ", or once they are left out, "
             + Columns.option(alike));
   }
 
-  /** 0 and 1, or numbers under a name of scores or labels. */
+  private static String scored(String first, String second, String label) {
+    Map<Role, String> option = new LinkedHashMap<>();
+    option.put(Role.TEXT, first);
+    option.put(Role.TEXT_PAIR, second);
+    option.put(Role.LABEL, label);
+    return Columns.option(option);
+  }
+
+  /** Yes and no, or numbers and short texts under a name of scores or labels. */
   private static boolean mayMeasure(String name, ColumnValues column) {
     String normalised = UsualNames.normalised(name);
-    boolean isNamed = UsualNames.SCORES.contains(normalised) || normalised.startsWith(LABELS);
-    return column.areBits() && column.has("0")
-        || isNamed && !column.areTexts() && !column.areLists();
+    boolean isNamed =
+        UsualNames.SCORES.contains(normalised)
+            || normalised.startsWith(LABELS)
+            || normalised.endsWith("_" + LABELS);
+    return ANSWERS.stream().anyMatch(column::areAllOf)
+        || isNamed
+            && column.vary()
+            && !column.areLists()
+            && (!column.areTexts() || column.mayBeLabels());
   }
 }

@@ -125,11 +125,11 @@ public final class TextGeneration {
         prompts.add(chatPrompt(withoutAnswer(example.messages()), dataset.tools(example)));
       } else {
         String text = example.prompt() != null ? example.prompt() : example.text();
-        if (example.textPair() != null) {
+        if (example.prompt() == null && example.textPair() != null) {
           throw new InputException(
               dataset.where(example)
                   + " has two texts, of which one can be a prompt; name it: "
-                  + Term.COLUMNS.of("prompt=NAME"));
+                  + dataset.reading().oneText());
         }
         if (text == null) {
           throw new InputException(

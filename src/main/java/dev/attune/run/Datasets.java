@@ -15,6 +15,7 @@ import dev.attune.data.ReadOptions;
 import dev.attune.data.RowCache;
 import dev.attune.data.Split;
 import dev.attune.folder.HeadChoice;
+import dev.attune.task.Regression;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.task.Tasks;
@@ -182,10 +183,20 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
    */
   static ReadOptions options(RunConfig config, TaskType task, boolean asTurns) {
     Columns columns = Columns.parse(config.text(RunOption.COLUMNS));
+    if (task.readsPreferences()) {
+      columns = columns.forPreferences();
+    } else if (task.readsPairs()) {
+      columns = columns.forPairs();
+    } else if (task.readsOneText()) {
+      columns = columns.forOneText();
+    }
+    return options(config, columns, task, asTurns);
+  }
+
+  private static ReadOptions options(
+      RunConfig config, Columns columns, TaskType task, boolean asTurns) {
     return new ReadOptions(
-            task.readsPreferences()
-                ? columns.forPreferences()
-                : task.readsPairs() ? columns.forPairs() : columns,
+            columns,
             config.flag(RunOption.SKIP_BAD_ROWS),
             asTurns,
             written(config, task.readsTags()))
@@ -199,6 +210,12 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
         config.text(RunOption.DELIMITER),
         config.text(RunOption.QUOTING),
         tagged);
+  }
+
+  /** The rows of a file of which one text each is read, whatever their labels are. */
+  static Dataset texts(RunConfig config) {
+    Columns columns = Columns.parse(config.text(RunOption.COLUMNS)).forOneText();
+    return required(config, RunOption.FILE, options(config, columns, Regression.TYPE, false));
   }
 
   /** The rows of a file for a task, as they are. */

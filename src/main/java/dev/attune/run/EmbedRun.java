@@ -5,11 +5,9 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.storage.AtomicFile;
-import dev.attune.task.Regression;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -59,7 +57,7 @@ public final class EmbedRun {
     String base = config.isGiven(RunOption.BASE_MODEL) ? config.text(RunOption.BASE_MODEL) : null;
     try (SharedModel<TextEncoder> model =
         TextEncoder.open(config.required(RunOption.MODEL), base, length, Compute.of(config))) {
-      Dataset data = Datasets.rows(config, Regression.TYPE);
+      Dataset data = Datasets.texts(config);
       check(data);
       long begin = System.nanoTime();
       String field = free(data);
@@ -110,7 +108,7 @@ public final class EmbedRun {
         throw new InputException(
             data.where(row)
                 + " has two texts; say of which the vector is wanted: "
-                + RunOption.COLUMNS.with("text=" + data.reading().roles().get(Columns.Role.TEXT)));
+                + data.reading().oneText());
       }
     }
   }

@@ -123,7 +123,7 @@ public final class CausalLm implements VocabularyTask {
     found.examples(
         Severity.FATAL,
         "two_texts",
-        example -> example.textPair() != null,
+        example -> example.text() != null && example.textPair() != null,
         n ->
             many(n, "row has", "rows have")
                 + " two texts, of which the first alone would be learned. Say what is: "

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Masking;
 import dev.attune.batch.RowEncoder;
 import dev.attune.core.InputException;
-import dev.attune.core.Term;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
@@ -112,7 +111,7 @@ abstract class MaskedTask implements Task {
         n ->
             many(n, "row has", "rows have")
                 + " two texts, of which one can be learned; name it: "
-                + Term.COLUMNS.of("text=NAME"));
+                + found.data().reading().oneText());
   }
 
   @Override

@@ -36,6 +36,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -134,17 +135,9 @@ public final class Regression implements Task {
     return hasOne() || !areThese ? this : new Regression(LabelMap.ofNames(named));
   }
 
-  /** The targets of an example as its file has them; null where it has none. */
-  private static List<String> stated(Example example) {
-    if (example.labels() != null || example.label() == null) {
-      return example.labels();
-    }
-    return Arrays.stream(example.label().split("\\|")).map(String::strip).toList();
-  }
-
   /** The targets (K); null where the example has not as many finite numbers. */
   private float[] parsed(Example example) {
-    List<String> stated = hasOne() ? single(example) : stated(example);
+    List<String> stated = Numbers.stated(example);
     if (stated == null || stated.size() != outputs.size()) {
       return null;
     }
@@ -159,17 +152,26 @@ public final class Regression implements Task {
     return out;
   }
 
-  private static List<String> single(Example example) {
-    return example.label() != null ? List.of(example.label()) : example.labels();
+  /** Whether the targets are numbers, and more or fewer than there are outputs. */
+  private boolean isOtherCount(Example example) {
+    List<String> stated = Numbers.stated(example);
+    return stated != null
+        && stated.size() != outputs.size()
+        && stated.stream().allMatch(value -> Numbers.parse(value) != null);
+  }
+
+  private boolean isBad(Example example) {
+    return parsed(example) == null && !isOtherCount(example);
   }
 
   private float[] targets(Dataset dataset, Example example) {
     float[] targets = parsed(example);
-    if (targets == null && hasOne()) {
+    if (targets == null && hasOne() && example.labels() == null) {
       return new float[] {Numbers.target(dataset, example)}; // which says what is wrong
     }
     if (targets == null) {
-      throw new InputException(dataset.where(example) + ": " + shown(example) + needed());
+      throw new InputException(
+          dataset.where(example) + ": the targets are " + shown(example) + needed());
     }
     return targets;
   }
@@ -179,12 +181,16 @@ public final class Regression implements Task {
         + many(outputs.size(), "output")
         + " ("
         + String.join(", ", outputs.names())
-        + "), and every row needs a list of as many finite numbers, such as [0.5, 2], or 0.5|2";
+        + "), and every row needs "
+        + (hasOne()
+            ? "one finite number, such as 3.8"
+            : "a list of as many finite numbers, such as [0.5, 2], or 0.5|2");
   }
 
-  private static String shown(Example example) {
-    List<String> stated = stated(example);
-    return stated == null ? "the targets are missing" : "the targets are " + stated;
+  private String shown(Example example) {
+    List<String> stated = Numbers.stated(example);
+    boolean isField = hasOne() && example.labels() == null;
+    return stated == null ? "missing" : isField ? '"' + example.label() + '"' : stated.toString();
   }
 
   @Override
@@ -307,7 +313,7 @@ public final class Regression implements Task {
       shown.add(String.format(Locale.ROOT, "%.4g", score));
     }
     return new Judgement(
-        hasOne() ? single(example).get(0).strip() : String.join("|", stated(example)),
+        String.join("|", Numbers.stated(example)),
         String.join("|", shown),
         error == 0,
         error,
@@ -339,8 +345,18 @@ public final class Regression implements Task {
     TextFindings.emptyTexts(found, this);
     found.examples(
         Severity.FATAL,
+        "target_count",
+        this::isOtherCount,
+        n ->
+            many(n, "row has", "rows have")
+                + " another number of targets than the model has outputs (first: "
+                + first(found.data(), this::isOtherCount)
+                + ")"
+                + needed());
+    found.examples(
+        Severity.FATAL,
         "bad_target",
-        example -> parsed(example) == null,
+        this::isBad,
         n ->
             found
                 .data()
@@ -355,7 +371,8 @@ public final class Regression implements Task {
                                 ? "; decimals are written with a point: 3.8, not 3,8"
                                 : "")
                         : many(n, "row has", "rows have")
-                            + " other targets than the model has outputs (first: "
+                            + " targets that are no finite numbers, whose decimals are written with"
+                            + " a point (first: "
                             + firstBad(found.data())
                             + ")"
                             + needed()));
@@ -424,15 +441,11 @@ public final class Regression implements Task {
   }
 
   private String firstBad(Dataset data) {
-    return data.examples().stream()
-        .filter(example -> parsed(example) == null)
-        .map(
-            example ->
-                !hasOne() && stated(example) != null
-                    ? stated(example).toString()
-                    : LabelMap.isPresent(example.label()) ? '"' + example.label() + '"' : "missing")
-        .findFirst()
-        .orElseThrow();
+    return first(data, this::isBad);
+  }
+
+  private String first(Dataset data, Predicate<Example> those) {
+    return data.examples().stream().filter(those).map(this::shown).findFirst().orElseThrow();
   }
 
   private static final class Type implements SequenceType {
@@ -458,11 +471,17 @@ public final class Regression implements Task {
       return Numbers::withPoints;
     }
 
-    /** As many outputs as the first row has targets. */
+    /** As many outputs as the first row with targets has. */
     @Override
     public Task create(LabelMap labels, Dataset train, TaskOptions options) {
-      List<String> first = train.size() == 0 ? null : stated(train.get(0));
-      return new Regression(unnamed(first == null ? 1 : Math.max(1, first.size())));
+      return new Regression(
+          unnamed(
+              train.examples().stream()
+                  .map(Numbers::stated)
+                  .filter(stated -> stated != null && !stated.isEmpty())
+                  .mapToInt(List::size)
+                  .findFirst()
+                  .orElse(1)));
     }
 
     @Override

@@ -87,6 +87,11 @@ public interface TaskType {
     return false;
   }
 
+  /** Whether it reads one text of a row, be it prompt and completion, and never two. */
+  default boolean readsOneText() {
+    return generates() || fillsMasks();
+  }
+
   /** Whether it learns from pairs and triplets of texts. */
   default boolean readsPairs() {
     return false;

@@ -117,7 +117,7 @@ class LinesReaderTest extends ReadingTest {
             + " {}",
         "{\"tokens\": \"a b\"}|\"tokens\" must be a list of strings, not a b",
         "{\"tokens\": [1]}|\"tokens\" must be a list of strings, not [1]",
-        "{\"tokens\": [\"a\"], \"tags\": [1.5]}|\"tags\" must be a list of strings or numbers",
+        "{\"tokens\": [\"a\"], \"tags\": [1.5]}|\"tags\" must be a list of strings or whole numbers",
         "{\"messages\": \"hi\"}|\"messages\" must be a list of turns",
         "{\"messages\": []}|row 1: \"messages\" is an empty list",
         "{\"messages\": [\"hi\"]}|row 1, turn 1 must be an object with role and content, not hi",

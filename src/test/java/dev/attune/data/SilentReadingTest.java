@@ -72,10 +72,12 @@ class SilentReadingTest {
         "a.csv: \"is_duplicate\" seems to say of each pair whether its texts are alike, and all"
             + " pairs would be learned as alike. Where it says that, give --columns"
             + " text=question1,text_pair=question2,label=is_duplicate, or leave out the rows whose"
-            + " texts are not alike; where it does not, --columns"
+            + " texts are not alike; where it does not, or once they are left out, --columns"
             + " text=question1,text_pair=question2",
         refusal("a.csv", rows, Columns.automatic().forPairs()));
-    String anchors = "{\"anchor\": \"a b\", \"positive\": \"c d\", \"label\": 0.2}\n";
+    String anchors =
+        "{\"anchor\": \"a b\", \"positive\": \"c d\", \"label\": 0.2}\n"
+            + "{\"anchor\": \"e f\", \"positive\": \"g h\", \"label\": 0.7}\n";
     assertTrue(
         refusal("b.jsonl", anchors, Columns.automatic().forPairs())
             .contains("--columns text=anchor,text_pair=positive,label=label"));
@@ -94,6 +96,73 @@ class SilentReadingTest {
             Columns.parse("text=anchor,text_pair=positive,label=label").forPairs(),
             false);
     assertEquals("0.2", scored.get(0).label());
+  }
+
+  @Test
+  void flagsAndWordsSayWhichPairsAreNotAlikeToo() {
+    Columns pairs = Columns.automatic().forPairs();
+    String numbers = ", with numbers in place of words: 1 for alike, 0 for not, or";
+    String row = "{\"anchor\": \"a b\", \"positive\": \"c d\", \"same\": %s}\n";
+    String refusal = refusal("a.jsonl", row.formatted(true) + row.formatted(false), pairs);
+    assertTrue(refusal.contains("label=same" + numbers), refusal);
+    refusal = refusal("b.csv", "anchor,positive,same\na,b,True\nc,d,False\n", pairs);
+    assertTrue(refusal.contains("label=same" + numbers), refusal);
+    for (String other : List.of("contradiction", "no")) {
+      refusal =
+          refusal("c.csv", "anchor,positive,label\na,b,entailment\nc,d," + other + "\n", pairs);
+      assertTrue(refusal.contains("label=label" + numbers), refusal);
+    }
+    refusal =
+        refusal(
+            "d.csv",
+            "question1,question2,is_duplicate,is_test\na,b,1,0\nc,d,0,0\ne,f,0,1\n",
+            pairs);
+    assertTrue(refusal.contains("\"is_duplicate\", \"is_test\" seem to say"), refusal);
+    assertTrue(refusal.contains("label=is_duplicate or --columns"), refusal);
+    assertTrue(refusal.contains("label=is_test, or"), refusal);
+  }
+
+  @Test
+  void whetherPairsAreAlikeIsSeenInAllRows() {
+    Columns pairs = Columns.automatic().forPairs();
+    String header = "question1,question2,is_duplicate,truncated\n";
+    String alike = "a b,c d,1,0\n".repeat(ColumnValues.SAMPLE + 20);
+    assertEquals(ColumnValues.SAMPLE + 20, read("a.csv", header + alike, pairs, false).size());
+    String refusal = refusal("b.csv", header + alike + "e f,g h,0,0\n", pairs);
+    assertTrue(refusal.contains("\"is_duplicate\" seems to say"), refusal);
+    assertEquals(1, read("c.csv", "anchor,positive,label\na,b,no\n", pairs, false).size());
+  }
+
+  @Test
+  void answersToAPromptAreComparedAfterItsTurnOfTheSystem() {
+    Columns columns = Columns.automatic().forPreferences();
+    ChatMessage system = ChatMessage.of("system", "S");
+    String texts = "{\"system\": \"S\", \"%s\": \"P\", \"chosen\": \"2\", \"rejected\": \"3\"}\n";
+    for (String prompt : List.of("prompt", "input")) {
+      String row = texts.formatted(prompt);
+      Example turns = read("a.jsonl", row, columns, true).get(0);
+      assertEquals(
+          List.of(system, ChatMessage.of("user", "P"), ChatMessage.of("assistant", "2")),
+          turns.messages());
+      assertEquals(ChatMessage.of("assistant", "3"), turns.rejected().messages().get(2));
+      Dataset plain = read("b.jsonl", row, columns, false);
+      assertEquals("S\n\nP\n", plain.get(0).prompt());
+      assertEquals("3", plain.get(0).rejected().completion());
+      assertTrue(plain.columns().endsWith(": as prompts that end in a line break"));
+    }
+    String turn = "[{\"role\": \"%s\", \"content\": \"%s\"}]";
+    String lists =
+        "{\"system_prompt\": \"S\", \"prompt\": "
+            + turn.formatted("user", "P")
+            + ", \"chosen\": "
+            + turn.formatted("assistant", "2")
+            + ", \"rejected\": "
+            + turn.formatted("assistant", "3")
+            + "}\n";
+    Example listed = read("c.jsonl", lists, columns, true).get(0);
+    assertEquals(system, listed.messages().get(0));
+    assertEquals(system, listed.rejected().messages().get(0));
+    assertEquals(3, listed.messages().size());
   }
 
   @Test
@@ -130,5 +199,18 @@ class SilentReadingTest {
     assertEquals(2, data.size());
     assertEquals("one\ntwo", data.get(0).text());
     assertEquals("y", data.get(1).label());
+  }
+
+  private List<String> lines(String name, String content) throws IOException {
+    return DataReader.lines(
+        Files.writeString(folder.resolve(name), content), FileOptions.AUTOMATIC);
+  }
+
+  @Test
+  void quotesOfTextsThatAreNoTablesSayNothingOfLineEnds() throws IOException {
+    assertEquals(List.of("He said \"so", "and left"), lines("a.txt", "He said \"so\rand left\r"));
+    assertEquals(List.of("a\rb \"one", "two\" three"), lines("b.txt", "a\rb \"one\ntwo\" three\n"));
+    Dataset table = read("c.csv", "text,label\rone\",x\rtwo,y\r", Columns.automatic(), false);
+    assertEquals(2, table.size());
   }
 }

@@ -279,7 +279,7 @@ class MaskedRunsTest {
         "--mlm-probability has no meaning for --task classification");
     train = scratch.resolve("pairs.jsonl");
     Files.writeString(train, "{\"text\": \"a phone\", \"text_pair\": \"a book\"}\n");
-    refused(run(out), "1 row has two texts", "--columns text=NAME");
+    refused(run(out), "1 row has two texts", "--columns text=text");
     train = scratch.resolve("blank.jsonl");
     Files.writeString(train, "{\"text\": \"a phone\"}\n{\"text\": \" \"}\n");
     refused(run(out), "1 row has no text");

@@ -1,0 +1,151 @@
+package dev.attune.data;
+
+import dev.attune.core.Check;
+import dev.attune.core.Term;
+import dev.attune.text.ChatMessage;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Rows that are prompts with two answers, of which one is better. */
+final class Preferences {
+  /** What OpenAI's {@code input} of a preference holds. */
+  private static final List<String> INPUT_FIELDS =
+      List.of("messages", "tools", "parallel_tool_calls");
+
+  private final Cells cells;
+  private final boolean asTurns;
+
+  /**
+   * Those of a file.
+   *
+   * @param asTurns whether instructions become conversations
+   */
+  Preferences(Cells cells, boolean asTurns) {
+    this.cells = cells;
+    this.asTurns = asTurns;
+  }
+
+  /**
+   * A prompt with two answers: texts, or turns; OpenAI's {@code input} holds the prompt's turns.
+   */
+  Example read(
+      int row,
+      Map<String, Object> values,
+      Map<Columns.Role, String> roles,
+      Map<String, Object> fields) {
+    String chosen = roles.get(Columns.Role.CHOSEN);
+    String rejected = roles.get(Columns.Role.REJECTED);
+    boolean hasPrompt = roles.containsKey(Columns.Role.PROMPT);
+    String prompt = roles.get(hasPrompt ? Columns.Role.PROMPT : Columns.Role.INPUT);
+    for (String column : List.of(chosen, rejected)) {
+      Check.input(values.get(column) != null, "%s: \"%s\" is missing", cells.at(row), column);
+    }
+    boolean areTurns = values.get(chosen) instanceof List<?>;
+    boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
+    if (!areTurns) {
+      Check.input(
+          isInstruction || prompt != null && values.get(prompt) != null,
+          "%s: the answers have no prompt. Name its column: %s",
+          cells.at(row),
+          Term.COLUMNS.of("prompt=NAME"));
+      if (isInstruction || roles.containsKey(Columns.Role.SYSTEM)) {
+        Map<Columns.Role, String> asked = new EnumMap<>(roles);
+        if (!isInstruction) {
+          asked.remove(Columns.Role.INPUT);
+          asked.put(Columns.Role.PROMPT, prompt);
+        }
+        return Example.ofPreference(
+            row,
+            answered(row, values, asked, chosen),
+            answered(row, values, asked, rejected),
+            fields);
+      }
+      String given = cells.text(row, values, prompt);
+      return Example.ofPreference(
+          row,
+          Example.ofPrompt(row, given, cells.text(row, values, chosen)),
+          Example.ofPrompt(row, given, cells.text(row, values, rejected)),
+          fields);
+    }
+    List<ChatMessage> better = cells.messages(row, values, chosen);
+    List<ChatMessage> worse = cells.messages(row, values, rejected);
+    List<ChatMessage> turns = promptTurns(row, values, prompt, better, worse);
+    return Example.ofPreference(
+        row,
+        Example.ofMessages(row, cells.withSystem(row, values, roles, joined(turns, better))),
+        Example.ofMessages(row, cells.withSystem(row, values, roles, joined(turns, worse))),
+        fields);
+  }
+
+  private static List<ChatMessage> joined(List<ChatMessage> prompt, List<ChatMessage> answer) {
+    List<ChatMessage> all = new ArrayList<>(prompt);
+    all.addAll(answer);
+    return all;
+  }
+
+  /** The turns before the answers' own; none where these begin with them. */
+  private List<ChatMessage> promptTurns(
+      int row,
+      Map<String, Object> values,
+      String prompt,
+      List<ChatMessage> better,
+      List<ChatMessage> worse) {
+    Object given = prompt == null ? null : values.get(prompt);
+    if (given instanceof Map<?, ?> input) {
+      for (Object key : input.keySet()) {
+        Check.input(
+            INPUT_FIELDS.contains(key),
+            "%s: \"%s\" has the field \"%s\", which is not known; known are %s",
+            cells.at(row),
+            prompt,
+            key,
+            String.join(", ", INPUT_FIELDS));
+      }
+      Map<String, Object> inner = new LinkedHashMap<>();
+      input.forEach((name, value) -> inner.put(prompt + "." + name, value));
+      String name = prompt + ".messages";
+      Check.input(inner.get(name) != null, "%s: \"%s\" is missing", cells.at(row), name);
+      return cells.messages(row, inner, name);
+    }
+    if (given instanceof List<?>) {
+      return cells.messages(row, values, prompt);
+    }
+    int shared = 0;
+    while (shared < Math.min(better.size(), worse.size())
+        && better.get(shared).equals(worse.get(shared))) {
+      shared++;
+    }
+    Check.input(
+        shared > 0,
+        "%s: the two answers are turns that have no first turn in common, and \"prompt\" is no list"
+            + " of turns: it cannot be told what they answer",
+        cells.at(row));
+    String text = given == null ? null : cells.text(row, values, prompt);
+    Check.input(
+        text == null
+            || better.subList(0, shared).stream().anyMatch(turn -> turn.content().equals(text)),
+        "%s: \"%s\" is a text that is no turn of both answers; write the prompt as a list of turns",
+        cells.at(row),
+        prompt);
+    return List.of();
+  }
+
+  /** An instruction with one of its answers. */
+  private Example answered(
+      int row, Map<String, Object> values, Map<Columns.Role, String> roles, String answer) {
+    Map<Columns.Role, String> all = new EnumMap<>(roles);
+    all.put(Columns.Role.COMPLETION, answer);
+    Instruction instruction = Instruction.read(cells, row, values, all);
+    Check.input(
+        instruction.instruction() != null,
+        "%s: \"%s\" is missing",
+        cells.at(row),
+        roles.get(Columns.Role.INSTRUCTION));
+    return asTurns
+        ? Example.ofMessages(row, instruction.turns())
+        : Example.ofPrompt(row, instruction.prompt(), instruction.completion());
+  }
+}
