@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.data.Finding;
 import dev.attune.testkit.Goldens;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -536,6 +537,30 @@ class EmbeddingRunsTest {
     train = lines("{\"text\": \"red\", \"label\": \"cat\"}");
     refusal = run(train, "out").refusal();
     assertFalse(refusal.isEmpty());
+  }
+
+  @Test
+  void scoresThatNeverVaryInValidationAreTold() throws IOException {
+    Path train =
+        lines(
+            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 1}",
+            "{\"sentence1\": \"red\", \"sentence2\": \"dog\", \"score\": 0.5}");
+    Path validation = scratch.resolve("validation.jsonl");
+    Files.writeString(
+        validation,
+        "{\"sentence1\": \"a red\", \"sentence2\": \"cat\", \"score\": 1}\n"
+            + "{\"sentence1\": \"a red\", \"sentence2\": \"dog\", \"score\": 1}\n");
+    RecordedRun run =
+        run(train, "out")
+            .with(RunOption.MAX_STEPS, "1")
+            .with(RunOption.VALIDATION_FILE, validation.toString());
+    run.run();
+    assertEquals(
+        List.of("every row has the same score, 1.0: spearman and pearson have no value"),
+        run.report().findings(Finding.Severity.WARNING).stream()
+            .filter(finding -> finding.code().equals("constant_output"))
+            .map(Finding::message)
+            .toList());
   }
 
   /** A loss that compares rows is 0 where there is one, and nothing would be learned. */
