@@ -253,19 +253,20 @@ public final class Classification implements Task {
                     .reading()
                     .advised(many(n, "label is", "labels are") + " missing" + otherTask(found)));
     LabelFindings classes = new LabelFindings(found, labels, classCounts, named);
+    ClassBalance balance = new ClassBalance(found, classCounts);
     classes.unknown(
         example -> LabelMap.isPresent(example.label()) && !labels.contains(example.label()),
         "row has a label",
         "rows have labels",
         "labels");
     if (!found.isTraining()) {
-      classes.absent();
+      balance.absent();
     } else if (!classes.isSingle("class") && !classes.areOther()) {
       classes.several();
       classes.header();
       classes.alike();
-      classes.majority();
-      classes.rare("examples");
+      balance.majority();
+      balance.rare("examples");
     }
     weights.state(found, labels);
   }

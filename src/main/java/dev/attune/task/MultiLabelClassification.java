@@ -387,6 +387,7 @@ public final class MultiLabelClassification implements Task, Thresholded {
         MultiLabelClassification::repeats,
         n -> many(n, "row names", "rows name") + " a label twice; it counts once");
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
+    ClassBalance balance = new ClassBalance(found, classCounts);
     classes.unknown(
         example -> classes(example).stream().anyMatch(name -> !labels.contains(name)),
         "row has labels",
@@ -398,7 +399,7 @@ public final class MultiLabelClassification implements Task, Thresholded {
         example -> example.labels() != null && example.labels().isEmpty() || isNone(example),
         n -> many(n, "row has", "rows have") + " no label at all");
     if (!found.isTraining()) {
-      classes.absent();
+      balance.absent();
       return;
     }
     if (labels.size() == 0) {
@@ -408,7 +409,7 @@ public final class MultiLabelClassification implements Task, Thresholded {
       return;
     }
     classes.alike();
-    classes.rare("examples");
+    balance.rare("examples");
     List<String> everywhere =
         classCounts.entrySet().stream()
             .filter(e -> e.getValue() == found.data().size())

@@ -373,6 +373,7 @@ public final class TokenClassification implements Task {
                     .orElseThrow()
                 + ")");
     LabelFindings classes = new LabelFindings(found, labels, classCounts);
+    ClassBalance balance = new ClassBalance(found, classCounts);
     classes.unknown(
         example -> classes(example).stream().anyMatch(tag -> !labels.contains(tag)),
         "row has tags",
@@ -380,7 +381,7 @@ public final class TokenClassification implements Task {
         "tags");
     weights.state(found, labels);
     if (!found.isTraining()) {
-      classes.absent();
+      balance.absent();
       return;
     }
     Set<String> names = Set.copyOf(labels.names());
@@ -400,7 +401,7 @@ public final class TokenClassification implements Task {
     }
     if (!classes.areWords() && !classes.isSingle("tag")) {
       classes.alike();
-      classes.rare("words");
+      balance.rare("words");
     }
   }
 
