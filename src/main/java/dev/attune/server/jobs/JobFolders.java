@@ -36,11 +36,6 @@ record JobFolders(Path models) {
     return of(job).resolve("step-" + step);
   }
 
-  /** Removes what a run has left that will not go on. */
-  void removeRun(Job job) throws IOException {
-    remove(model(job));
-  }
-
   /**
    * What no job will go on with and no model is in, as a kill between a change of the journal and
    * one of the disk leaves it; a job's whole folder where nothing in it is needed.
@@ -55,12 +50,21 @@ record JobFolders(Path models) {
     }
     for (Path ofJob : inside(models, "ftjob-*")) {
       if (!open.contains(ofJob.getFileName().toString())) {
-        List<Path> made = inside(ofJob, "*");
-        List<Path> unknown = made.stream().filter(folder -> !known.contains(folder)).toList();
-        leftovers.addAll(unknown.size() == made.size() ? List.of(ofJob) : unknown);
+        leftovers.addAll(leftovers(ofJob, known));
       }
     }
     return leftovers;
+  }
+
+  /** The same of a job that has ended. */
+  List<Path> leftovers(Job job, Set<Path> known) throws IOException {
+    return Files.isDirectory(of(job)) ? leftovers(of(job), known) : List.of();
+  }
+
+  private static List<Path> leftovers(Path ofJob, Set<Path> known) throws IOException {
+    List<Path> made = inside(ofJob, "*");
+    List<Path> unknown = made.stream().filter(folder -> !known.contains(folder)).toList();
+    return unknown.size() == made.size() ? List.of(ofJob) : unknown;
   }
 
   private static List<Path> inside(Path folder, String pattern) throws IOException {

@@ -125,8 +125,12 @@ public final class Jobs implements AutoCloseable {
   private static List<Path> leftovers(JobStore store, ModelCatalog models, JobFolders folders)
       throws IOException {
     Set<String> open = store.all(JobStore.OPEN).stream().map(Job::id).collect(Collectors.toSet());
-    Set<Path> known = models.tuned().stream().map(ServedModel::folder).collect(Collectors.toSet());
-    return folders.leftovers(open, known);
+    return folders.leftovers(open, known(models));
+  }
+
+  /** Folders of models. */
+  static Set<Path> known(ModelCatalog models) {
+    return models.tuned().stream().map(ServedModel::folder).collect(Collectors.toSet());
   }
 
   /** Folders below that of models that no open job and no model needs: a start removes them. */

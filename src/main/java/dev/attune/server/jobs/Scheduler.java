@@ -4,6 +4,7 @@ import dev.attune.core.Count;
 import dev.attune.memory.DeviceMemoryException;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -400,19 +401,20 @@ final class Scheduler implements AutoCloseable {
     }
   }
 
-  /** Removes what will not be gone on with. */
+  /**
+   * Removes what a job that has ended does not need: the run that it leaves, and models of
+   * checkpoints that could not be noted, for want of room say.
+   */
   private void tidy(Job job) {
-    boolean isOver =
-        store
-            .find(job.id())
-            .map(now -> now.status().isEnd() && now.status() != JobStatus.SUCCEEDED)
-            .orElse(true);
-    if (isOver) {
-      try {
-        sources.folders().removeRun(job);
-      } catch (IOException e) {
-        LOG.log(Level.WARNING, job.id() + " cannot be removed: " + e.getMessage());
+    if (!store.find(job.id()).map(now -> now.status().isEnd()).orElse(true)) {
+      return;
+    }
+    try {
+      for (Path left : sources.folders().leftovers(job, Jobs.known(sources.models()))) {
+        JobFolders.remove(left);
       }
+    } catch (IOException e) {
+      LOG.log(Level.WARNING, job.id() + " cannot be removed: " + e.getMessage());
     }
   }
 

@@ -3,6 +3,8 @@ package dev.attune.kernels.torch;
 import dev.attune.core.DType;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.calls.LinearCall;
+import dev.attune.ref.ActivationRef;
+import dev.attune.ref.Precision;
 import org.junit.jupiter.api.Test;
 
 class TorchLinearTest extends TorchTestCase {
@@ -14,50 +16,12 @@ class TorchLinearTest extends TorchTestCase {
 
   /** act(x), in double. */
   static double apply(Activation activation, double x) {
-    return switch (activation) {
-      case NONE -> x;
-      case GELU -> x * 0.5 * (1 + erf(x / Math.sqrt(2)));
-      case GELU_TANH -> 0.5 * x * (1 + Math.tanh(inner(x)));
-      case TANH -> Math.tanh(x);
-      case RELU -> Math.max(0, x);
-      case SILU -> x / (1 + Math.exp(-x));
-      case QUICK_GELU -> x / (1 + Math.exp(-1.702 * x));
-      case GELU_10 -> Math.min(10, apply(Activation.GELU, x));
-      case SIGMOID -> 1 / (1 + Math.exp(-x));
-      case MISH -> x * Math.tanh(Math.log1p(Math.exp(x)));
-      case LAPLACE -> 0.5 * (1 + erf((x - 0.707107) / (0.282095 * Math.sqrt(2))));
-      case LEAKY_RELU -> x > 0 ? x : 0.01 * x;
-      case RELU6 -> Math.min(6, Math.max(0, x));
-      case RELU_SQUARED -> Math.max(0, x) * Math.max(0, x);
-      case HARD_SWISH -> x * Math.min(6, Math.max(0, x + 3)) / 6;
-    };
+    return ActivationRef.valueOf(activation.name()).value(Precision.EXACT, x);
   }
 
-  /** act'(x), by central differences except where there is a corner. */
+  /** act'(x), in double. */
   static double slope(Activation activation, double x) {
-    if (activation == Activation.RELU) {
-      return x > 0 ? 1 : 0;
-    }
-    double h = 1e-5;
-    return (apply(activation, x + h) - apply(activation, x - h)) / (2 * h);
-  }
-
-  private static double inner(double x) {
-    return Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
-  }
-
-  /** Taylor series, good to 1e-7 at its edge and better inside; beyond it, erf is 1 to 1e-9. */
-  private static double erf(double x) {
-    if (Math.abs(x) > 4.5) {
-      return Math.signum(x);
-    }
-    double term = x;
-    double sum = x;
-    for (int n = 1; n < 200; n++) {
-      term *= -x * x / n;
-      sum += term / (2 * n + 1);
-    }
-    return 2 / Math.sqrt(Math.PI) * sum;
+    return ActivationRef.valueOf(activation.name()).derivative(Precision.EXACT, x);
   }
 
   @Test
