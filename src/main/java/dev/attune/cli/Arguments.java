@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import dev.attune.core.InputException;
+import dev.attune.run.CommandOptions;
 import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
@@ -195,7 +196,7 @@ final class Arguments {
   }
 
   private void put(RunConfig.Builder builder, RunOption option, List<String> values, String how) {
-    if (option.isList(options)) {
+    if (CommandOptions.isList(option, options)) {
       builder.set(option, values);
       return;
     }

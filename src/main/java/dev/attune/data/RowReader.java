@@ -283,7 +283,9 @@ final class RowReader {
       return header;
     }
     String name = marked.replaceFirst("^#+\\s*", "");
-    if (header.contains(name) || !columns.asksFor(name) && !UsualNames.isOfSomeRole(name)) {
+    boolean isUsual =
+        Columns.Role.of(UsualNames.normalised(name)) != null || UsualNames.hasAnyRole(name);
+    if (header.contains(name) || !columns.asksFor(name) && !isUsual) {
       return header;
     }
     List<String> names = new ArrayList<>(header);

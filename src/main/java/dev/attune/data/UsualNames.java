@@ -111,11 +111,10 @@ final class UsualNames {
     };
   }
 
-  /** Whether the columns of some role are called so. */
-  static boolean isOfSomeRole(String name) {
+  /** Whether columns of some role are often called so, by another name than the role's own. */
+  static boolean hasAnyRole(String name) {
     String normalised = normalised(name);
-    return Columns.Role.of(normalised) != null
-        || Stream.of(
+    return Stream.of(
                 TEXTS, LABELS, TAGS, TOKENS, ANCHORS, POSITIVES, NEGATIVES, SCORES, CONVERSATIONS)
             .anyMatch(names -> names.contains(normalised))
         || ANSWERS.containsKey(normalised);

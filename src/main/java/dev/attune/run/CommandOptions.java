@@ -349,4 +349,14 @@ public final class CommandOptions {
           PROFILE);
 
   private CommandOptions() {}
+
+  /**
+   * Whether an option may be given several times, each value beside the others. A server has
+   * several bases.
+   *
+   * @param known the options of the command
+   */
+  public static boolean isList(RunOption option, List<RunOption> known) {
+    return option.isList() || option == BASE_MODEL && known == SERVE;
+  }
 }

@@ -1,7 +1,6 @@
 package dev.attune.run;
 
 import dev.attune.core.Term;
-import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -630,11 +629,6 @@ public enum RunOption {
   /** Whether it may be given several times, each value beside the others. */
   public boolean isList() {
     return this == TRAIN_FILE || this == VALIDATION_FILE || this == TEST_FILE || this == FILE;
-  }
-
-  /** The same among the options of one command: a server has several bases. */
-  public boolean isList(List<RunOption> known) {
-    return isList() || this == BASE_MODEL && known == CommandOptions.SERVE;
   }
 
   /** Whether its value is text for a model, which may be empty. */

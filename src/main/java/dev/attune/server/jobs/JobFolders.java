@@ -1,6 +1,8 @@
 package dev.attune.server.jobs;
 
 import dev.attune.core.FileOps;
+import dev.attune.server.models.ModelCatalog;
+import dev.attune.server.models.ServedModel;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
@@ -10,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Where jobs leave what they make:
@@ -41,13 +44,14 @@ record JobFolders(Path models) {
    * one of the disk leaves it; a job's whole folder where nothing in it is needed.
    *
    * @param open ids of jobs that have not ended
-   * @param known folders of models
+   * @param catalog knows the folders of models
    */
-  List<Path> leftovers(Set<String> open, Set<Path> known) throws IOException {
+  List<Path> leftovers(Set<String> open, ModelCatalog catalog) throws IOException {
     List<Path> leftovers = new ArrayList<>();
     if (!Files.isDirectory(models)) {
       return leftovers;
     }
+    Set<Path> known = known(catalog);
     for (Path ofJob : inside(models, "ftjob-*")) {
       if (!open.contains(ofJob.getFileName().toString())) {
         leftovers.addAll(leftovers(ofJob, known));
@@ -57,8 +61,12 @@ record JobFolders(Path models) {
   }
 
   /** The same of a job that has ended. */
-  List<Path> leftovers(Job job, Set<Path> known) throws IOException {
-    return Files.isDirectory(of(job)) ? leftovers(of(job), known) : List.of();
+  List<Path> leftovers(Job job, ModelCatalog catalog) throws IOException {
+    return Files.isDirectory(of(job)) ? leftovers(of(job), known(catalog)) : List.of();
+  }
+
+  private static Set<Path> known(ModelCatalog catalog) {
+    return catalog.tuned().stream().map(ServedModel::folder).collect(Collectors.toSet());
   }
 
   private static List<Path> leftovers(Path ofJob, Set<Path> known) throws IOException {

@@ -9,7 +9,6 @@ import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Fields;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelRoom;
-import dev.attune.server.models.ServedModel;
 import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -125,12 +124,7 @@ public final class Jobs implements AutoCloseable {
   private static List<Path> leftovers(JobStore store, ModelCatalog models, JobFolders folders)
       throws IOException {
     Set<String> open = store.all(JobStore.OPEN).stream().map(Job::id).collect(Collectors.toSet());
-    return folders.leftovers(open, known(models));
-  }
-
-  /** Folders of models. */
-  static Set<Path> known(ModelCatalog models) {
-    return models.tuned().stream().map(ServedModel::folder).collect(Collectors.toSet());
+    return folders.leftovers(open, models);
   }
 
   /** Folders below that of models that no open job and no model needs: a start removes them. */

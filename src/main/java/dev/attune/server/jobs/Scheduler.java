@@ -410,7 +410,7 @@ final class Scheduler implements AutoCloseable {
       return;
     }
     try {
-      for (Path left : sources.folders().leftovers(job, Jobs.known(sources.models()))) {
+      for (Path left : sources.folders().leftovers(job, sources.models())) {
         JobFolders.remove(left);
       }
     } catch (IOException e) {
