@@ -126,7 +126,7 @@ public final class RunConfig {
           throw new InputException(
               file + ": option '" + entry.getKey() + "' has no value; leave it out");
         }
-        if (option.isList(config.known) && value.isArray() && !value.isEmpty()) {
+        if (CommandOptions.isList(option, config.known) && value.isArray() && !value.isEmpty()) {
           List<String> items = new ArrayList<>();
           value.forEach(item -> items.add(item.asText()));
           set(option, items);
