@@ -447,7 +447,7 @@ final class JobRun implements RunListener {
   private void remove(Path folder) {
     try {
       JobFolders.remove(folder);
-    } catch (IOException e) { // a start removes it, once the job has ended
+    } catch (IOException e) { // the end of the job removes it, or the next start
       LOG.log(Level.WARNING, job.id() + ": " + folder + " stays: " + e.getMessage(), e);
     }
   }
