@@ -232,30 +232,42 @@ final class LabelFindings {
 
   /** Names that look like several labels in one. */
   void several() {
-    List<String> joined = present().map(Map.Entry::getKey).filter(n -> n.contains("|")).toList();
-    if (!joined.isEmpty()) {
-      found.add(
-          Severity.WARNING,
-          "joined_labels",
-          "labels such as "
-              + quoted(joined.subList(0, 1))
-              + " are learned as one class each; if | parts several labels of a row, give "
+    List<String> barred = present().map(Map.Entry::getKey).filter(n -> n.contains("|")).toList();
+    if (!barred.isEmpty()) {
+      joined(
+          barred.get(0),
+          " are learned as one class each; if | parts several labels of a row, give "
               + Term.TASK.of("multi-label-classification"));
       return;
     }
-    joined(present().map(Map.Entry::getKey).collect(Collectors.toSet()))
+    joined(names())
         .ifPresent(
             name ->
-                found.add(
-                    Severity.WARNING,
-                    "joined_labels",
-                    "labels such as "
-                        + quoted(List.of(name))
-                        + " are learned as one class each, and a part of them is a class too. Where"
-                        + " a row has several labels, part them by |, \""
-                        + String.join("|", parts(name))
-                        + "\", and give "
+                joined(
+                    name,
+                    " are learned as one class each, and a part of them is a class too. Where a row"
+                        + " has several labels, part them by |, "
+                        + parted(name)
+                        + ", and give "
                         + Term.TASK.of("multi-label-classification")));
+  }
+
+  /** Warns of a name that may be several in one. */
+  private void joined(String name, String what) {
+    found.add(Severity.WARNING, "joined_labels", suchAs(name) + what);
+  }
+
+  private static String suchAs(String name) {
+    return "labels such as " + quoted(List.of(name));
+  }
+
+  /** The name as several are written. */
+  private static String parted(String name) {
+    return '"' + String.join("|", parts(name)) + '"';
+  }
+
+  private Set<String> names() {
+    return present().map(Map.Entry::getKey).collect(Collectors.toSet());
   }
 
   /** A name that is several in one, of which another name is a part. */
@@ -300,7 +312,7 @@ final class LabelFindings {
    * @param of the labels of an example
    */
   boolean areJoined(Function<Example, Set<String>> of) {
-    Set<String> names = present().map(Map.Entry::getKey).collect(Collectors.toSet());
+    Set<String> names = names();
     String joined = joined(names).orElse(null);
     if (found.data().examples().stream().anyMatch(e -> of.apply(e).size() > 1)) {
       return false;
@@ -312,12 +324,10 @@ final class LabelFindings {
     found.add(
         Severity.FATAL,
         "joined_labels",
-        "labels such as "
-            + quoted(List.of(joined))
+        suchAs(joined)
             + " would be learned as one label each, and no row has several. Part the labels of a row"
-            + " by |: \""
-            + String.join("|", parts(joined))
-            + '"');
+            + " by |: "
+            + parted(joined));
     return true;
   }
 
@@ -333,15 +343,11 @@ final class LabelFindings {
         .min(String::compareTo)
         .ifPresent(
             name ->
-                found.add(
-                    Severity.WARNING,
-                    "joined_labels",
-                    "labels such as "
-                        + quoted(List.of(name))
-                        + " are learned as one each, and have parts in common with others. Where"
-                        + " they are several, part them by |: \""
-                        + String.join("|", parts(name))
-                        + '"'));
+                joined(
+                    name,
+                    " are learned as one each, and have parts in common with others. Where they are"
+                        + " several, part them by |: "
+                        + parted(name)));
   }
 
   private static List<String> parts(String name) {
