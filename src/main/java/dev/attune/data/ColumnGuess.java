@@ -87,7 +87,10 @@ final class ColumnGuess {
   private void pairs() {
     if (!isReadable()) {
       List<String> anchors = texts(UsualNames.ANCHORS);
-      List<String> positives = texts(UsualNames.POSITIVES);
+      List<String> positives =
+          free(UsualNames.POSITIVES).stream()
+              .filter(name -> values.get(name).areTextsOrLists())
+              .toList();
       if (!anchors.isEmpty() && !positives.isEmpty()) {
         if (anchors.size() > 1 || positives.size() > 1) {
           throw new InputException(
@@ -96,7 +99,7 @@ final class ColumnGuess {
                   + " each may be the anchor, of "
                   + Excerpt.quoted(positives)
                   + " each what it is like. Say which: "
-                  + Columns.option(anchorAndPositive(anchors.get(0), positives.get(0))));
+                  + ColumnsOption.of(anchorAndPositive(anchors.get(0), positives.get(0))));
         }
         take(Role.ANCHOR, anchors.get(0));
         take(Role.POSITIVE, positives.get(0));
@@ -119,7 +122,7 @@ final class ColumnGuess {
           "the columns "
               + Excerpt.quoted(negatives)
               + " may each be the negative. Say which with "
-              + Term.COLUMNS.of("negative=" + Columns.quoted(negatives.get(0)))
+              + Term.COLUMNS.of("negative=" + ColumnsOption.quoted(negatives.get(0)))
               + ", or name several negative_1, negative_2 and so on");
     }
     if (!negatives.isEmpty()) {
@@ -160,7 +163,7 @@ final class ColumnGuess {
         "the rows are pairs of a preferred and a rejected answer, from which "
             + Term.TASK.of("dpo")
             + " learns. To learn the preferred answers alone: "
-            + Columns.option(supervised));
+            + ColumnsOption.of(supervised));
   }
 
   private void refuseJudgements() {
@@ -359,9 +362,9 @@ final class ColumnGuess {
           "the columns "
               + Excerpt.quoted(List.of(text, second))
               + " may be a pair of texts. Say so, or which is the text: "
-              + Columns.option(pair)
+              + ColumnsOption.of(pair)
               + " or "
-              + Columns.option(textAndLabel(text, label)));
+              + ColumnsOption.of(textAndLabel(text, label)));
     }
   }
 
@@ -372,7 +375,7 @@ final class ColumnGuess {
     if (label != null) {
       option.put(Role.LABEL, label);
     }
-    return Columns.option(option);
+    return ColumnsOption.of(option);
   }
 
   private void targets() {
@@ -411,7 +414,7 @@ final class ColumnGuess {
           ? ""
           : "Say which column holds the tags: "
               + guess.free(UsualNames.TAGS).stream()
-                  .map(name -> Columns.option(Map.of(Role.TAGS, name)))
+                  .map(name -> ColumnsOption.of(Map.of(Role.TAGS, name)))
                   .collect(Collectors.joining(" or "));
     }
     String text = guess.found.get(Role.TEXT);
@@ -422,13 +425,13 @@ final class ColumnGuess {
         values.keySet().stream().filter(name -> !guess.found.containsValue(name)).toList();
     List<String> switches = others.stream().filter(name -> values.get(name).areBits()).toList();
     if (switches.size() > 1) {
-      String labels = switches.stream().map(Columns::quoted).collect(Collectors.joining(";"));
+      String labels = switches.stream().map(ColumnsOption::quoted).collect(Collectors.joining(";"));
       return "The columns "
           + Excerpt.quoted(switches)
           + " hold 0 and 1: for several labels a row give "
           + Term.TASK.of("multi-label-classification")
           + " "
-          + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",labels=" + labels);
+          + Term.COLUMNS.of("text=" + ColumnsOption.quoted(text) + ",labels=" + labels);
     }
     List<String> candidates = new ArrayList<>(guess.labels());
     if (candidates.isEmpty()) {
@@ -440,11 +443,11 @@ final class ColumnGuess {
           : "Its other columns, "
               + Excerpt.quoted(others)
               + ", do not look like labels; where one is, name it: "
-              + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",label=NAME");
+              + Term.COLUMNS.of("text=" + ColumnsOption.quoted(text) + ",label=NAME");
     }
     return "Say which column is the label: "
         + candidates.stream()
-            .map(name -> Columns.option(guess.textsAndLabel(name)))
+            .map(name -> ColumnsOption.of(guess.textsAndLabel(name)))
             .collect(Collectors.joining(" or "));
   }
 

@@ -27,6 +27,8 @@ final class ColumnValues {
   private int words; // strings that are no numbers
   private int numbers;
   private int lists;
+  private int textLists; // of strings alone
+  private int turnTexts; // texts of lists of turns
   private int flags;
   private int dates;
   private int spaced;
@@ -53,7 +55,10 @@ final class ColumnValues {
     flags += value instanceof Boolean ? 1 : 0;
     dates += DATE.matcher(shown.strip()).lookingAt() ? 1 : 0;
     spaced += WHITE_SPACE.matcher(shown.strip()).find() ? 1 : 0;
-    lists += value instanceof List<?> ? 1 : 0;
+    boolean areTurns = value instanceof String text && Turns.parse(text) != null;
+    turnTexts += areTurns ? 1 : 0;
+    lists += value instanceof List<?> || areTurns ? 1 : 0;
+    textLists += isTextList(value) ? 1 : 0;
     bits += Set.of("0", "1").contains(shown.strip()) ? 1 : 0;
     longest = Math.max(longest, shown.length());
     characters += shown.length();
@@ -74,8 +79,27 @@ final class ColumnValues {
     return strings == filled;
   }
 
+  /** Whether every value is a list, be it one of turns that is written as a text. */
   boolean areLists() {
     return filled > 0 && lists == filled;
+  }
+
+  /** Whether every value is the text of a list of turns. */
+  boolean areTurnTexts() {
+    return filled > 0 && turnTexts == filled;
+  }
+
+  /** Whether there are texts among the values, or every value is a list of texts. */
+  boolean areTextsOrLists() {
+    return areTexts() || textLists == filled;
+  }
+
+  private static boolean isTextList(Object value) {
+    List<?> list =
+        value instanceof List<?> items
+            ? items
+            : value instanceof String text ? ListCell.parse(text) : null;
+    return list != null && list.stream().allMatch(String.class::isInstance);
   }
 
   /** Whether every value is a number, be it written as a string. */

@@ -22,7 +22,7 @@ final class ContentGuess {
         option.put(role, name);
       }
     }
-    return Columns.option(option);
+    return ColumnsOption.of(option);
   }
 
   /**

@@ -16,6 +16,7 @@ final class Preferences {
       List.of("messages", "tools", "parallel_tool_calls");
 
   private final Cells cells;
+  private final Turns turns;
   private final boolean asTurns;
 
   /**
@@ -23,8 +24,9 @@ final class Preferences {
    *
    * @param asTurns whether instructions become conversations
    */
-  Preferences(Cells cells, boolean asTurns) {
+  Preferences(Cells cells, Turns turns, boolean asTurns) {
     this.cells = cells;
+    this.turns = turns;
     this.asTurns = asTurns;
   }
 
@@ -70,13 +72,13 @@ final class Preferences {
           Example.ofPrompt(row, given, cells.text(row, values, rejected)),
           fields);
     }
-    List<ChatMessage> better = cells.messages(row, values, chosen);
-    List<ChatMessage> worse = cells.messages(row, values, rejected);
-    List<ChatMessage> turns = promptTurns(row, values, prompt, better, worse);
+    List<ChatMessage> better = turns.of(row, values, chosen);
+    List<ChatMessage> worse = turns.of(row, values, rejected);
+    List<ChatMessage> asked = promptTurns(row, values, prompt, better, worse);
     return Example.ofPreference(
         row,
-        Example.ofMessages(row, cells.withSystem(row, values, roles, joined(turns, better))),
-        Example.ofMessages(row, cells.withSystem(row, values, roles, joined(turns, worse))),
+        Example.ofMessages(row, turns.withSystem(row, values, roles, joined(asked, better))),
+        Example.ofMessages(row, turns.withSystem(row, values, roles, joined(asked, worse))),
         fields);
   }
 
@@ -108,10 +110,10 @@ final class Preferences {
       input.forEach((name, value) -> inner.put(prompt + "." + name, value));
       String name = prompt + ".messages";
       Check.input(inner.get(name) != null, "%s: \"%s\" is missing", cells.at(row), name);
-      return cells.messages(row, inner, name);
+      return turns.of(row, inner, name);
     }
     if (given instanceof List<?>) {
-      return cells.messages(row, values, prompt);
+      return turns.of(row, values, prompt);
     }
     int shared = 0;
     while (shared < Math.min(better.size(), worse.size())
@@ -144,8 +146,10 @@ final class Preferences {
         "%s: \"%s\" is missing",
         cells.at(row),
         roles.get(Columns.Role.INSTRUCTION));
-    return asTurns
-        ? Example.ofMessages(row, instruction.turns())
-        : Example.ofPrompt(row, instruction.prompt(), instruction.completion());
+    if (asTurns) {
+      return Example.ofMessages(row, instruction.turns());
+    }
+    instruction.checkNoHistory(cells.at(row));
+    return Example.ofPrompt(row, instruction.prompt(), instruction.completion());
   }
 }

@@ -242,18 +242,6 @@ final class RowReader {
   /** What the cells of a table cannot hold. */
   private void checkCells(List<String> names) {
     Map<Columns.Role, String> roles = columns.resolve(names);
-    if (roles.keySet().equals(Set.of(Columns.Role.MESSAGES))) {
-      throw new InputException(
-          file
-              + ": messages are lists of turns, which a field of this file cannot hold. Write one"
-              + " {\"messages\": [...]} a line to a .jsonl file.");
-    }
-    if (roles.containsKey(Columns.Role.ANSWERS)) {
-      throw new InputException(
-          file
-              + ": answers are lists, which a field of this file cannot hold. Give the columns"
-              + " answer_text and answer_start, or write a .jsonl file.");
-    }
   }
 
   private void checkNoHeader(List<String> first) {

@@ -107,8 +107,16 @@ final class UsualNames {
       case "label" -> LABELS.contains(normalised);
       case "tokens" -> TOKENS.contains(normalised);
       case "tags" -> TAGS.contains(normalised);
+      case "positive" -> POSITIVES.contains(normalised);
+      case "negative" -> NEGATIVES.contains(normalised);
       default -> normalised.equals(role);
     };
+  }
+
+  /** Whether columns called so often say how alike texts are, or what they are. */
+  static boolean judges(String name) {
+    String normalised = normalised(name);
+    return LABELS.contains(normalised) || SCORES.contains(normalised);
   }
 
   /** Whether columns of some role are often called so, by another name than the role's own. */

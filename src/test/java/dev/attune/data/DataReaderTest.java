@@ -211,7 +211,7 @@ class DataReaderTest extends ReadingTest {
         "text,,label|has an empty name",
         "label=a,label=b|gives label twice",
         "kind=a|there is no role \"kind\". Roles: text, text_pair, label, tokens, tags, prompt,"
-            + " completion, messages, instruction, input, system, question, context, answers, answer_text, answer_start,"
+            + " completion, messages, instruction, input, system, history, question, context, answers, answer_text, answer_start,"
             + " anchor, positive, negative, chosen, rejected.",
         "sentence=a|there is no role \"sentence\"",
         "text=|gives no column for text",
