@@ -226,13 +226,15 @@ public final class Columns {
         }
       }
     }
+    Map<Role, String> guesses = new EnumMap<>(Role.class);
     guessed.forEach(
         (role, column) -> {
           if (names.contains(column)) {
-            found.values().remove(column); // a guess says what a name that might mean more does
-            found.putIfAbsent(role, column);
+            guesses.put(role, column);
           }
         });
+    found.values().removeAll(guesses.values()); // a guess says what a name that may mean more does
+    guesses.forEach(found::putIfAbsent);
     if (form == Form.PREFERENCE) {
       found.keySet().retainAll(Role.OF_PREFERENCES);
       if (found.containsKey(Role.PROMPT)) {

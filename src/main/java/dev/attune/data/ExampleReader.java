@@ -112,7 +112,7 @@ final class ExampleReader {
       Set<String> names = row.values().keySet();
       Columns columns = shapes.get(names);
       try {
-        checkUsable(row.number(), columns, names);
+        checkUsable(row, columns);
         examples(row, columns).forEach(examples::add);
       } catch (InputException e) {
         bad.add(row.number(), e);
@@ -132,7 +132,7 @@ final class ExampleReader {
       Set<String> names = row.values().keySet();
       Columns columns = shapes.getOrDefault(names, others);
       try {
-        checkUsable(row.number(), columns, names);
+        checkUsable(row, columns);
         examples.addAll(examples(row, columns));
       } catch (InputException e) {
         bad.add(row.number(), e);
@@ -159,7 +159,9 @@ final class ExampleReader {
     return columns;
   }
 
-  private void checkUsable(int row, Columns columns, Set<String> names) {
+  private void checkUsable(Row given, Columns columns) {
+    int row = given.number();
+    Set<String> names = given.values().keySet();
     if (!columns.isUsable(names)) {
       throw new InputException(
           cells.at(row)
@@ -171,15 +173,35 @@ final class ExampleReader {
               + ". Recognised: "
               + Columns.documentation()
               + ". Name another with "
-              + Term.COLUMNS.of(columns.byName()));
+              + Term.COLUMNS.of(columns.byName())
+              + within(given.values()));
     }
+  }
+
+  /** How the fields of an object become columns. */
+  private String within(Map<String, Object> values) {
+    for (Map.Entry<String, Object> value : values.entrySet()) {
+      if (value.getValue() instanceof Map<?, ?> object && !object.isEmpty()) {
+        String own = Excerpt.quoted(object.keySet().stream().map(String::valueOf).toList());
+        return ". \""
+            + value.getKey()
+            + "\" is an object with "
+            + own
+            + ", which are columns once they stand in the row itself: jq -c '. + .\""
+            + value.getKey()
+            + "\"' "
+            + file.getFileName()
+            + " > rows.jsonl";
+      }
+    }
+    return "";
   }
 
   /** What the report says of columns. */
   private void note(Columns columns, Map<String, ColumnValues> values) {
     Map<Columns.Role, String> roles = columns.resolve(values.keySet());
     if (seen.isEmpty()) {
-      advice = ColumnGuess.advice(columns, values);
+      advice = ColumnAdvice.of(columns, values);
     }
     roles.forEach(
         (role, column) -> {
@@ -193,6 +215,7 @@ final class ExampleReader {
     areTurns |= columns.areTurns(roles);
     seen.putAll(roles);
     unused.addAll(columns.unused(values.keySet()));
+    noted.addAll(PassedOver.findings(columns, roles, values));
     Finding flags = columns.arePairs() ? UnlikePairs.passedOver(columns, roles, values) : null;
     if (flags != null) {
       noted.add(flags);
@@ -265,6 +288,7 @@ final class ExampleReader {
     List<Finding> findings = new ArrayList<>(noted);
     findings.addAll(turns.findings());
     findings.addAll(anchors.findings());
+    findings.addAll(preferences.findings());
     if (repeatedPrompts > 0) {
       findings.add(
           Finding.ofFile(

@@ -106,6 +106,13 @@ public record FileReading(
     if (text == null || positions != null) {
       return oneText();
     }
+    if (question != null) {
+      Map<Columns.Role, String> all = new LinkedHashMap<>();
+      all.put(Columns.Role.INSTRUCTION, question);
+      all.put(Columns.Role.INPUT, roles.get(Columns.Role.CONTEXT));
+      all.put(Columns.Role.COMPLETION, "NAME");
+      return ColumnsOption.of(Map.of(Columns.Role.TEXT, text)) + " or " + ColumnsOption.of(all);
+    }
     Map<Columns.Role, String> both = new LinkedHashMap<>();
     both.put(Columns.Role.PROMPT, text);
     both.put(Columns.Role.COMPLETION, second == null ? "NAME" : second);
@@ -128,7 +135,12 @@ public record FileReading(
   /** The option that reads the words of the text; null where there is no column of texts. */
   public String textAsTokens() {
     String text = roles.get(Columns.Role.TEXT);
-    return text == null ? null : ColumnsOption.of(Map.of(Columns.Role.TOKENS, text));
+    Map<Columns.Role, String> option = new LinkedHashMap<>();
+    option.put(Columns.Role.TOKENS, text);
+    if (!roles.containsKey(Columns.Role.TAGS)) {
+      option.put(Columns.Role.TAGS, "NAME");
+    }
+    return text == null ? null : ColumnsOption.of(option);
   }
 
   /**

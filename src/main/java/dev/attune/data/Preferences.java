@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.Term;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
@@ -15,9 +16,13 @@ final class Preferences {
   private static final List<String> INPUT_FIELDS =
       List.of("messages", "tools", "parallel_tool_calls");
 
+  /** Announces a turn of the assistant. */
+  private static final String ASSISTANT = "\n\nAssistant:";
+
   private final Cells cells;
   private final Turns turns;
   private final boolean asTurns;
+  private int dialogues; // rows
 
   /**
    * Those of a file.
@@ -47,6 +52,9 @@ final class Preferences {
     }
     boolean areTurns = values.get(chosen) instanceof List<?>;
     boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
+    if (!areTurns && !isInstruction && prompt == null) {
+      return dialogue(row, values, chosen, rejected, fields);
+    }
     if (!areTurns) {
       Check.input(
           isInstruction || prompt != null && values.get(prompt) != null,
@@ -80,6 +88,53 @@ final class Preferences {
         Example.ofMessages(row, turns.withSystem(row, values, roles, joined(asked, better))),
         Example.ofMessages(row, turns.withSystem(row, values, roles, joined(asked, worse))),
         fields);
+  }
+
+  /**
+   * Two dialogues as texts, as Anthropic's data have them: what both begin with, up to where the
+   * assistant speaks last in it, is the prompt.
+   */
+  private Example dialogue(
+      int row,
+      Map<String, Object> values,
+      String chosen,
+      String rejected,
+      Map<String, Object> fields) {
+    String better = cells.text(row, values, chosen);
+    String worse = cells.text(row, values, rejected);
+    int shared = 0;
+    while (shared < Math.min(better.length(), worse.length())
+        && better.charAt(shared) == worse.charAt(shared)) {
+      shared++;
+    }
+    int speaks = better.substring(0, shared).lastIndexOf(ASSISTANT);
+    Check.input(
+        speaks >= 0,
+        "%s: the answers have no prompt, and do not begin with the same dialogue up to"
+            + " \"Assistant:\". Name the prompt's column: %s",
+        cells.at(row),
+        Term.COLUMNS.of("prompt=NAME"));
+    dialogues++;
+    int begin = speaks + ASSISTANT.length();
+    String given = better.substring(0, begin);
+    return Example.ofPreference(
+        row,
+        Example.ofPrompt(row, given, better.substring(begin)),
+        Example.ofPrompt(row, given, worse.substring(begin)),
+        fields);
+  }
+
+  /** What the report says of how rows were read. */
+  List<Finding> findings() {
+    return dialogues == 0
+        ? List.of()
+        : List.of(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "dialogues",
+                Count.many(dialogues, "row is", "rows are")
+                    + " two dialogues as texts: what both begin with, up to \"Assistant:\", is the"
+                    + " prompt"));
   }
 
   private static List<ChatMessage> joined(List<ChatMessage> prompt, List<ChatMessage> answer) {

@@ -54,7 +54,9 @@ final class EmbeddingFindings {
             many(n, "row has", "rows have")
                 + " another number of negatives than "
                 + (of.columns() - 2)
-                + ", which the most have");
+                + ", which the most have; "
+                + Term.SKIP_BAD_ROWS
+                + " leaves such rows out");
     if (found.isTraining() && examples.size() < task.leastBatch()) {
       found.add(
           Severity.FATAL,

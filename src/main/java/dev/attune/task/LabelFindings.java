@@ -39,6 +39,7 @@ final class LabelFindings {
 
   private static final Pattern COUNT = Pattern.compile("\\d+");
   private static final String NO_CLASS = "-1";
+  private static final String FIRST_CLASS = "0";
 
   private static final int FEW_EXAMPLES = 10;
   private static final int SHOWN = 5;
@@ -419,6 +420,19 @@ final class LabelFindings {
     }
     present()
         .map(Map.Entry::getKey)
+        .filter(name -> !name.equals(name.strip()))
+        .min(String::compareTo)
+        .ifPresent(
+            name ->
+                found.add(
+                    Severity.WARNING,
+                    "padded_labels",
+                    "labels such as "
+                        + quoted(List.of(name))
+                        + " begin or end in white space, which is learned as a part of their names."
+                        + " In a table no space stands beside a delimiter, nor before a quote"));
+    present()
+        .map(Map.Entry::getKey)
         .collect(Collectors.groupingBy(LabelFindings::plain))
         .values()
         .stream()
@@ -438,6 +452,7 @@ final class LabelFindings {
   private boolean isGap(String name) {
     return GAPS.contains(plain(name))
         || name.equals(NO_CLASS)
+            && counts.getOrDefault(FIRST_CLASS, 0) > 0
             && present()
                 .map(Map.Entry::getKey)
                 .allMatch(n -> n.equals(NO_CLASS) || COUNT.matcher(n).matches());

@@ -33,8 +33,12 @@ final class QuestionFindings {
         "missing_label",
         example -> example.answers() == null,
         n ->
-            many(n, "row does", "rows do")
-                + " not say the answers; an empty list or text says that there is none");
+            found
+                .data()
+                .reading()
+                .advised(
+                    many(n, "row does", "rows do")
+                        + " not say the answers; an empty list or text says that there is none"));
     found.examples(
         Severity.FATAL,
         "misplaced_answer",

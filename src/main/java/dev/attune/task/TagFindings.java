@@ -36,7 +36,7 @@ final class TagFindings {
         Severity.FATAL,
         "no_words",
         example -> example.tokens() == null && example.text() != null,
-        n -> found.data().reading().advised(many(n, "row has", "rows have") + noWords()));
+        n -> many(n, "row has", "rows have") + noWords());
     TextFindings.emptyTexts(found, task);
     found.examples(
         Severity.FATAL,

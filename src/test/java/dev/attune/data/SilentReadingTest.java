@@ -216,7 +216,7 @@ class SilentReadingTest {
     Dataset data =
         read("a.csv", "question1,question2,same\na,b,no\nc,d,yes\n", Columns.automatic(), false);
     assertEquals(
-        "x. Say which column is the label: --columns text=question1,label=same,text_pair=question2",
+        "x. Say which column is the label: --columns text=question1,text_pair=question2,label=same",
         RunOption.worded(data.reading().advised("x")));
   }
 
