@@ -14,13 +14,14 @@ final class AnswerFields {
   private AnswerFields() {}
 
   /**
-   * Answers of a JSON value: two lists, as in the data sets of Hugging Face, or a list of objects,
-   * as in SQuAD's own files.
+   * Answers of a JSON value, or of the text of one: two lists, as in the data sets of Hugging Face,
+   * or a list of objects, as in SQuAD's own files.
    *
    * @throws InputException that says what is wrong, without the row
    */
-  static List<GoldAnswer> of(Object value) {
+  static List<GoldAnswer> of(Object said) {
     List<GoldAnswer> answers = new ArrayList<>();
+    Object value = said instanceof String text ? parsed(text) : said;
     if (value instanceof Map<?, ?> lists) {
       List<?> texts = list(lists.get("text"));
       List<?> starts = list(lists.get("answer_start"));
@@ -82,6 +83,14 @@ final class AnswerFields {
       throw new InputException("the answer's start is " + start + ", not an index");
     }
     return new GoldAnswer(string, position);
+  }
+
+  private static Object parsed(String text) {
+    Object value = CellValue.parse(text);
+    if (value == null) {
+      throw unusable(text);
+    }
+    return value;
   }
 
   private static InputException unusable(Object value) {

@@ -1,8 +1,6 @@
 package dev.attune.data;
 
-import dev.attune.core.Check;
 import dev.attune.core.InputException;
-import dev.attune.text.ChatMessage;
 import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -80,23 +78,8 @@ final class Cells {
     return value instanceof Number ? value.toString() : null;
   }
 
-  List<ChatMessage> messages(int row, Map<String, Object> fields, String column) {
-    Object value = column == null ? null : fields.get(column);
-    if (value == null) {
-      return null;
-    }
-    if (!(value instanceof List<?> list)) {
-      throw wrongType(row, column, value, "a list of turns ({\"role\": ..., \"content\": ...})");
-    }
-    Check.input(!list.isEmpty(), "%s: \"%s\" is an empty list", at(row), column);
-    List<ChatMessage> out = new ArrayList<>(list.size());
-    for (Object item : list) {
-      out.add(ChatTurn.read(at(row) + ", turn " + (out.size() + 1), item));
-    }
-    return out;
-  }
-
-  private InputException wrongType(int row, String column, Object value, String wanted) {
+  /** The complaint about a value of another type. */
+  InputException wrongType(int row, String column, Object value, String wanted) {
     return new InputException(
         at(row)
             + ": \""
@@ -105,21 +88,6 @@ final class Cells {
             + wanted
             + ", not "
             + Excerpt.shortened(String.valueOf(value)));
-  }
-
-  /** The turns after that of the system, where a column has one and they do not. */
-  List<ChatMessage> withSystem(
-      int row,
-      Map<String, Object> values,
-      Map<Columns.Role, String> roles,
-      List<ChatMessage> turns) {
-    String system = text(row, values, roles.get(Columns.Role.SYSTEM));
-    if (system == null || system.isBlank() || turns.get(0).role().equals("system")) {
-      return turns;
-    }
-    List<ChatMessage> all = new ArrayList<>(turns);
-    all.add(0, ChatMessage.of("system", system));
-    return all;
   }
 
   String at(int row) {

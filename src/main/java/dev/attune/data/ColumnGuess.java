@@ -3,7 +3,6 @@ package dev.attune.data;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Columns.Role;
-import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,6 +19,7 @@ final class ColumnGuess {
   private static final List<List<String>> TEXT_PAIRS =
       List.of(
           List.of("question1", "question2"),
+          List.of("question", "passage"),
           List.of("text1", "text2"),
           List.of("text_1", "text_2"),
           List.of("text_a", "text_b"),
@@ -33,7 +33,7 @@ final class ColumnGuess {
   private final Map<Role, String> found;
   private final Map<Role, String> guessed = new EnumMap<>(Role.class);
 
-  private ColumnGuess(Columns columns, Map<String, ColumnValues> values) {
+  ColumnGuess(Columns columns, Map<String, ColumnValues> values) {
     this.columns = columns;
     this.values = values;
     this.found = columns.resolve(values.keySet());
@@ -57,10 +57,17 @@ final class ColumnGuess {
     }
     guess.refusePreferences();
     guess.refuseJudgements();
+    guess.questionOnSentence();
     guess.texts();
     guess.targets();
+    MultipleChoice.refuse(columns, guess.found, values);
     guess.wordsOfSentences();
     return columns.withGuessed(guess.guessed);
+  }
+
+  /** The column of each role that is known so far. */
+  Map<Role, String> found() {
+    return found;
   }
 
   private void take(Role role, String column) {
@@ -76,7 +83,8 @@ final class ColumnGuess {
     return columns.size() == 1 ? columns.get(0) : null;
   }
 
-  private List<String> free(Set<String> names) {
+  /** The columns of one of these names that have no role yet. */
+  List<String> free(Set<String> names) {
     return values.keySet().stream()
         .filter(name -> names.contains(UsualNames.normalised(name)))
         .filter(name -> !found.containsValue(name) && !columns.labelColumns().contains(name))
@@ -87,7 +95,10 @@ final class ColumnGuess {
   private void pairs() {
     if (!isReadable()) {
       List<String> anchors = texts(UsualNames.ANCHORS);
-      List<String> positives = texts(UsualNames.POSITIVES);
+      List<String> positives =
+          free(UsualNames.POSITIVES).stream()
+              .filter(name -> values.get(name).areTextsOrLists())
+              .toList();
       if (!anchors.isEmpty() && !positives.isEmpty()) {
         if (anchors.size() > 1 || positives.size() > 1) {
           throw new InputException(
@@ -96,7 +107,7 @@ final class ColumnGuess {
                   + " each may be the anchor, of "
                   + Excerpt.quoted(positives)
                   + " each what it is like. Say which: "
-                  + Columns.option(anchorAndPositive(anchors.get(0), positives.get(0))));
+                  + ColumnsOption.of(anchorAndPositive(anchors.get(0), positives.get(0))));
         }
         take(Role.ANCHOR, anchors.get(0));
         take(Role.POSITIVE, positives.get(0));
@@ -119,7 +130,7 @@ final class ColumnGuess {
           "the columns "
               + Excerpt.quoted(negatives)
               + " may each be the negative. Say which with "
-              + Term.COLUMNS.of("negative=" + Columns.quoted(negatives.get(0)))
+              + Term.COLUMNS.of("negative=" + ColumnsOption.quoted(negatives.get(0)))
               + ", or name several negative_1, negative_2 and so on");
     }
     if (!negatives.isEmpty()) {
@@ -160,7 +171,7 @@ final class ColumnGuess {
         "the rows are pairs of a preferred and a rejected answer, from which "
             + Term.TASK.of("dpo")
             + " learns. To learn the preferred answers alone: "
-            + Columns.option(supervised));
+            + ColumnsOption.of(supervised));
   }
 
   private void refuseJudgements() {
@@ -305,6 +316,23 @@ final class ColumnGuess {
     }
   }
 
+  /** A sentence beside a question is what may answer it, as in GLUE's QNLI. */
+  private void questionOnSentence() {
+    String sentence = found.get(Role.TEXT);
+    String question = only(Set.of("question"));
+    if (question != null
+        && sentence != null
+        && UsualNames.normalised(sentence).equals("sentence")
+        && !columns.asksForSource()
+        && !found.containsKey(Role.TEXT_PAIR)
+        && !found.containsKey(Role.QUESTION)
+        && values.get(question).areTexts()) {
+      found.remove(Role.TEXT);
+      take(Role.TEXT, question);
+      take(Role.TEXT_PAIR, sentence);
+    }
+  }
+
   private void pairOfTexts() {
     for (List<String> pair : TEXT_PAIRS) {
       String first = only(Set.of(pair.get(0)));
@@ -359,9 +387,9 @@ final class ColumnGuess {
           "the columns "
               + Excerpt.quoted(List.of(text, second))
               + " may be a pair of texts. Say so, or which is the text: "
-              + Columns.option(pair)
+              + ColumnsOption.of(pair)
               + " or "
-              + Columns.option(textAndLabel(text, label)));
+              + ColumnsOption.of(textAndLabel(text, label)));
     }
   }
 
@@ -369,10 +397,17 @@ final class ColumnGuess {
     Map<Role, String> option = new LinkedHashMap<>();
     option.put(Role.TEXT, column);
     String label = found.containsKey(Role.LABEL) ? found.get(Role.LABEL) : label();
+    if (label == null) {
+      List<String> others =
+          values.keySet().stream()
+              .filter(name -> !found.containsValue(name) && values.get(name).looksLikeLabels())
+              .toList();
+      label = others.size() == 1 && labels().isEmpty() ? others.get(0) : null;
+    }
     if (label != null) {
       option.put(Role.LABEL, label);
     }
-    return Columns.option(option);
+    return ColumnsOption.of(option);
   }
 
   private void targets() {
@@ -392,68 +427,15 @@ final class ColumnGuess {
     return labels.size() == 1 ? labels.get(0) : null;
   }
 
-  private List<String> labels() {
+  /** Of NLI's files one column is made of the others by those who collected them. */
+  List<String> labels() {
+    String agreed = only(Set.of("gold_label"));
+    if (agreed != null) {
+      return List.of(agreed);
+    }
     return free(UsualNames.LABELS).stream()
         .filter(name -> values.get(name).meanLength() <= FREE_TEXT_CHARACTERS)
         .toList();
-  }
-
-  /**
-   * What to do where a text turns out to have no label, or words no tags: the options that name the
-   * file's own columns; empty where nothing is in question.
-   *
-   * @param columns with guesses
-   */
-  static String advice(Columns columns, Map<String, ColumnValues> values) {
-    ColumnGuess guess = new ColumnGuess(columns, values);
-    if (guess.found.containsKey(Role.TOKENS) && !guess.found.containsKey(Role.TAGS)) {
-      return guess.free(UsualNames.TAGS).isEmpty()
-          ? ""
-          : "Say which column holds the tags: "
-              + guess.free(UsualNames.TAGS).stream()
-                  .map(name -> Columns.option(Map.of(Role.TAGS, name)))
-                  .collect(Collectors.joining(" or "));
-    }
-    String text = guess.found.get(Role.TEXT);
-    if (text == null || guess.found.containsKey(Role.LABEL)) {
-      return "";
-    }
-    List<String> others =
-        values.keySet().stream().filter(name -> !guess.found.containsValue(name)).toList();
-    List<String> switches = others.stream().filter(name -> values.get(name).areBits()).toList();
-    if (switches.size() > 1) {
-      String labels = switches.stream().map(Columns::quoted).collect(Collectors.joining(";"));
-      return "The columns "
-          + Excerpt.quoted(switches)
-          + " hold 0 and 1: for several labels a row give "
-          + Term.TASK.of("multi-label-classification")
-          + " "
-          + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",labels=" + labels);
-    }
-    List<String> candidates = new ArrayList<>(guess.labels());
-    if (candidates.isEmpty()) {
-      candidates.addAll(others.stream().filter(n -> values.get(n).mayBeLabels()).toList());
-    }
-    if (candidates.isEmpty()) {
-      return others.isEmpty()
-          ? "The file has no other column than " + Excerpt.quoted(List.of(text))
-          : "Its other columns, "
-              + Excerpt.quoted(others)
-              + ", do not look like labels; where one is, name it: "
-              + Term.COLUMNS.of("text=" + Columns.quoted(text) + ",label=NAME");
-    }
-    return "Say which column is the label: "
-        + candidates.stream()
-            .map(name -> Columns.option(guess.textsAndLabel(name)))
-            .collect(Collectors.joining(" or "));
-  }
-
-  private Map<Role, String> textsAndLabel(String label) {
-    Map<Role, String> option = textAndLabel(found.get(Role.TEXT), label);
-    if (found.containsKey(Role.TEXT_PAIR)) {
-      option.put(Role.TEXT_PAIR, found.get(Role.TEXT_PAIR));
-    }
-    return option;
   }
 
   private static Map<Role, String> textAndLabel(String text, String label) {

@@ -3,6 +3,7 @@ package dev.attune.data;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -27,6 +28,9 @@ final class ColumnValues {
   private int words; // strings that are no numbers
   private int numbers;
   private int lists;
+  private int objects;
+  private int textLists; // of strings alone
+  private int turnTexts; // texts of lists of turns
   private int flags;
   private int dates;
   private int spaced;
@@ -53,7 +57,11 @@ final class ColumnValues {
     flags += value instanceof Boolean ? 1 : 0;
     dates += DATE.matcher(shown.strip()).lookingAt() ? 1 : 0;
     spaced += WHITE_SPACE.matcher(shown.strip()).find() ? 1 : 0;
-    lists += value instanceof List<?> ? 1 : 0;
+    boolean areTurns = value instanceof String text && Turns.parse(text) != null;
+    turnTexts += areTurns ? 1 : 0;
+    lists += value instanceof List<?> || areTurns ? 1 : 0;
+    objects += value instanceof Map<?, ?> ? 1 : 0;
+    textLists += isTextList(value) ? 1 : 0;
     bits += Set.of("0", "1").contains(shown.strip()) ? 1 : 0;
     longest = Math.max(longest, shown.length());
     characters += shown.length();
@@ -74,8 +82,37 @@ final class ColumnValues {
     return strings == filled;
   }
 
+  /** Whether every value is a list, be it one of turns that is written as a text. */
   boolean areLists() {
     return filled > 0 && lists == filled;
+  }
+
+  /** Whether every value is the text of a list of turns. */
+  boolean areTurnTexts() {
+    return filled > 0 && turnTexts == filled;
+  }
+
+  /** Whether every value is a list or an object. */
+  boolean areNested() {
+    return filled > 0 && lists + objects == filled || areTextLists();
+  }
+
+  /** Whether every value is a list of texts. */
+  boolean areTextLists() {
+    return filled > 0 && textLists == filled;
+  }
+
+  /** Whether there are texts among the values, or every value is a list of texts. */
+  boolean areTextsOrLists() {
+    return areTexts() || areTextLists();
+  }
+
+  private static boolean isTextList(Object value) {
+    List<?> list =
+        value instanceof List<?> items
+            ? items
+            : value instanceof String text ? ListCell.parse(text) : null;
+    return list != null && list.stream().allMatch(String.class::isInstance);
   }
 
   /** Whether every value is a number, be it written as a string. */
@@ -111,6 +148,11 @@ final class ColumnValues {
     return filled > 0 && flags == filled;
   }
 
+  /** Whether most values are several words. */
+  boolean areSentences() {
+    return 2 * spaced > filled && dates == 0 && lists + objects == 0;
+  }
+
   /** Whether every value is one word. */
   boolean areSingleWords() {
     return filled > 0 && strings == filled && spaced == 0;
@@ -123,7 +165,7 @@ final class ColumnValues {
 
   /** The same, of files too short for values to come again. */
   boolean mayBeLabels() {
-    return looksLikeLabels() || filled < FEW_ROWS && isShort();
+    return looksLikeLabels() || filled > 0 && filled < FEW_ROWS && isShort();
   }
 
   /** Whether values are short and come again, as names of classes do. */
@@ -132,6 +174,6 @@ final class ColumnValues {
   }
 
   private boolean isShort() {
-    return lists == 0 && dates == 0 && longest <= SHORT_CHARACTERS;
+    return lists == 0 && objects == 0 && dates == 0 && longest <= SHORT_CHARACTERS;
   }
 }

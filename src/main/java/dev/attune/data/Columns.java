@@ -27,7 +27,7 @@ import java.util.stream.Stream;
  *   <li>tokens: {@code tokens, words}
  *   <li>tags: {@code tags, ner_tags}
  *   <li>prompt, completion, messages: those names
- *   <li>instruction, with input and system where they are: those names, and no other text
+ *   <li>instruction, with input, system and history where they are: those names, and no other text
  *   <li>question, context, answers, answer_text, answer_start: those names, where there is both a
  *       question and a context, and no other text
  *   <li>anchor, positive, negative ({@code negatives}, {@code negative_1, negative_2, …}): those
@@ -59,6 +59,7 @@ public final class Columns {
     INSTRUCTION("instruction"),
     INPUT("input"),
     SYSTEM("system"),
+    HISTORY("history"),
     QUESTION("question"),
     CONTEXT("context"),
     ANSWERS("answers"),
@@ -76,9 +77,14 @@ public final class Columns {
     private static final Set<Role> OF_PAIRS = Set.of(TEXT, TEXT_PAIR, LABEL);
     private static final Set<Role> COMPARED = Set.of(CHOSEN, REJECTED);
     private static final Set<Role> OF_PREFERENCES =
-        Set.of(PROMPT, INSTRUCTION, INPUT, SYSTEM, CHOSEN, REJECTED);
+        Set.of(PROMPT, INSTRUCTION, INPUT, SYSTEM, HISTORY, CHOSEN, REJECTED);
     private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
     private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
+
+    /** Whose cells may hold lists. */
+    private static final Set<Role> LISTS = Set.of(TOKENS, TAGS, LABEL);
+
+    private static final Set<Role> LISTS_OF_PAIRS = Set.of(POSITIVE, NEGATIVE, LABEL);
 
     /** Of which a row is read from one. */
     private static final Set<Role> SOURCES =
@@ -105,11 +111,6 @@ public final class Columns {
     }
   }
 
-  private static final String SKIP = "_";
-  private static final String MORE = "...";
-
-  private static final char QUOTE = '"';
-
   /** How columns with names of their own are given. */
   static final String BY_NAME = "text=NAME,label=NAME";
 
@@ -131,217 +132,76 @@ public final class Columns {
     PREFERENCE
   }
 
-  private static final String LABEL_COLUMNS = "labels";
-
-  private final List<String> positions; // null where the file names its columns
-  private final boolean moreAllowed;
-  private final Map<Role, String> chosen;
-  private final List<String> labelColumns; // each says 0 or 1; empty where there is one of labels
+  private final ColumnsOption given;
   private final Map<Role, String> guessed; // of roles that no column has by its name
   private final Form form;
 
-  private Columns(
-      List<String> positions,
-      boolean moreAllowed,
-      Map<Role, String> chosen,
-      List<String> labelColumns,
-      Map<Role, String> guessed,
-      Form form) {
-    this.form = form;
-    this.positions = positions;
-    this.moreAllowed = moreAllowed;
-    this.chosen = chosen;
-    this.labelColumns = labelColumns;
+  private Columns(ColumnsOption given, Map<Role, String> guessed, Form form) {
+    this.given = given;
     this.guessed = guessed;
+    this.form = form;
   }
 
   /** All that they say, as a text: of equal columns the same. */
   String described() {
-    return positions
-        + " "
-        + moreAllowed
-        + ' '
-        + new TreeMap<>(chosen)
-        + ' '
-        + labelColumns
-        + ' '
-        + new TreeMap<>(guessed)
-        + ' '
-        + form;
+    return given.described() + ' ' + new TreeMap<>(guessed) + ' ' + form;
   }
 
   /** The file names its columns and they are recognised. */
   static Columns automatic() {
-    return new Columns(null, false, Map.of(), List.of(), Map.of(), Form.ANY);
+    return parse(null);
   }
 
   /** Reads what was given as columns; null is {@link #automatic}. */
   public static Columns parse(String option) {
-    if (option == null) {
-      return automatic();
-    }
-    List<String> parts = split(option, ',');
-    long named = parts.stream().filter(Columns::isNamed).count();
-    Check.input(
-        named == 0 || named == parts.size(),
-        "%s mixes positions and names. Give positions (text,label) for a file without"
-            + " header, or names (%s) for a file with one.",
-        Term.COLUMNS.of(option),
-        BY_NAME);
-    Check.input(
-        parts.stream().noneMatch(String::isEmpty),
-        "%s has an empty name; %s skips a column",
-        Term.COLUMNS.of(option),
-        SKIP);
-    return named > 0 ? named(option, parts) : positional(option, parts);
-  }
-
-  /** Parts between separators; one in a quoted name is no separator. */
-  private static List<String> split(String option, char separator) {
-    List<String> parts = new ArrayList<>();
-    StringBuilder part = new StringBuilder();
-    boolean quoted = false;
-    for (int i = 0; i < option.length(); i++) {
-      char c = option.charAt(i);
-      boolean opens = part.isEmpty() || "=;".indexOf(part.charAt(part.length() - 1)) >= 0;
-      if (c == QUOTE && (quoted || opens)) {
-        quoted = !quoted || i + 1 < option.length() && option.charAt(i + 1) == QUOTE;
-        if (quoted && !opens) {
-          part.append(option.charAt(i++)); // a doubled quote is one of the name
-        }
-      }
-      if (c == separator && !quoted) {
-        parts.add(part.toString().strip());
-        part.setLength(0);
-      } else if (!part.isEmpty() || !Character.isWhitespace(c)) {
-        part.append(c);
-      }
-    }
-    Check.input(!quoted, "%s: a quote is not closed", Term.COLUMNS.of(option));
-    parts.add(part.toString().strip());
-    return parts;
-  }
-
-  private static boolean isNamed(String part) {
-    return part.contains("=") && part.charAt(0) != QUOTE;
-  }
-
-  /** A name without the quotes around it. */
-  private static String unquoted(String name) {
-    String part = name.strip();
-    boolean quoted =
-        part.length() >= 2 && part.charAt(0) == QUOTE && part.charAt(part.length() - 1) == QUOTE;
-    return quoted ? part.substring(1, part.length() - 1).replace("\"\"", "\"") : part;
-  }
-
-  /** A name as the option takes it. */
-  static String quoted(String name) {
-    boolean plain =
-        name.equals(name.strip())
-            && !name.isEmpty()
-            && name.chars().noneMatch(c -> ",;=\"".indexOf(c) >= 0);
-    return plain ? name : QUOTE + name.replace("\"", "\"\"") + QUOTE;
-  }
-
-  /** The option that names columns by their roles: {@code --columns text=body,label=stars}. */
-  static String option(Map<Role, String> columns) {
-    return Term.COLUMNS.of(
-        columns.entrySet().stream()
-            .map(e -> e.getKey().names().get(0) + "=" + quoted(e.getValue()))
-            .collect(Collectors.joining(",")));
-  }
-
-  private static Columns named(String option, List<String> parts) {
-    Map<Role, String> chosen = new EnumMap<>(Role.class);
-    List<String> labelColumns = List.of();
-    for (String part : parts) {
-      String name = part.substring(0, part.indexOf('=')).strip();
-      if (name.equals(LABEL_COLUMNS)) {
-        labelColumns = labelColumns(option, part.substring(part.indexOf('=') + 1));
-        continue;
-      }
-      Role role = Role.of(name);
+    ColumnsOption given = ColumnsOption.parse(option);
+    Columns columns = new Columns(given, Map.of(), Form.ANY);
+    if (columns.isPositional()) {
+      List<String> names = columns.positions();
       Check.input(
-          role != null && role.names().get(0).equals(name),
-          "%s: there is no role \"%s\". Roles: %s.",
+          columns.isUsable(names)
+              || columns.forPairs().isUsable(names)
+              || columns.forPreferences().isUsable(names),
+          "%s names no text. Use some of text, text_pair, label, tokens, tags,"
+              + " prompt, completion, anchor, positive, negative, chosen, rejected, in the order of the"
+              + " file; %s skips a column.",
           Term.COLUMNS.of(option),
-          name,
-          Arrays.stream(Role.values())
-              .map(r -> r.names().get(0))
-              .collect(Collectors.joining(", ")));
-      String column = unquoted(part.substring(part.indexOf('=') + 1));
-      String given = Term.COLUMNS.of(option);
-      Check.input(!column.isEmpty(), "%s gives no column for %s", given, name);
-      Check.input(chosen.put(role, column) == null, "%s gives %s twice", given, name);
+          ColumnsOption.SKIP);
+      columns.resolve(names);
     }
-    return new Columns(null, false, chosen, labelColumns, Map.of(), Form.ANY);
-  }
-
-  private static List<String> labelColumns(String option, String value) {
-    List<String> columns = split(value, ';').stream().map(Columns::unquoted).toList();
-    Check.input(
-        columns.stream().noneMatch(String::isEmpty) && Set.copyOf(columns).size() == columns.size(),
-        "%s: labels=NAME;NAME names each column of 0 and 1 once",
-        Term.COLUMNS.of(option));
-    return columns;
-  }
-
-  private static Columns positional(String option, List<String> parts) {
-    String given = Term.COLUMNS.of(option);
-    boolean more = parts.get(parts.size() - 1).equals(MORE);
-    List<String> names =
-        parts.subList(0, more ? parts.size() - 1 : parts.size()).stream()
-            .map(Columns::unquoted)
-            .toList();
-    Set<String> distinct = new LinkedHashSet<>();
-    for (String name : names) {
-      Check.input(name.equals(SKIP) || distinct.add(name), "%s gives %s twice", given, name);
-      Check.input(!name.equals(MORE), "%s: %s can only stand at the end", given, MORE);
-    }
-    Columns columns =
-        new Columns(List.copyOf(names), more, Map.of(), List.of(), Map.of(), Form.ANY);
-    Check.input(
-        columns.isUsable(names)
-            || columns.forPairs().isUsable(names)
-            || columns.forPreferences().isUsable(names),
-        "%s names no text. Use some of text, text_pair, label, tokens, tags,"
-            + " prompt, completion, anchor, positive, negative, chosen, rejected, in the order of the"
-            + " file; %s skips a column.",
-        given,
-        SKIP);
-    columns.resolve(names);
     return columns;
   }
 
   /** Whether the file has no header because the columns were given by position. */
   boolean isPositional() {
-    return positions != null;
+    return given.positions() != null;
   }
 
   List<String> positions() {
-    return positions;
+    return given.positions();
   }
 
   boolean moreAllowed() {
-    return moreAllowed;
+    return given.moreAllowed();
   }
 
   boolean isSkipped(int column) {
-    return positions != null && (column >= positions.size() || positions.get(column).equals(SKIP));
+    return isPositional()
+        && (column >= positions().size() || positions().get(column).equals(ColumnsOption.SKIP));
   }
 
   /** Whether positions were given and name exactly tokens and tags (others skipped). */
   boolean isWordAndTag() {
-    return positions != null && resolve(positions).keySet().equals(Set.of(Role.TOKENS, Role.TAGS));
+    return isPositional() && resolve(positions()).keySet().equals(Set.of(Role.TOKENS, Role.TAGS));
   }
 
   /** The column of each role among the given names. A role with two columns is an error. */
   public Map<Role, String> resolve(Collection<String> names) {
     Map<Role, String> found = new EnumMap<>(Role.class);
     for (Role role : Role.values()) {
-      if (chosen.containsKey(role)) {
-        if (names.contains(chosen.get(role))) {
-          found.put(role, chosen.get(role));
+      if (given.chosen().containsKey(role)) {
+        if (names.contains(given.chosen().get(role))) {
+          found.put(role, given.chosen().get(role));
         }
         continue;
       }
@@ -350,8 +210,8 @@ public final class Columns {
       }
       for (String name : names) {
         if (role.names().contains(name)
-            && !chosen.containsValue(name)
-            && !labelColumns.contains(name)) {
+            && !given.chosen().containsValue(name)
+            && !given.labelColumns().contains(name)) {
           String other = found.put(role, name);
           if (other != null) {
             throw new InputException(
@@ -360,23 +220,28 @@ public final class Columns {
                     other,
                     name,
                     role.names().get(0),
-                    option(Map.of(role, other)),
-                    option(Map.of(role, name))));
+                    ColumnsOption.of(Map.of(role, other)),
+                    ColumnsOption.of(Map.of(role, name))));
           }
         }
       }
     }
+    Map<Role, String> guesses = new EnumMap<>(Role.class);
     guessed.forEach(
         (role, column) -> {
           if (names.contains(column)) {
-            found.values().remove(column); // a guess says what a name that might mean more does
-            found.putIfAbsent(role, column);
+            guesses.put(role, column);
           }
         });
+    found.values().removeAll(guesses.values()); // a guess says what a name that may mean more does
+    guesses.forEach(found::putIfAbsent);
     if (form == Form.PREFERENCE) {
       found.keySet().retainAll(Role.OF_PREFERENCES);
       if (found.containsKey(Role.PROMPT)) {
         found.keySet().removeAll(Role.OF_INSTRUCTIONS);
+      }
+      if (!areTurns(found)) {
+        found.remove(Role.HISTORY);
       }
       return found;
     }
@@ -394,7 +259,11 @@ public final class Columns {
     if (isOther || !found.containsKey(Role.INSTRUCTION)) {
       found.keySet().removeAll(Role.OF_INSTRUCTIONS);
     }
-    if (!found.containsKey(Role.MESSAGES) && !areTurns(found)) {
+    boolean areTurns = areTurns(found);
+    if (!areTurns || found.containsKey(Role.LABEL)) {
+      found.remove(Role.HISTORY);
+    }
+    if (!found.containsKey(Role.MESSAGES) && !areTurns) {
       found.remove(Role.SYSTEM);
     }
     if (form == Form.ONE_TEXT && !hasSecondText(found)) {
@@ -410,12 +279,14 @@ public final class Columns {
 
   /**
    * Whether prompt and completion are one turn each, rather than one text that is joined as it is:
-   * instructions, what is prompt and completion under other names, and answers that are compared
-   * after a turn of the system.
+   * instructions, what is prompt and completion under other names, and what has a turn of the
+   * system or earlier turns before it.
    */
   boolean areTurns(Map<Role, String> found) {
     return found.containsKey(Role.INSTRUCTION)
-        || form == Form.PREFERENCE && found.containsKey(Role.SYSTEM)
+        || (form == Form.PREFERENCE || found.containsKey(Role.PROMPT))
+            && !found.containsKey(Role.MESSAGES)
+            && (found.containsKey(Role.SYSTEM) || found.containsKey(Role.HISTORY))
         || Stream.of(Role.PROMPT, Role.COMPLETION)
             .anyMatch(role -> guessed.containsKey(role) && found.containsKey(role));
   }
@@ -427,22 +298,22 @@ public final class Columns {
 
   /** The same with columns for roles that none has by its name. */
   Columns withGuessed(Map<Role, String> columns) {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, columns, form);
+    return new Columns(given, columns, form);
   }
 
   /** The same for rows of which one text is read: others beside it are not. */
   public Columns forOneText() {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, Form.ONE_TEXT);
+    return new Columns(given, guessed, Form.ONE_TEXT);
   }
 
   /** The same for rows that are pairs or triplets of texts. */
   public Columns forPairs() {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, Form.PAIR);
+    return new Columns(given, guessed, Form.PAIR);
   }
 
   /** The same for rows that are prompts with two answers, of which one is better. */
   public Columns forPreferences() {
-    return new Columns(positions, moreAllowed, chosen, labelColumns, guessed, Form.PREFERENCE);
+    return new Columns(given, guessed, Form.PREFERENCE);
   }
 
   /** Whether rows are prompts with two answers. */
@@ -483,27 +354,27 @@ public final class Columns {
 
   /** Whether the option says which column has a role. */
   boolean asksFor(Role role) {
-    return chosen.containsKey(role);
+    return given.chosen().containsKey(role);
   }
 
   /** Whether the option says what rows are read from, so that nothing else is guessed. */
   boolean asksForSource() {
-    return chosen.keySet().stream().anyMatch(Role.SOURCES::contains);
+    return given.chosen().keySet().stream().anyMatch(Role.SOURCES::contains);
   }
 
   /** Whether the option names a column. */
   boolean asksFor(String column) {
-    return chosen.containsValue(column) || labelColumns.contains(column);
+    return given.chosen().containsValue(column) || given.labelColumns().contains(column);
   }
 
   /** Columns that each say with 0 or 1 whether a label holds; empty where none do. */
   List<String> labelColumns() {
-    return labelColumns;
+    return given.labelColumns();
   }
 
   /** The columns asked for by name that are not among the given names. */
   List<String> absent(Collection<String> names) {
-    return Stream.concat(chosen.values().stream(), labelColumns.stream())
+    return Stream.concat(given.chosen().values().stream(), given.labelColumns().stream())
         .filter(c -> !names.contains(c))
         .toList();
   }
@@ -529,8 +400,8 @@ public final class Columns {
   /** Whether a first row repeats the columns given by position: then it is a header. */
   boolean repeatsHeader(List<String> row) {
     boolean any = false;
-    for (int i = 0; i < Math.min(row.size(), positions.size()); i++) {
-      String name = positions.get(i);
+    for (int i = 0; i < Math.min(row.size(), positions().size()); i++) {
+      String name = positions().get(i);
       Role role = Role.of(name);
       if (role != null) {
         String cell = row.get(i).strip().toLowerCase(Locale.ROOT);
@@ -548,24 +419,25 @@ public final class Columns {
   /** The option that names the columns of a header by the roles that positions gave them. */
   String named(List<String> header) {
     Map<Role, String> names = new EnumMap<>(Role.class);
-    for (int i = 0; i < Math.min(header.size(), positions.size()); i++) {
-      Role role = Role.of(positions.get(i));
+    for (int i = 0; i < Math.min(header.size(), positions().size()); i++) {
+      Role role = Role.of(positions().get(i));
       if (role != null) {
         names.put(role, header.get(i));
       }
     }
-    return option(names);
+    return ColumnsOption.of(names);
   }
 
-  /** Whether cells of a column may hold lists: words, their tags, or labels. */
+  /** Whether cells of a column may hold lists: words, their tags, or labels; of pairs, texts. */
   boolean mayBeList(String column) {
-    boolean asked =
-        Stream.of(Role.TOKENS, Role.TAGS, Role.LABEL).anyMatch(r -> column.equals(chosen.get(r)));
-    return asked
+    Set<Role> lists = arePairs() ? Role.LISTS_OF_PAIRS : Role.LISTS;
+    return lists.stream().anyMatch(role -> column.equals(given.chosen().get(role)))
         || !asksFor(column)
-            && Stream.of(Role.TOKENS, Role.TAGS, Role.LABEL)
+            && lists.stream()
                 .anyMatch(
-                    r -> r.names().contains(column) || UsualNames.has(r.names().get(0), column));
+                    role ->
+                        role.names().contains(column)
+                            || UsualNames.has(role.names().get(0), column));
   }
 
   /** The columns among the names that nothing is read from. */
@@ -574,7 +446,7 @@ public final class Columns {
     Set<String> used = new LinkedHashSet<>(found.values());
     used.addAll(negatives(found, names));
     return names.stream()
-        .filter(name -> !used.contains(name) && !labelColumns.contains(name))
+        .filter(name -> !used.contains(name) && !given.labelColumns().contains(name))
         .toList();
   }
 
@@ -587,8 +459,8 @@ public final class Columns {
           String mark = isGuess(role, column) ? " (guessed by its name)" : "";
           parts.add((own.equals(column) ? own : own + " <- " + column) + mark);
         });
-    if (!labelColumns.isEmpty()) {
-      parts.add(LABEL_COLUMNS + " <- " + String.join("; ", labelColumns));
+    if (!given.labelColumns().isEmpty()) {
+      parts.add(ColumnsOption.LABEL_COLUMNS + " <- " + String.join("; ", labelColumns()));
     }
     return String.join(", ", parts);
   }

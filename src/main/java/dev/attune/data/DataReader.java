@@ -172,7 +172,8 @@ public final class DataReader {
     }
     String whole = text.toString();
     Example only = new Example(1, whole, null, null, null, null, Map.of("text", whole));
-    return FastTextReader.advised(new Dataset(file, List.of(only), "one running text"));
+    return FastTextReader.advised(
+        new Dataset(file, List.of(only), FileReading.of("one running text").running()));
   }
 
   /** Every line is a text; blank ones are none. */

@@ -1,10 +1,7 @@
 package dev.attune.data;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
-import dev.attune.core.JsonProblem;
 import dev.attune.data.mapped.Store;
 import dev.attune.data.mapped.StoreException;
 import dev.attune.data.mapped.StoreWriter;
@@ -27,7 +24,6 @@ import java.util.function.UnaryOperator;
  */
 public record Dataset(
     Path source, List<Example> examples, FileReading reading, List<DatasetPart> parts) {
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   public Dataset {
     examples = examples instanceof ExampleList ? examples : List.copyOf(examples);
@@ -262,14 +258,15 @@ public record Dataset(
       tools = input.get("tools"); // as OpenAI has them
     }
     if (tools instanceof String text) {
-      if (text.isBlank()) {
+      if (text.isBlank() || text.strip().equals("null")) {
         return null;
       }
-      try {
-        tools = JSON.readValue(text, Object.class);
-      } catch (JsonProcessingException e) {
+      tools = CellValue.parse(text);
+      if (tools == null) {
         throw new InputException(
-            where(example) + ": \"tools\" is a text that is not JSON: " + JsonProblem.of(e), e);
+            where(example)
+                + ": \"tools\" is a text that is no list of JSON: "
+                + Excerpt.shortened(text));
       }
     }
     if (tools == null || (tools instanceof List<?> list && list.isEmpty())) {
@@ -281,7 +278,18 @@ public record Dataset(
               + ": \"tools\" must be a list of JSON schemas, or the text of one; it is "
               + tools);
     }
-    return list;
+    return list.stream().map(Dataset::asTool).toList();
+  }
+
+  /** A function that stands alone, as ShareGPT's rows have it, as the tool that it is. */
+  private static Object asTool(Object given) {
+    boolean isBare =
+        given instanceof Map<?, ?> tool
+            && tool.get("name") instanceof String
+            && tool.containsKey("parameters")
+            && !tool.containsKey("type")
+            && !tool.containsKey("function");
+    return isBare ? ChatTurn.ofFunction(given) : given;
   }
 
   /** "file, row 17": how messages name an example. */

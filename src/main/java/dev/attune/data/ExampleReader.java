@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
 import dev.attune.core.Term;
@@ -13,6 +14,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * Rows of named values, of any format, to examples: the one place where columns get their meaning.
@@ -21,20 +23,28 @@ final class ExampleReader {
   /** Names of columns that nothing is read from, in the report. */
   private static final int UNUSED_SHOWN = 4;
 
+  /** What the assistant of a conversation may call: read with it. */
+  private static final String TOOLS = "tools";
+
   private final Path file;
   private final Columns given;
   private final ReadOptions options;
   private final boolean isTable;
   private final BadRows bad;
   private final Cells cells;
+  private final Turns turns;
   private final Preferences preferences;
+  private final Anchors anchors;
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
   private final Map<Columns.Role, String> seen = new LinkedHashMap<>();
   private final Map<Columns.Role, String> guesses = new LinkedHashMap<>();
   private String described = "";
   private String advice = "";
   private final Set<String> unused = new LinkedHashSet<>();
-  private boolean turns;
+  private final Set<Finding> noted = new LinkedHashSet<>(); // of columns
+  private boolean hasTools;
+  private int repeatedPrompts; // rows
+  private boolean areTurns; // prompts and completions of the file, or some of them
 
   /**
    * One row.
@@ -73,7 +83,9 @@ final class ExampleReader {
     this.options = options;
     this.bad = bad;
     cells = new Cells(file, options.numbers());
-    preferences = new Preferences(cells, options.asTurns());
+    turns = new Turns(cells);
+    anchors = new Anchors(cells);
+    preferences = new Preferences(cells, turns, options.asTurns());
   }
 
   /** The examples of rows; columns are guessed by all rows that have the same ones. */
@@ -91,23 +103,21 @@ final class ExampleReader {
               });
       row.values().forEach((name, value) -> shape.get(name).add(value));
     }
+    values.values().forEach(turns::learn);
+    values.forEach((names, shape) -> shapes.put(names, guessed(shape)));
     RowSpace.Rows<Example> examples = options.space().examples();
     for (Row row : rows) {
       InterruptedCallException.check("reading " + file);
       Set<String> names = row.values().keySet();
       Columns columns = shapes.get(names);
-      if (columns == null) {
-        columns = guessed(values.get(names));
-        shapes.put(names, columns);
-      }
       try {
-        checkUsable(row.number(), columns, names);
-        examples.add(example(row, columns));
+        checkUsable(row, columns);
+        examples(row, columns).forEach(examples::add);
       } catch (InputException e) {
         bad.add(row.number(), e);
       }
     }
-    return bad.noted(dataset(examples.list()));
+    return bad.noted(dataset(examples.list(), findings()));
   }
 
   /**
@@ -121,18 +131,18 @@ final class ExampleReader {
       Set<String> names = row.values().keySet();
       Columns columns = shapes.getOrDefault(names, others);
       try {
-        checkUsable(row.number(), columns, names);
-        examples.add(example(row, columns));
+        checkUsable(row, columns);
+        examples.addAll(examples(row, columns));
       } catch (InputException e) {
         bad.add(row.number(), e);
       }
     }
-    return dataset(examples);
+    return dataset(examples, List.of());
   }
 
-  private Dataset dataset(List<Example> examples) {
+  private Dataset dataset(List<Example> examples, List<Finding> findings) {
     return new Dataset(
-        file, examples, new FileReading(described(), seen, given.positions(), advice, List.of()));
+        file, examples, new FileReading(described(), seen, given.positions(), advice, findings));
   }
 
   private Columns guessed(Map<String, ColumnValues> values) {
@@ -148,7 +158,9 @@ final class ExampleReader {
     return columns;
   }
 
-  private void checkUsable(int row, Columns columns, Set<String> names) {
+  private void checkUsable(Row given, Columns columns) {
+    int row = given.number();
+    Set<String> names = given.values().keySet();
     if (!columns.isUsable(names)) {
       throw new InputException(
           cells.at(row)
@@ -160,15 +172,35 @@ final class ExampleReader {
               + ". Recognised: "
               + Columns.documentation()
               + ". Name another with "
-              + Term.COLUMNS.of(columns.byName()));
+              + Term.COLUMNS.of(columns.byName())
+              + within(given.values()));
     }
+  }
+
+  /** How the fields of an object become columns. */
+  private String within(Map<String, Object> values) {
+    for (Map.Entry<String, Object> value : values.entrySet()) {
+      if (value.getValue() instanceof Map<?, ?> object && !object.isEmpty()) {
+        String own = Excerpt.quoted(object.keySet().stream().map(String::valueOf).toList());
+        return ". \""
+            + value.getKey()
+            + "\" is an object with "
+            + own
+            + ", which are columns once they stand in the row itself: jq -c '. + .\""
+            + value.getKey()
+            + "\"' "
+            + file.getFileName()
+            + " > rows.jsonl";
+      }
+    }
+    return "";
   }
 
   /** What the report says of columns. */
   private void note(Columns columns, Map<String, ColumnValues> values) {
     Map<Columns.Role, String> roles = columns.resolve(values.keySet());
     if (seen.isEmpty()) {
-      advice = ColumnGuess.advice(columns, values);
+      advice = ColumnAdvice.of(columns, values);
     }
     roles.forEach(
         (role, column) -> {
@@ -179,9 +211,18 @@ final class ExampleReader {
             }
           }
         });
-    turns |= columns.areTurns(roles);
+    areTurns |= columns.areTurns(roles);
     seen.putAll(roles);
     unused.addAll(columns.unused(values.keySet()));
+    noted.addAll(PassedOver.findings(columns, roles, values));
+    Finding flags = columns.arePairs() ? UnlikePairs.passedOver(columns, roles, values) : null;
+    if (flags != null) {
+      noted.add(flags);
+    }
+    if (isConversation(columns, roles, values)) {
+      unused.remove(TOOLS);
+      hasTools |= values.containsKey(TOOLS);
+    }
     described = columns.withGuessed(guesses).describe(seen); // also what other rows' names tell
   }
 
@@ -194,13 +235,13 @@ final class ExampleReader {
             + ", of different rows, may each be the "
             + role.names().get(0)
             + ". Say which: "
-            + Columns.option(Map.of(role, one))
+            + ColumnsOption.of(Map.of(role, one))
             + " or "
-            + Columns.option(Map.of(role, other)));
+            + ColumnsOption.of(Map.of(role, other)));
   }
 
   private String described() {
-    return described + elsewhere() + form() + notUsed();
+    return described + (hasTools ? ", " + TOOLS : "") + elsewhere() + form() + notUsed();
   }
 
   /** Guesses for rows beside others that have the role under its name. */
@@ -221,7 +262,7 @@ final class ExampleReader {
   }
 
   private String form() {
-    if (!turns) {
+    if (!areTurns) {
       return "";
     }
     return (options.asTurns()
@@ -231,10 +272,49 @@ final class ExampleReader {
             : ": as prompts that end in a line break");
   }
 
-  private Example example(Row given, Columns columns) {
+  /** Whether rows are conversations, to which tools belong. */
+  private boolean isConversation(
+      Columns columns, Map<Columns.Role, String> roles, Map<String, ColumnValues> values) {
+    return roles.containsKey(Columns.Role.MESSAGES)
+        || columns.areTurns(roles) && options.asTurns()
+        || Stream.of(Columns.Role.PROMPT, Columns.Role.CHOSEN)
+            .map(roles::get)
+            .anyMatch(column -> column != null && values.get(column).areLists());
+  }
+
+  /** What the report says of how rows were read. */
+  private List<Finding> findings() {
+    List<Finding> findings = new ArrayList<>(noted);
+    findings.addAll(turns.findings());
+    findings.addAll(anchors.findings());
+    findings.addAll(preferences.findings());
+    if (repeatedPrompts > 0) {
+      findings.add(
+          Finding.ofFile(
+              Finding.Severity.NOTE,
+              "repeated_prompt",
+              Count.many(repeatedPrompts, "row has", "rows have")
+                  + " a prompt that is a turn of the messages, which alone are read"));
+    }
+    return findings;
+  }
+
+  /** What a row says: an example; of an anchor that is like several texts, one for each. */
+  private List<Example> examples(Row given, Columns columns) {
     int row = given.number();
-    Map<String, Object> values = given.values();
-    Map<Columns.Role, String> roles = columns.resolve(values.keySet());
+    Map<Columns.Role, String> roles = columns.resolve(given.values().keySet());
+    Map<String, Object> values = turns.parsed(given.values(), roles);
+    return roles.containsKey(Columns.Role.ANCHOR)
+        ? anchors.read(row, values, roles, given.fields())
+        : List.of(example(row, values, roles, columns, given.fields()));
+  }
+
+  private Example example(
+      int row,
+      Map<String, Object> values,
+      Map<Columns.Role, String> roles,
+      Columns columns,
+      Map<String, Object> fields) {
     if (roles.containsKey(Columns.Role.QUESTION)) {
       List<GoldAnswer> answers = answers(row, values, roles);
       Check.input(
@@ -249,24 +329,32 @@ final class ExampleReader {
           cells.text(row, values, roles.get(Columns.Role.QUESTION)),
           cells.text(row, values, roles.get(Columns.Role.CONTEXT)),
           answers,
-          given.fields());
-    }
-    if (roles.containsKey(Columns.Role.ANCHOR)) {
-      return Example.ofAnchor(
-          row,
-          cells.text(row, values, roles.get(Columns.Role.ANCHOR)),
-          cells.text(row, values, roles.get(Columns.Role.POSITIVE)),
-          negatives(row, values, Columns.negatives(roles, values.keySet())),
-          given.fields());
+          fields);
     }
     if (columns.arePreferences()) {
-      return preferences.read(row, values, roles, given.fields());
+      return preferences.read(row, values, roles, fields);
     }
-    boolean isTurns = columns.areTurns(roles);
-    Instruction instruction = isTurns ? Instruction.read(cells, row, values, roles) : null;
-    List<ChatMessage> messages =
-        isTurns ? options.asTurns() ? instruction.turns() : null : conversation(row, values, roles);
     boolean joined = !(values.get(roles.get(Columns.Role.PROMPT)) instanceof List<?>);
+    boolean isTurns =
+        joined
+            && !roles.containsKey(Columns.Role.MESSAGES)
+            && (columns.areTurns(roles) || areTurns && roles.containsKey(Columns.Role.PROMPT));
+    Instruction instruction = isTurns ? Instruction.read(cells, row, values, roles) : null;
+    if (isTurns && !options.asTurns()) {
+      instruction.checkNoHistory(cells.at(row));
+    }
+    List<ChatMessage> messages =
+        isTurns
+            ? options.asTurns() ? instruction.turns() : null
+            : turns.conversation(row, values, roles);
+    if (joined
+        && messages != null
+        && !isTurns
+        && !roles.containsKey(Columns.Role.COMPLETION)
+        && Turns.repeats(messages, values.get(roles.get(Columns.Role.PROMPT)))) {
+      repeatedPrompts++;
+      joined = false;
+    }
     Object label = values.get(roles.get(Columns.Role.LABEL));
     boolean isList = label instanceof List<?>;
     return new Example(
@@ -288,42 +376,7 @@ final class ExampleReader {
         messages,
         null,
         null,
-        given.fields());
-  }
-
-  /** One text a column, or the list of a column. */
-  private List<String> negatives(int row, Map<String, Object> values, List<String> columns) {
-    List<String> negatives = new ArrayList<>();
-    for (String column : columns) {
-      Object value = values.get(column);
-      if (value instanceof List<?>) {
-        negatives.addAll(cells.strings(row, values, column, false));
-      } else {
-        String text = cells.text(row, values, column);
-        negatives.add(text == null ? "" : text);
-      }
-    }
-    return negatives;
-  }
-
-  /** The turns of messages, or of a prompt and a completion that are lists of turns; or null. */
-  private List<ChatMessage> conversation(
-      int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
-    String promptColumn = roles.get(Columns.Role.PROMPT);
-    List<ChatMessage> turns = cells.messages(row, values, roles.get(Columns.Role.MESSAGES));
-    if (turns == null && promptColumn != null && values.get(promptColumn) instanceof List<?>) {
-      turns = new ArrayList<>(cells.messages(row, values, promptColumn));
-      Check.input(
-          turns.stream().noneMatch(ChatMessage::isAssistant),
-          "%s: the prompt holds turns of the assistant, which would be learned too. Write all turns"
-              + " into messages where they are to be learned",
-          cells.at(row));
-      List<ChatMessage> answer = cells.messages(row, values, roles.get(Columns.Role.COMPLETION));
-      if (answer != null) {
-        turns.addAll(answer);
-      }
-    }
-    return turns == null ? null : cells.withSystem(row, values, roles, turns);
+        fields);
   }
 
   /** Words; those of a text in a table, or where the option names it as words. */

@@ -87,14 +87,14 @@ public record FileReading(
     if (roles.containsKey(Columns.Role.LABEL)) {
       option.put(Columns.Role.LABEL, roles.get(Columns.Role.LABEL));
     }
-    return Columns.option(option);
+    return ColumnsOption.of(option);
   }
 
   /** The options that read one of several texts, where a row has text, prompt and messages. */
   public String oneSource() {
     return Stream.of(Columns.Role.TEXT, Columns.Role.PROMPT, Columns.Role.MESSAGES)
         .filter(roles::containsKey)
-        .map(role -> Columns.option(Map.of(role, roles.get(role))))
+        .map(role -> ColumnsOption.of(Map.of(role, roles.get(role))))
         .collect(Collectors.joining(" or "));
   }
 
@@ -106,17 +106,24 @@ public record FileReading(
     if (text == null || positions != null) {
       return oneText();
     }
+    if (question != null) {
+      Map<Columns.Role, String> all = new LinkedHashMap<>();
+      all.put(Columns.Role.INSTRUCTION, question);
+      all.put(Columns.Role.INPUT, roles.get(Columns.Role.CONTEXT));
+      all.put(Columns.Role.COMPLETION, "NAME");
+      return ColumnsOption.of(Map.of(Columns.Role.TEXT, text)) + " or " + ColumnsOption.of(all);
+    }
     Map<Columns.Role, String> both = new LinkedHashMap<>();
     both.put(Columns.Role.PROMPT, text);
     both.put(Columns.Role.COMPLETION, second == null ? "NAME" : second);
-    return Columns.option(Map.of(Columns.Role.TEXT, text)) + " or " + Columns.option(both);
+    return ColumnsOption.of(Map.of(Columns.Role.TEXT, text)) + " or " + ColumnsOption.of(both);
   }
 
   /** The option that reads the first of a row's two texts. */
   public String oneText() {
     String text = roles.getOrDefault(Columns.Role.TEXT, roles.get(Columns.Role.QUESTION));
     if (positions == null || text == null) {
-      return Columns.option(Map.of(Columns.Role.TEXT, text == null ? "NAME" : text));
+      return ColumnsOption.of(Map.of(Columns.Role.TEXT, text == null ? "NAME" : text));
     }
     String second = roles.getOrDefault(Columns.Role.TEXT_PAIR, roles.get(Columns.Role.CONTEXT));
     return Term.COLUMNS.of(
@@ -128,7 +135,12 @@ public record FileReading(
   /** The option that reads the words of the text; null where there is no column of texts. */
   public String textAsTokens() {
     String text = roles.get(Columns.Role.TEXT);
-    return text == null ? null : Columns.option(Map.of(Columns.Role.TOKENS, text));
+    Map<Columns.Role, String> option = new LinkedHashMap<>();
+    option.put(Columns.Role.TOKENS, text);
+    if (!roles.containsKey(Columns.Role.TAGS)) {
+      option.put(Columns.Role.TAGS, "NAME");
+    }
+    return text == null ? null : ColumnsOption.of(option);
   }
 
   /**
@@ -142,7 +154,7 @@ public record FileReading(
     }
     Map<Columns.Role, String> names = new EnumMap<>(Columns.Role.class);
     roles.forEach((role, column) -> names.put(role, first.field(column)));
-    return Columns.option(names);
+    return ColumnsOption.of(names);
   }
 
   /** The option that exchanges text and label; null where they are no columns of a file. */
@@ -163,6 +175,6 @@ public record FileReading(
     Map<Columns.Role, String> exchanged = new LinkedHashMap<>();
     exchanged.put(Columns.Role.TEXT, label);
     exchanged.put(Columns.Role.LABEL, text);
-    return Columns.option(exchanged);
+    return ColumnsOption.of(exchanged);
   }
 }

@@ -12,11 +12,18 @@ import java.util.Map;
  *
  * @param alpaca whether it is one of Stanford Alpaca's kind, whose prompts have a text around them
  * @param system what the model is told beforehand, or null
+ * @param history turns before the instruction
  * @param instruction or question, or whatever is answered
  * @param input what the instruction is about; null or empty: nothing
  * @param answer null where there is none
  */
-record Instruction(boolean alpaca, String system, String instruction, String input, String answer) {
+record Instruction(
+    boolean alpaca,
+    String system,
+    List<ChatMessage> history,
+    String instruction,
+    String input,
+    String answer) {
   /** The prompts of the Stanford Alpaca repository, train.py. */
   private static final String WITH_INPUT =
       "Below is an instruction that describes a task, paired with an input that provides further"
@@ -27,24 +34,59 @@ record Instruction(boolean alpaca, String system, String instruction, String inp
       "Below is an instruction that describes a task. Write a response that appropriately completes"
           + " the request.\n\n### Instruction:\n%s\n\n### Response:";
 
+  private static final String HISTORY = "a list of earlier turns: [[question, answer], ...]";
+
   /** That of a row, by its columns. */
   static Instruction read(
       Cells cells, int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
     boolean isAlpaca = roles.containsKey(Columns.Role.INSTRUCTION);
-    boolean answers = isAlpaca || roles.containsKey(Columns.Role.PROMPT);
-    Object history = answers ? values.get("history") : null;
-    Check.input(
-        history == null || history instanceof List<?> list && list.isEmpty(),
-        "%s: \"history\" holds earlier turns, which instructions cannot be read with; write the"
-            + " rows as messages",
-        cells.at(row));
     return new Instruction(
         isAlpaca,
         cells.text(row, values, roles.get(Columns.Role.SYSTEM)),
+        history(cells, row, values, roles.get(Columns.Role.HISTORY)),
         cells.text(
             row, values, roles.get(isAlpaca ? Columns.Role.INSTRUCTION : Columns.Role.PROMPT)),
         cells.text(row, values, roles.get(Columns.Role.INPUT)),
         cells.text(row, values, roles.get(Columns.Role.COMPLETION)));
+  }
+
+  /** Earlier questions with their answers, two texts each: a list, or the text of one. */
+  private static List<ChatMessage> history(
+      Cells cells, int row, Map<String, Object> values, String column) {
+    Object value = column == null ? null : values.get(column);
+    if (value == null || value instanceof String text && text.isBlank()) {
+      return List.of();
+    }
+    Object pairs = value instanceof String text ? CellValue.parse(text) : value;
+    if (!(pairs instanceof List<?> list)) {
+      throw cells.wrongType(row, column, value, HISTORY);
+    }
+    List<ChatMessage> turns = new ArrayList<>();
+    for (Object item : list) {
+      boolean isPair =
+          item instanceof List<?> pair
+              && pair.size() == 2
+              && pair.stream().allMatch(String.class::isInstance);
+      if (!isPair) {
+        throw cells.wrongType(row, column, value, HISTORY);
+      }
+      turns.add(ChatMessage.of("user", (String) ((List<?>) item).get(0)));
+      turns.add(ChatMessage.of("assistant", (String) ((List<?>) item).get(1)));
+    }
+    return turns;
+  }
+
+  /**
+   * Refuses earlier turns, which no prompt can hold.
+   *
+   * @param where the row stands
+   */
+  void checkNoHistory(String where) {
+    Check.input(
+        history.isEmpty(),
+        "%s: \"history\" holds earlier turns, and the model has no chat template to write them"
+            + " with. Use a model that has one, or write those turns into the prompt",
+        where);
   }
 
   private boolean hasInput() {
@@ -80,6 +122,7 @@ record Instruction(boolean alpaca, String system, String instruction, String inp
     if (system != null && !system.isBlank()) {
       turns.add(ChatMessage.of("system", system));
     }
+    turns.addAll(history);
     turns.add(ChatMessage.of("user", hasInput() ? instruction + "\n" + input : instruction));
     if (answer != null) {
       turns.add(ChatMessage.of("assistant", answer));

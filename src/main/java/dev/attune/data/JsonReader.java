@@ -211,7 +211,8 @@ final class JsonReader {
                   + row
                   + " is "
                   + JsonText.described(token)
-                  + ", not an object with named fields: {\"text\": ..., \"label\": ...}");
+                  + ", not an object with named fields: {\"text\": ..., \"label\": ...}"
+                  + asObjects(token));
         }
         return JsonText.object(parser);
       } catch (JsonProcessingException e) {
@@ -224,6 +225,21 @@ final class JsonReader {
     @Override
     public int row() {
       return row;
+    }
+
+    /** How lists become objects, where they are what a line or the list holds. */
+    private String asObjects(JsonToken token) {
+      if (token != JsonToken.START_ARRAY && token != JsonToken.VALUE_STRING) {
+        return "";
+      }
+      return ". Name their parts, such as: jq -c '"
+          + (token == JsonToken.START_ARRAY ? ".[] | " : "")
+          + (read.columns().arePairs()
+              ? "{anchor: .[0], positive: .[1]}"
+              : "{text: .[0], label: .[1]}")
+          + "' "
+          + file.shown().getFileName()
+          + " > rows.jsonl";
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.Count;
 import dev.attune.core.Term;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
@@ -15,16 +16,22 @@ final class Preferences {
   private static final List<String> INPUT_FIELDS =
       List.of("messages", "tools", "parallel_tool_calls");
 
+  /** Announces a turn of the assistant. */
+  private static final String ASSISTANT = "\n\nAssistant:";
+
   private final Cells cells;
+  private final Turns turns;
   private final boolean asTurns;
+  private int dialogues; // rows
 
   /**
    * Those of a file.
    *
    * @param asTurns whether instructions become conversations
    */
-  Preferences(Cells cells, boolean asTurns) {
+  Preferences(Cells cells, Turns turns, boolean asTurns) {
     this.cells = cells;
+    this.turns = turns;
     this.asTurns = asTurns;
   }
 
@@ -45,6 +52,9 @@ final class Preferences {
     }
     boolean areTurns = values.get(chosen) instanceof List<?>;
     boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
+    if (!areTurns && !isInstruction && prompt == null) {
+      return dialogue(row, values, chosen, rejected, fields);
+    }
     if (!areTurns) {
       Check.input(
           isInstruction || prompt != null && values.get(prompt) != null,
@@ -70,14 +80,61 @@ final class Preferences {
           Example.ofPrompt(row, given, cells.text(row, values, rejected)),
           fields);
     }
-    List<ChatMessage> better = cells.messages(row, values, chosen);
-    List<ChatMessage> worse = cells.messages(row, values, rejected);
-    List<ChatMessage> turns = promptTurns(row, values, prompt, better, worse);
+    List<ChatMessage> better = turns.of(row, values, chosen);
+    List<ChatMessage> worse = turns.of(row, values, rejected);
+    List<ChatMessage> asked = promptTurns(row, values, prompt, better, worse);
     return Example.ofPreference(
         row,
-        Example.ofMessages(row, cells.withSystem(row, values, roles, joined(turns, better))),
-        Example.ofMessages(row, cells.withSystem(row, values, roles, joined(turns, worse))),
+        Example.ofMessages(row, turns.withSystem(row, values, roles, joined(asked, better))),
+        Example.ofMessages(row, turns.withSystem(row, values, roles, joined(asked, worse))),
         fields);
+  }
+
+  /**
+   * Two dialogues as texts, as Anthropic's data have them: what both begin with, up to where the
+   * assistant speaks last in it, is the prompt.
+   */
+  private Example dialogue(
+      int row,
+      Map<String, Object> values,
+      String chosen,
+      String rejected,
+      Map<String, Object> fields) {
+    String better = cells.text(row, values, chosen);
+    String worse = cells.text(row, values, rejected);
+    int shared = 0;
+    while (shared < Math.min(better.length(), worse.length())
+        && better.charAt(shared) == worse.charAt(shared)) {
+      shared++;
+    }
+    int speaks = better.substring(0, shared).lastIndexOf(ASSISTANT);
+    Check.input(
+        speaks >= 0,
+        "%s: the answers have no prompt, and do not begin with the same dialogue up to"
+            + " \"Assistant:\". Name the prompt's column: %s",
+        cells.at(row),
+        Term.COLUMNS.of("prompt=NAME"));
+    dialogues++;
+    int begin = speaks + ASSISTANT.length();
+    String given = better.substring(0, begin);
+    return Example.ofPreference(
+        row,
+        Example.ofPrompt(row, given, better.substring(begin)),
+        Example.ofPrompt(row, given, worse.substring(begin)),
+        fields);
+  }
+
+  /** What the report says of how rows were read. */
+  List<Finding> findings() {
+    return dialogues == 0
+        ? List.of()
+        : List.of(
+            Finding.ofFile(
+                Finding.Severity.NOTE,
+                "dialogues",
+                Count.many(dialogues, "row is", "rows are")
+                    + " two dialogues as texts: what both begin with, up to \"Assistant:\", is the"
+                    + " prompt"));
   }
 
   private static List<ChatMessage> joined(List<ChatMessage> prompt, List<ChatMessage> answer) {
@@ -108,10 +165,10 @@ final class Preferences {
       input.forEach((name, value) -> inner.put(prompt + "." + name, value));
       String name = prompt + ".messages";
       Check.input(inner.get(name) != null, "%s: \"%s\" is missing", cells.at(row), name);
-      return cells.messages(row, inner, name);
+      return turns.of(row, inner, name);
     }
     if (given instanceof List<?>) {
-      return cells.messages(row, values, prompt);
+      return turns.of(row, values, prompt);
     }
     int shared = 0;
     while (shared < Math.min(better.size(), worse.size())
@@ -144,8 +201,10 @@ final class Preferences {
         "%s: \"%s\" is missing",
         cells.at(row),
         roles.get(Columns.Role.INSTRUCTION));
-    return asTurns
-        ? Example.ofMessages(row, instruction.turns())
-        : Example.ofPrompt(row, instruction.prompt(), instruction.completion());
+    if (asTurns) {
+      return Example.ofMessages(row, instruction.turns());
+    }
+    instruction.checkNoHistory(cells.at(row));
+    return Example.ofPrompt(row, instruction.prompt(), instruction.completion());
   }
 }

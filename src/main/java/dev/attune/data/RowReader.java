@@ -50,6 +50,7 @@ final class RowReader {
   private final Dialect dialect;
   private final BadRows bad;
   private int headerRow;
+  private boolean hasTrailing; // whether every row ends in a delimiter with nothing behind it
 
   RowReader(Path file, ReadOptions options, Dialect dialect) {
     this.file = file;
@@ -72,14 +73,15 @@ final class RowReader {
       read.add(new Line(records.row(), first));
       checkNoHeader(first);
     } else {
-      names = unmarked(first);
-      checkNames(names);
+      checkNames(unmarked(first));
+      names = named(first);
     }
     readAll(records, read);
     List<Line> lines = read.list();
     if (!columns.isPositional()) {
       checkHeader(names, lines);
     }
+    hasTrailing = !columns.isPositional() && areTrailing(lines, names.size());
     List<Line> rows = whole(lines, names);
     Set<String> lists = listColumns(rows, names);
     checkCells(names);
@@ -87,25 +89,73 @@ final class RowReader {
         options.space().changed(rows, line -> row(line, names, lists));
     Dataset dataset = new ExampleReader(file, options, true, bad).read(converted);
     read.drop();
-    if (!columns.isPositional() && !names.equals(first)) {
+    if (!columns.isPositional() && !names.get(0).equals(first.get(0))) {
       dataset =
-          dataset.with(
-              Finding.ofFile(
-                  Finding.Severity.NOTE,
-                  "header_mark",
-                  "the first column, "
-                      + Excerpt.quoted(first.subList(0, 1))
-                      + ", is read as "
-                      + Excerpt.quoted(names.subList(0, 1))
-                      + ": the # marks the line of the header"));
+          noted(
+              dataset,
+              "header_mark",
+              "the first column, "
+                  + Excerpt.quoted(first.subList(0, 1))
+                  + ", is read as "
+                  + Excerpt.quoted(names.subList(0, 1))
+                  + ": the # marks the line of the header");
+    }
+    List<String> renamed = names.stream().skip(1).filter(name -> !first.contains(name)).toList();
+    if (!columns.isPositional() && !renamed.isEmpty()) {
+      dataset =
+          noted(
+              dataset,
+              "columns_again",
+              "columns have the name of an earlier one, and are read as "
+                  + Excerpt.quoted(renamed));
+    }
+    if (hasTrailing) {
+      dataset =
+          noted(
+              dataset,
+              "trailing_fields",
+              "every row ends in a "
+                  + Delimiters.name(dialect.delimiter())
+                  + " behind its last field, with nothing after it");
     }
     return lists.isEmpty()
         ? dataset
-        : dataset.with(
-            Finding.ofFile(
-                Finding.Severity.NOTE,
-                "list_cells",
-                "the cells of " + Excerpt.quoted(List.copyOf(lists)) + " are read as lists"));
+        : noted(
+            dataset,
+            "list_cells",
+            "the cells of " + Excerpt.quoted(List.copyOf(lists)) + " are read as lists");
+  }
+
+  private static Dataset noted(Dataset dataset, String code, String message) {
+    return dataset.with(Finding.ofFile(Finding.Severity.NOTE, code, message));
+  }
+
+  /** Whether every row has one more field than the header, and nothing in it. */
+  private static boolean areTrailing(List<Line> lines, int columns) {
+    boolean any = false;
+    for (Line line : lines) {
+      List<String> cells = line.cells();
+      if (!line.isBlank()) {
+        any = true;
+        if (cells.size() != columns + 1 || !cells.get(columns).isBlank()) {
+          return false;
+        }
+      }
+    }
+    return any;
+  }
+
+  /** A header with names that tell columns apart: x, x.1, x.2, as pandas reads them. */
+  private List<String> named(List<String> header) {
+    List<String> names = new ArrayList<>();
+    for (String name : unmarked(header)) {
+      String other = name;
+      for (int i = 1; names.contains(other) && !name.isEmpty(); i++) {
+        other = name + '.' + i;
+      }
+      names.add(other);
+    }
+    return names;
   }
 
   private void readAll(TableRows records, RowSpace.Rows<Line> lines) {
@@ -150,7 +200,7 @@ final class RowReader {
 
   private void check(Line line, List<String> names) {
     List<String> row = line.cells();
-    if (names.size() > 1 && !columns.isPositional() && isHeader(unmarked(row), names)) {
+    if (names.size() > 1 && !columns.isPositional() && isHeader(named(row), names)) {
       throw new InputException(
           file
               + ", row "
@@ -172,7 +222,8 @@ final class RowReader {
                       + Term.SKIP_BAD_ROWS
                       + " leaves such rows out."));
     }
-    if (row.size() != names.size() && !(columns.moreAllowed() && row.size() > names.size())) {
+    boolean isWhole = row.size() == names.size() || hasTrailing && row.size() == names.size() + 1;
+    if (!isWhole && !(columns.moreAllowed() && row.size() > names.size())) {
       throw new InputException(
           file
               + ", row "
@@ -242,18 +293,6 @@ final class RowReader {
   /** What the cells of a table cannot hold. */
   private void checkCells(List<String> names) {
     Map<Columns.Role, String> roles = columns.resolve(names);
-    if (roles.keySet().equals(Set.of(Columns.Role.MESSAGES))) {
-      throw new InputException(
-          file
-              + ": messages are lists of turns, which a field of this file cannot hold. Write one"
-              + " {\"messages\": [...]} a line to a .jsonl file.");
-    }
-    if (roles.containsKey(Columns.Role.ANSWERS)) {
-      throw new InputException(
-          file
-              + ": answers are lists, which a field of this file cannot hold. Give the columns"
-              + " answer_text and answer_start, or write a .jsonl file.");
-    }
   }
 
   private void checkNoHeader(List<String> first) {
@@ -283,9 +322,7 @@ final class RowReader {
       return header;
     }
     String name = marked.replaceFirst("^#+\\s*", "");
-    boolean isUsual =
-        Columns.Role.of(UsualNames.normalised(name)) != null || UsualNames.hasAnyRole(name);
-    if (header.contains(name) || !columns.asksFor(name) && !isUsual) {
+    if (header.contains(name) || !columns.asksFor(name) && !mayBeRead(name)) {
       return header;
     }
     List<String> names = new ArrayList<>(header);
@@ -293,12 +330,22 @@ final class RowReader {
     return List.copyOf(names);
   }
 
+  /** Whether a name may give its column a role. */
+  private static boolean mayBeRead(String name) {
+    return Columns.Role.of(UsualNames.normalised(name)) != null || UsualNames.hasAnyRole(name);
+  }
+
   private void checkNames(List<String> header) {
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : header) {
-      if (!distinct.add(name) && !name.isEmpty()) {
+      if (!distinct.add(name) && (mayBeRead(name) || columns.asksFor(name))) {
         throw new InputException(
-            file + ", row " + headerRow + ": the column \"" + name + "\" is there twice");
+            file
+                + ", row "
+                + headerRow
+                + ": the column \""
+                + name
+                + "\" is there twice. Give one of the two another name");
       }
     }
     List<String> absent = columns.absent(header);
@@ -315,12 +362,15 @@ final class RowReader {
   }
 
   private void checkHeader(List<String> header, List<Line> lines) {
-    Map<String, ColumnValues> values = new LinkedHashMap<>();
-    header.forEach(name -> values.computeIfAbsent(name, n -> new ColumnValues()));
+    List<ColumnValues> positions = header.stream().map(name -> new ColumnValues()).toList();
     for (Line line : lines) {
       for (int i = 0; i < Math.min(header.size(), line.cells().size()); i++) {
-        values.get(header.get(i)).add(line.cells().get(i));
+        positions.get(i).add(line.cells().get(i));
       }
+    }
+    Map<String, ColumnValues> values = new LinkedHashMap<>();
+    for (int i = 0; i < header.size(); i++) {
+      values.putIfAbsent(header.get(i), positions.get(i));
     }
     Columns guessed;
     try {
@@ -344,7 +394,10 @@ final class RowReader {
               + "; where row "
               + headerRow
               + " is data, say what its columns are: "
-              + Term.COLUMNS.of("anchor,positive"));
+              + Term.COLUMNS.of(
+                  header.size() < 3
+                      ? "anchor,positive"
+                      : "anchor,positive,negative" + (header.size() > 3 ? ",..." : "")));
     }
     if (columns.arePreferences()) {
       throw new InputException(
@@ -368,19 +421,20 @@ final class RowReader {
                 ? "\n  Row "
                     + headerRow
                     + " looks like data. Say what the columns are: "
-                    + byPosition(header, values)
+                    + byPosition(header, positions)
                 : "\n  Row "
                     + headerRow
                     + " looks like a header. Say which columns to use: "
                     + ContentGuess.byContent(values)
+                    + ContentGuess.asPrompt(values)
                     + "; or where it is data, what its columns are: "
-                    + byPosition(header, values))
+                    + byPosition(header, positions))
             + "\n  Recognised without saying: "
             + Columns.documentation());
   }
 
-  private static String byPosition(List<String> header, Map<String, ColumnValues> values) {
-    return Term.COLUMNS.of(String.join(",", ContentGuess.rolesByContent(header, values.values())));
+  private static String byPosition(List<String> header, List<ColumnValues> positions) {
+    return Term.COLUMNS.of(String.join(",", ContentGuess.rolesByContent(header, positions)));
   }
 
   /** Names of columns are short, no numbers, and do not come again below. */

@@ -29,7 +29,7 @@ final class UsualNames {
   static final Set<String> LABELS =
       names(
           "label labels category class target sentiment stars star_rating rating topic intent score"
-              + " emotion polarity stance grade genre gold_label"
+              + " emotion polarity stance grade genre gold_label class_index overall"
               // German
               + " stimmung kategorie klasse bewertung sterne thema note absicht"
               // French
@@ -107,8 +107,22 @@ final class UsualNames {
       case "label" -> LABELS.contains(normalised);
       case "tokens" -> TOKENS.contains(normalised);
       case "tags" -> TAGS.contains(normalised);
+      case "positive" -> POSITIVES.contains(normalised);
+      case "negative" -> NEGATIVES.contains(normalised);
       default -> normalised.equals(role);
     };
+  }
+
+  /** Whether columns called so tell rows or people apart. */
+  static boolean identifies(String name) {
+    String normalised = normalised(name);
+    return normalised.equals("id") || normalised.endsWith("_id") || normalised.endsWith("_idx");
+  }
+
+  /** Whether columns called so often say how alike texts are, or what they are. */
+  static boolean judges(String name) {
+    String normalised = normalised(name);
+    return LABELS.contains(normalised) || SCORES.contains(normalised);
   }
 
   /** Whether columns of some role are often called so, by another name than the role's own. */

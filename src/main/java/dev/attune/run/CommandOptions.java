@@ -121,6 +121,16 @@ import java.util.stream.Stream;
 
 /** Which options each command takes, in the order of its help. */
 public final class CommandOptions {
+  /** What the rows of files are. */
+  private static final List<RunOption> ROWS =
+      List.of(COLUMNS, FORMAT, ENCODING, DELIMITER, QUOTING);
+
+  /** How weights are held. */
+  private static final List<RunOption> WEIGHTS = List.of(LOAD_IN_4BIT, LOAD_IN_8BIT, LOAD_IN_BF16);
+
+  /** Where and how models compute. */
+  private static final List<RunOption> COMPUTING = List.of(PRECISION, BACKEND, ISA, THREADS);
+
   /** Options of {@code attune train}. */
   public static final List<RunOption> TRAIN =
       Stream.concat(
@@ -129,100 +139,66 @@ public final class CommandOptions {
           .toList();
 
   private static final List<RunOption> INFERENCE =
-      List.of(
-          MODEL,
-          BASE_MODEL,
-          FILE,
-          COLUMNS,
-          FORMAT,
-          ENCODING,
-          DELIMITER,
-          QUOTING,
-          SKIP_BAD_ROWS,
-          MAX_LENGTH,
-          TRAIN_ON_PROMPT,
-          DOC_STRIDE,
-          MAX_ANSWER_LENGTH,
-          N_BEST,
-          NULL_THRESHOLD,
-          ZERO_SHOT,
-          LABELS,
-          LABEL_DESCRIPTIONS,
-          HYPOTHESIS_TEMPLATE,
-          MULTI_LABEL,
-          TEMPERATURE,
-          LOAD_IN_4BIT,
-          LOAD_IN_8BIT,
-          LOAD_IN_BF16,
-          PRECISION,
-          BACKEND,
-          ISA,
-          THREADS);
+      joined(
+          List.of(MODEL, BASE_MODEL, FILE),
+          ROWS,
+          List.of(
+              SKIP_BAD_ROWS,
+              MAX_LENGTH,
+              TRAIN_ON_PROMPT,
+              DOC_STRIDE,
+              MAX_ANSWER_LENGTH,
+              N_BEST,
+              NULL_THRESHOLD,
+              ZERO_SHOT,
+              LABELS,
+              LABEL_DESCRIPTIONS,
+              HYPOTHESIS_TEMPLATE,
+              MULTI_LABEL,
+              TEMPERATURE),
+          WEIGHTS,
+          COMPUTING);
 
   /** Options of {@code attune embed}. */
   public static final List<RunOption> EMBED =
-      List.of(
-          MODEL,
-          BASE_MODEL,
-          FILE,
-          OUTPUT,
-          COLUMNS,
-          FORMAT,
-          ENCODING,
-          DELIMITER,
-          QUOTING,
-          PROMPT_NAME,
-          TRUNCATE_DIM,
-          NORMALIZE,
-          MAX_LENGTH,
-          PRECISION,
-          BACKEND,
-          ISA,
-          THREADS);
+      joined(
+          List.of(MODEL, BASE_MODEL, FILE, OUTPUT),
+          ROWS,
+          List.of(PROMPT_NAME, TRUNCATE_DIM, NORMALIZE, MAX_LENGTH),
+          COMPUTING);
 
   /** Options of {@code attune generate}. */
   public static final List<RunOption> GENERATE =
-      List.of(
-          MODEL,
-          BASE_MODEL,
-          PROMPT,
-          PROMPTS,
-          COLUMNS,
-          FORMAT,
-          ENCODING,
-          DELIMITER,
-          QUOTING,
-          SKIP_BAD_ROWS,
-          INTERACTIVE,
-          CHAT,
-          SYSTEM,
-          OUTPUT,
-          MAX_NEW_TOKENS,
-          TEMPERATURE,
-          TOP_K,
-          TOP_P,
-          MIN_P,
-          REPETITION_PENALTY,
-          NUM_BEAMS,
-          LENGTH_PENALTY,
-          STOP,
-          STREAMS,
-          PROMPT_LOOKUP_NUM_TOKENS,
-          LOGPROBS,
-          TOP_LOGPROBS,
-          SEED,
-          MAX_LENGTH,
-          LOAD_IN_4BIT,
-          LOAD_IN_8BIT,
-          LOAD_IN_BF16,
-          PRECISION,
-          BACKEND,
-          ISA,
-          THREADS);
+      joined(
+          List.of(MODEL, BASE_MODEL, PROMPT, PROMPTS),
+          ROWS,
+          List.of(
+              SKIP_BAD_ROWS,
+              INTERACTIVE,
+              CHAT,
+              SYSTEM,
+              OUTPUT,
+              MAX_NEW_TOKENS,
+              TEMPERATURE,
+              TOP_K,
+              TOP_P,
+              MIN_P,
+              REPETITION_PENALTY,
+              NUM_BEAMS,
+              LENGTH_PENALTY,
+              STOP,
+              STREAMS,
+              PROMPT_LOOKUP_NUM_TOKENS,
+              LOGPROBS,
+              TOP_LOGPROBS,
+              SEED,
+              MAX_LENGTH),
+          WEIGHTS,
+          COMPUTING);
 
   /** Options of {@code attune fill}. */
   public static final List<RunOption> FILL =
-      List.of(MODEL, TOP_K, TARGETS, MAX_LENGTH, PRECISION, BACKEND, ISA, THREADS);
+      joined(List.of(MODEL, TOP_K, TARGETS, MAX_LENGTH), COMPUTING);
 
   /** Options of {@code attune merge}. */
   public static final List<RunOption> MERGE =
@@ -287,68 +263,62 @@ public final class CommandOptions {
 
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =
-      Stream.concat(
-              INFERENCE.stream(),
-              Stream.of(
-                  LABEL_NAMES,
-                  MLM_PROBABILITY,
-                  MASK_REPLACE_PROB,
-                  RANDOM_REPLACE_PROB,
-                  WHOLE_WORD_MASK,
-                  GENERATOR,
-                  MAX_EVAL_SAMPLES,
-                  STRIDE,
-                  EVALUATE_WITH,
-                  MAX_NEW_TOKENS,
-                  STOP,
-                  STREAMS,
-                  WORST,
-                  CONFUSION_MATRIX))
-          .toList();
+      joined(
+          INFERENCE,
+          List.of(
+              LABEL_NAMES,
+              MLM_PROBABILITY,
+              MASK_REPLACE_PROB,
+              RANDOM_REPLACE_PROB,
+              WHOLE_WORD_MASK,
+              GENERATOR,
+              MAX_EVAL_SAMPLES,
+              STRIDE,
+              EVALUATE_WITH,
+              MAX_NEW_TOKENS,
+              STOP,
+              STREAMS,
+              WORST,
+              CONFUSION_MATRIX));
 
   /** Options of {@code attune predict}. */
   public static final List<RunOption> PREDICT =
-      Stream.concat(INFERENCE.stream(), Stream.of(OUTPUT, WORST, CONFUSION_MATRIX)).toList();
+      joined(INFERENCE, List.of(OUTPUT, WORST, CONFUSION_MATRIX));
 
   /** Options of {@code attune bench}. */
   public static final List<RunOption> BENCH =
-      List.of(
-          MODEL,
-          SHAPE,
-          FILE,
-          COLUMNS,
-          FORMAT,
-          ENCODING,
-          DELIMITER,
-          QUOTING,
-          SKIP_BAD_ROWS,
-          BATCH_SIZE,
-          MAX_STEPS,
-          MAX_LENGTH,
-          FIXED_LENGTH,
-          LORA_R,
-          LORA_ALPHA,
-          LORA_DROPOUT,
-          LORA_TARGETS,
-          USE_RSLORA,
-          USE_DORA,
-          LOAD_IN_4BIT,
-          LOAD_IN_8BIT,
-          LOAD_IN_BF16,
-          GRADIENT_CHECKPOINTING,
-          OPTIMIZER,
-          DROPOUT,
-          STREAMS,
-          MAX_NEW_TOKENS,
-          PROMPT_LOOKUP_NUM_TOKENS,
-          PRECISION,
-          BACKEND,
-          ISA,
-          THREADS,
-          SEED,
-          PROFILE);
+      joined(
+          List.of(MODEL, SHAPE, FILE),
+          ROWS,
+          List.of(
+              SKIP_BAD_ROWS,
+              BATCH_SIZE,
+              MAX_STEPS,
+              MAX_LENGTH,
+              FIXED_LENGTH,
+              LORA_R,
+              LORA_ALPHA,
+              LORA_DROPOUT,
+              LORA_TARGETS,
+              USE_RSLORA,
+              USE_DORA),
+          WEIGHTS,
+          List.of(
+              GRADIENT_CHECKPOINTING,
+              OPTIMIZER,
+              DROPOUT,
+              STREAMS,
+              MAX_NEW_TOKENS,
+              PROMPT_LOOKUP_NUM_TOKENS),
+          COMPUTING,
+          List.of(SEED, PROFILE));
 
   private CommandOptions() {}
+
+  @SafeVarargs
+  private static List<RunOption> joined(List<RunOption>... parts) {
+    return Stream.of(parts).flatMap(List::stream).toList();
+  }
 
   /**
    * Whether an option may be given several times, each value beside the others. A server has

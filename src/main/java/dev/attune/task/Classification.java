@@ -286,6 +286,10 @@ public final class Classification implements Task {
         return "; words with a tag each are learned with "
             + Term.TASK.of(TokenClassification.TYPE.name());
       }
+      if (example.answers() != null) {
+        return "; answers that stand in a context are learned with "
+            + Term.TASK.of(QuestionAnswering.TYPE.name());
+      }
       if (example.messages() != null || example.completion() != null) {
         return "; answers to prompts are learned with " + Term.TASK.of(CausalLm.TYPE.name());
       }

@@ -39,6 +39,7 @@ final class LabelFindings {
 
   private static final Pattern COUNT = Pattern.compile("\\d+");
   private static final String NO_CLASS = "-1";
+  private static final String FIRST_CLASS = "0";
 
   private static final int FEW_EXAMPLES = 10;
   private static final int SHOWN = 5;
@@ -232,30 +233,42 @@ final class LabelFindings {
 
   /** Names that look like several labels in one. */
   void several() {
-    List<String> joined = present().map(Map.Entry::getKey).filter(n -> n.contains("|")).toList();
-    if (!joined.isEmpty()) {
-      found.add(
-          Severity.WARNING,
-          "joined_labels",
-          "labels such as "
-              + quoted(joined.subList(0, 1))
-              + " are learned as one class each; if | parts several labels of a row, give "
+    List<String> barred = present().map(Map.Entry::getKey).filter(n -> n.contains("|")).toList();
+    if (!barred.isEmpty()) {
+      joined(
+          barred.get(0),
+          " are learned as one class each; if | parts several labels of a row, give "
               + Term.TASK.of("multi-label-classification"));
       return;
     }
-    joined(present().map(Map.Entry::getKey).collect(Collectors.toSet()))
+    joined(names())
         .ifPresent(
             name ->
-                found.add(
-                    Severity.WARNING,
-                    "joined_labels",
-                    "labels such as "
-                        + quoted(List.of(name))
-                        + " are learned as one class each, and a part of them is a class too. Where"
-                        + " a row has several labels, part them by |, \""
-                        + String.join("|", parts(name))
-                        + "\", and give "
+                joined(
+                    name,
+                    " are learned as one class each, and a part of them is a class too. Where a row"
+                        + " has several labels, part them by |, "
+                        + parted(name)
+                        + ", and give "
                         + Term.TASK.of("multi-label-classification")));
+  }
+
+  /** Warns of a name that may be several in one. */
+  private void joined(String name, String what) {
+    found.add(Severity.WARNING, "joined_labels", suchAs(name) + what);
+  }
+
+  private static String suchAs(String name) {
+    return "labels such as " + quoted(List.of(name));
+  }
+
+  /** The name as several are written. */
+  private static String parted(String name) {
+    return '"' + String.join("|", parts(name)) + '"';
+  }
+
+  private Set<String> names() {
+    return present().map(Map.Entry::getKey).collect(Collectors.toSet());
   }
 
   /** A name that is several in one, of which another name is a part. */
@@ -300,7 +313,7 @@ final class LabelFindings {
    * @param of the labels of an example
    */
   boolean areJoined(Function<Example, Set<String>> of) {
-    Set<String> names = present().map(Map.Entry::getKey).collect(Collectors.toSet());
+    Set<String> names = names();
     String joined = joined(names).orElse(null);
     if (found.data().examples().stream().anyMatch(e -> of.apply(e).size() > 1)) {
       return false;
@@ -312,12 +325,10 @@ final class LabelFindings {
     found.add(
         Severity.FATAL,
         "joined_labels",
-        "labels such as "
-            + quoted(List.of(joined))
+        suchAs(joined)
             + " would be learned as one label each, and no row has several. Part the labels of a row"
-            + " by |: \""
-            + String.join("|", parts(joined))
-            + '"');
+            + " by |: "
+            + parted(joined));
     return true;
   }
 
@@ -333,15 +344,11 @@ final class LabelFindings {
         .min(String::compareTo)
         .ifPresent(
             name ->
-                found.add(
-                    Severity.WARNING,
-                    "joined_labels",
-                    "labels such as "
-                        + quoted(List.of(name))
-                        + " are learned as one each, and have parts in common with others. Where"
-                        + " they are several, part them by |: \""
-                        + String.join("|", parts(name))
-                        + '"'));
+                joined(
+                    name,
+                    " are learned as one each, and have parts in common with others. Where they are"
+                        + " several, part them by |: "
+                        + parted(name)));
   }
 
   private static List<String> parts(String name) {
@@ -413,6 +420,19 @@ final class LabelFindings {
     }
     present()
         .map(Map.Entry::getKey)
+        .filter(name -> !name.equals(name.strip()))
+        .min(String::compareTo)
+        .ifPresent(
+            name ->
+                found.add(
+                    Severity.WARNING,
+                    "padded_labels",
+                    "labels such as "
+                        + quoted(List.of(name))
+                        + " begin or end in white space, which is learned as a part of their names."
+                        + " In a table no space stands beside a delimiter, nor before a quote"));
+    present()
+        .map(Map.Entry::getKey)
         .collect(Collectors.groupingBy(LabelFindings::plain))
         .values()
         .stream()
@@ -432,6 +452,7 @@ final class LabelFindings {
   private boolean isGap(String name) {
     return GAPS.contains(plain(name))
         || name.equals(NO_CLASS)
+            && counts.getOrDefault(FIRST_CLASS, 0) > 0
             && present()
                 .map(Map.Entry::getKey)
                 .allMatch(n -> n.equals(NO_CLASS) || COUNT.matcher(n).matches());

@@ -1,17 +1,13 @@
 package dev.attune.task;
 
-import static dev.attune.core.Count.many;
-
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.RowEncoder;
-import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.GoldAnswer;
 import dev.attune.data.LabelMap;
@@ -371,81 +367,13 @@ public final class QuestionAnswering implements Task {
 
   @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
-    found.examples(
-        Severity.FATAL,
-        "empty_text",
-        this::isEmpty,
-        n -> many(n, "row has", "rows have") + " no question, or no context");
-    found.examples(
-        Severity.FATAL,
-        "missing_label",
-        example -> example.answers() == null,
-        n ->
-            many(n, "row does", "rows do")
-                + " not say the answers; an empty list or text says that there is none");
-    found.examples(
-        Severity.FATAL,
-        "misplaced_answer",
-        example -> !isEmpty(example) && hasAnswers(example) && misplacement(found, example) != null,
-        n ->
-            many(n, "answer cannot", "answers cannot")
-                + " be found in the context (first: "
-                + found.data().examples().stream()
-                    .filter(e -> !isEmpty(e) && hasAnswers(e))
-                    .map(e -> misplacement(found, e))
-                    .filter(problem -> problem != null)
-                    .findFirst()
-                    .orElseThrow()
-                + ")");
-    found.examples(
-        Severity.WARNING,
-        "different_answer",
-        example -> !isEmpty(example) && hasAnswers(example) && isAnotherText(found, example),
-        n ->
-            many(n, "answer is", "answers are")
-                + " written otherwise, in case or white space, than at its place in the context;"
-                + " what stands there is learned");
-    found.examples(
-        found.isTraining() || settings.noAnswer() ? Severity.NOTE : Severity.WARNING,
-        "no_answer",
-        example -> example.answers() != null && example.answers().isEmpty(),
-        n ->
-            many(n, "question has", "questions have")
-                + " no answer"
-                + (settings.noAnswer() ? "" : "; the training set has none of these"));
-  }
-
-  private static boolean hasAnswers(Example example) {
-    return example.answers() != null && !example.answers().isEmpty();
-  }
-
-  private static String misplacement(Findings found, Example example) {
-    try {
-      AnswerWindows.span(found.data(), example);
-      return null;
-    } catch (InputException e) {
-      return e.getMessage();
-    }
-  }
-
-  private static boolean isAnotherText(Findings found, Example example) {
-    return misplacement(found, example) == null
-        && !example.answers().get(0).isExactIn(example.textPair());
+    new QuestionFindings(found).examine(this, settings.noAnswer());
   }
 
   /** A question without answer is learned too: from the first token of each window. */
   @Override
   public void examineLengths(Findings found, TokenLengths tokens) {
-    found.rows(
-        Severity.WARNING,
-        "unsupervised_rows",
-        i -> tokens.supervised().get(i) == 0 && hasAnswers(found.data().get(i)),
-        n ->
-            many(n, "answer fits", "answers fit")
-                + " in no window: as if the question had none. Give a larger "
-                + Term.MAX_LENGTH
-                + " or "
-                + Term.DOC_STRIDE);
+    new QuestionFindings(found).examineLengths(tokens);
   }
 
   @Override

@@ -13,13 +13,10 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
-import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
 import dev.attune.data.LabelNames;
-import dev.attune.data.LengthFindings;
 import dev.attune.data.TagScheme;
-import dev.attune.data.TextFindings;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.ClassificationMetrics;
 import dev.attune.metrics.Metrics;
@@ -38,7 +35,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
@@ -348,94 +344,12 @@ public final class TokenClassification implements Task {
 
   @Override
   public void examine(Findings found, Map<String, Integer> classCounts) {
-    found.examples(
-        Severity.FATAL,
-        "no_words",
-        example -> example.tokens() == null && example.text() != null,
-        n -> found.data().reading().advised(many(n, "row has", "rows have") + noWords(found)));
-    TextFindings.emptyTexts(found, this);
-    found.examples(
-        Severity.FATAL,
-        "missing_label",
-        example -> example.tags() == null && example.tokens() != null,
-        n -> found.data().reading().advised(many(n, "row has", "rows have") + " no tags"));
-    found.examples(
-        Severity.FATAL,
-        "tags_mismatch",
-        TokenClassification::isMismatch,
-        n ->
-            many(n, "row has", "rows have")
-                + " another number of tags than of tokens (first: "
-                + found.data().examples().stream()
-                    .filter(TokenClassification::isMismatch)
-                    .findFirst()
-                    .map(e -> many(e.tags().size(), "tag") + ", " + many(words(e), "token"))
-                    .orElseThrow()
-                + ")");
-    LabelFindings classes = new LabelFindings(found, labels, classCounts);
-    ClassBalance balance = new ClassBalance(found, classCounts);
-    classes.unknown(
-        example -> classes(example).stream().anyMatch(tag -> !labels.contains(tag)),
-        "row has tags",
-        "rows have tags",
-        "tags");
-    weights.state(found, labels);
-    if (!found.isTraining()) {
-      balance.absent();
-      return;
-    }
-    Set<String> names = Set.copyOf(labels.names());
-    Set<String> strangers = TagScheme.strangers(names);
-    if (!strangers.isEmpty()) {
-      found.add(
-          Severity.WARNING,
-          "tags_outside_bio",
-          "tags of no scheme of entities stand among those of one: "
-              + String.join(", ", strangers)
-              + ". Entities are not counted; tags are measured one by one");
-    } else if (labels.size() > 1 && !SequenceLabelMetrics.areOfEntities(labels.names())) {
-      found.add(
-          Severity.NOTE,
-          "plain_tags",
-          "the tags mark no entities (as B-PER and I-PER do): they are measured one by one");
-    }
-    if (!classes.areWords() && !classes.isSingle("tag")) {
-      classes.alike();
-      balance.rare("words");
-    }
+    new TagFindings(found, this).examine(weights, classCounts);
   }
 
   @Override
   public void examineLengths(Findings found, TokenLengths tokens) {
-    LengthFindings.targetsLeft(found, tokens);
-    long supervised = tokens.supervised().sum();
-    long tagged = found.data().examples().stream().mapToLong(e -> classes(e).size()).sum();
-    if (supervised > 0 && tagged > supervised) {
-      found.add(
-          Severity.NOTE,
-          "lost_tags",
-          String.format(
-              Locale.ROOT,
-              "%,d of %s lost (truncated, or without tokens)",
-              tagged - supervised,
-              many(tagged, "tagged word")));
-    }
-  }
-
-  private static String noWords(Findings found) {
-    String option = found.data().reading().textAsTokens();
-    return " a text, but no words with their tags"
-        + (option == null
-            ? ""
-            : "; the words of the text, parted by white space, are read with " + option);
-  }
-
-  private static boolean isMismatch(Example example) {
-    return example.tags() != null && example.tags().size() != words(example);
-  }
-
-  private static int words(Example example) {
-    return example.tokens() == null ? 0 : example.tokens().size();
+    new TagFindings(found, this).examineLengths(tokens);
   }
 
   private static final class Type implements TaskType {

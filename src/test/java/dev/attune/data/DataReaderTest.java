@@ -196,10 +196,10 @@ class DataReaderTest extends ReadingTest {
         refusal("a.csv", "sentence,text,label\na,b,1\n", null));
     assertEquals("b", read("b.csv", "sentence,text,label\na,b,1\n", "text=text").get(0).text());
     assertEquals(
-        "a.csv, row 1: the column \"spam\" is there twice",
+        "a.csv, row 1: the column \"spam\" is there twice. Give one of the two another name",
         refusal("a.csv", "text,spam,spam\na,1,0\n", "text=text,labels=spam"));
     assertEquals(
-        "a.csv, row 1: the column \"text\" is there twice",
+        "a.csv, row 1: the column \"text\" is there twice. Give one of the two another name",
         refusal("a.csv", "text,text,label\na,b,1\n", null));
   }
 
@@ -211,7 +211,7 @@ class DataReaderTest extends ReadingTest {
         "text,,label|has an empty name",
         "label=a,label=b|gives label twice",
         "kind=a|there is no role \"kind\". Roles: text, text_pair, label, tokens, tags, prompt,"
-            + " completion, messages, instruction, input, system, question, context, answers, answer_text, answer_start,"
+            + " completion, messages, instruction, input, system, history, question, context, answers, answer_text, answer_start,"
             + " anchor, positive, negative, chosen, rejected.",
         "sentence=a|there is no role \"sentence\"",
         "text=|gives no column for text",

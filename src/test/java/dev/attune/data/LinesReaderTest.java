@@ -84,13 +84,6 @@ class LinesReaderTest extends ReadingTest {
   }
 
   @Test
-  void conversationsDoNotFitATable() {
-    assertTrue(
-        refusal("a.csv", "messages\n[]\n", null)
-            .startsWith("a.csv: messages are lists of turns, which a field of this file cannot"));
-  }
-
-  @Test
   void aTextFileIsOneRunningText() {
     Dataset data = read("a.txt", "one\r\n\n two,three", null);
     assertEquals(1, data.size());
@@ -128,7 +121,7 @@ class LinesReaderTest extends ReadingTest {
             + " \"human\"",
         "{\"messages\": [{\"role\": \"user\"}]}|row 1, turn 1: the content must be a string, not"
             + " null",
-        "{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}|content must be a string, not [1]",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}|a part of the content is {\"type\": \"text\"",
         "{\"text\": \"sun \\uD83D\"}|'text' has half a character (\\ud83d, alone) after 4 characters",
         "{\"text\": \"a\", \"b\\uD83D\": 1}|the name of a field has half a character",
         "{\"text\": \"a\", \"more\": [{\"x\": \"\\uDE00\"}]}|'more' has half a character",

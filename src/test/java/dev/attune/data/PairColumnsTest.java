@@ -91,6 +91,45 @@ class PairColumnsTest {
   }
 
   @Test
+  void rowsOfFlagEmbeddingAreAPairForEachPositive() {
+    String rows =
+        "{\"query\": \"q\", \"pos\": [\"a\", \"b\"], \"neg\": [\"c\", \"d\"], \"id\": \"1\"}\n"
+            + "{\"query\": \"r\", \"pos\": [\"e\"], \"neg\": [\"f\", \"g\"], \"id\": \"2\"}\n";
+    Dataset data = pairs("a.jsonl", rows, null);
+    assertEquals(
+        List.of("q a [c, d]", "q b [c, d]", "r e [f, g]"),
+        data.examples().stream()
+            .map(e -> e.text() + " " + e.textPair() + " " + e.negatives())
+            .toList());
+    assertEquals(List.of(1, 1, 2), data.examples().stream().map(Example::row).toList());
+    assertEquals(
+        "anchor <- query (guessed by its name), positive <- pos (guessed by its name), negative <-"
+            + " neg (guessed by its name); not used: id",
+        data.columns());
+    String said = data.reading().findings().get(0).message();
+    assertTrue(said.startsWith("1 row has several texts that the anchor is like"), said);
+    Dataset table = pairs("b.csv", "query,pos,neg\nq,\"['a', 'b']\",\"['c']\"\n", null);
+    assertEquals(2, table.size());
+    assertEquals(List.of("c"), table.get(1).negatives());
+    String refusal = refusal("c.jsonl", "{\"query\": \"q\", \"pos\": [], \"neg\": []}\n", null);
+    assertTrue(refusal.contains("c.jsonl, row 1: no text of \"pos\" is one"), refusal);
+    refusal = refusal("d.jsonl", "{\"query\": \"q\", \"pos\": [1]}\n", "anchor=query,positive=pos");
+    assertTrue(refusal.contains("\"pos\" must be a list of strings"), refusal);
+  }
+
+  @Test
+  void labelsOfEachTextPartTheAlikeFromTheOthers() {
+    String row = "{\"query\": \"q\", \"answer\": [\"a\", \"b\", \"c\"], \"labels\": [0, 1.0, 0]}\n";
+    Dataset data = pairs("a.jsonl", row, null);
+    assertEquals("b", data.get(0).textPair());
+    assertEquals(List.of("a", "c"), data.get(0).negatives());
+    String refusal = refusal("b.jsonl", row.replace("1.0", "0.3"), null);
+    assertTrue(refusal.contains("\"labels\" must say 0 or 1 of each of the 3 texts"), refusal);
+    refusal = refusal("c.jsonl", row.replace(", \"c\"", ""), null);
+    assertTrue(refusal.contains("of each of the 2 texts"), refusal);
+  }
+
+  @Test
   void whatMayBeMeantTwiceIsRefused() {
     String refusal = refusal("a.csv", "query,passage,document\na,b,c\n", null);
     assertTrue(refusal.contains("--columns anchor=query,positive=passage"), refusal);

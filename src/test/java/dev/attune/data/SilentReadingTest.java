@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Files of which a part could be passed over without a word. */
 class SilentReadingTest {
@@ -113,13 +115,57 @@ class SilentReadingTest {
       assertTrue(refusal.contains("label=label" + numbers), refusal);
     }
     refusal =
-        refusal(
-            "d.csv",
-            "question1,question2,is_duplicate,is_test\na,b,1,0\nc,d,0,0\ne,f,0,1\n",
-            pairs);
-    assertTrue(refusal.contains("\"is_duplicate\", \"is_test\" seem to say"), refusal);
+        refusal("d.csv", "question1,question2,is_duplicate,y\na,b,1,0\nc,d,0,0\ne,f,0,1\n", pairs);
+    assertTrue(refusal.contains("\"is_duplicate\", \"y\" seem to say"), refusal);
     assertTrue(refusal.contains("label=is_duplicate or --columns"), refusal);
-    assertTrue(refusal.contains("label=is_test, or"), refusal);
+    assertTrue(refusal.contains("label=y, or"), refusal);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"is_verified", "has_image", "hasImage", "containsUrl", "is_test", "nsfw", "bot"})
+  void propertiesOfOneTextDoNotStopPairsAndAreNamed(String name) {
+    String rows = "anchor,positive," + name + "\na b,c d,1\ne f,g h,0\n";
+    Dataset data = read("a.csv", rows, Columns.automatic().forPairs(), false);
+    assertEquals(2, data.size());
+    Finding said = data.reading().findings().get(0);
+    assertEquals(Finding.Severity.WARNING, said.severity());
+    assertEquals(
+        "\""
+            + name
+            + "\" is taken for a property of one text, and all pairs are learned as alike. Where one"
+            + " says of pairs whether they are, give --columns text=anchor,text_pair=positive,label="
+            + name,
+        RunOption.worded(said.message()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "is_duplicate",
+        "isDuplicate",
+        "has_answer",
+        "contains_answer",
+        "is_selected",
+        "same",
+        "is_relevant",
+        "verified_match",
+        "test_label",
+        "y",
+        "gold",
+        "is_paraphrase",
+        "flag",
+        "ok",
+        "entailed",
+        "ist_gleich",
+        "hit",
+        "correct",
+        "is_translation"
+      })
+  void whatMaySpeakOfBothTextsStopsPairs(String name) {
+    String rows = "anchor,positive," + name + "\na b,c d,1\ne f,g h,0\n";
+    String refusal = refusal("a.csv", rows, Columns.automatic().forPairs());
+    assertTrue(refusal.contains("\"" + name + "\" seems to say of each pair"), refusal);
   }
 
   @Test
@@ -170,7 +216,7 @@ class SilentReadingTest {
     Dataset data =
         read("a.csv", "question1,question2,same\na,b,no\nc,d,yes\n", Columns.automatic(), false);
     assertEquals(
-        "x. Say which column is the label: --columns text=question1,label=same,text_pair=question2",
+        "x. Say which column is the label: --columns text=question1,text_pair=question2,label=same",
         RunOption.worded(data.reading().advised("x")));
   }
 

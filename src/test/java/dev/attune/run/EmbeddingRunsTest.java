@@ -8,10 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.core.InputException;
-import dev.attune.data.Finding;
 import dev.attune.testkit.Goldens;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -24,77 +21,21 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Training embeddings against sentence-transformers: see {@code tools/make_sentence_goldens.py},
- * and what is refused.
+ * Training embeddings against sentence-transformers: see {@code tools/make_sentence_goldens.py}.
  */
-class EmbeddingRunsTest {
+class EmbeddingRunsTest extends EmbeddingTrial {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final List<String> NAMES =
-      List.of("anchor", "positive", "negative_1", "negative_2");
-
-  private static final String SENTENCES = "goldens/sentences.json";
-
-  @TempDir static Path shared;
-  private static JsonNode goldens;
-
-  @TempDir Path scratch;
-
-  @BeforeAll
-  static void prepare() throws IOException {
-    goldens = Goldens.resource(SENTENCES);
-    for (String file : List.of("config.json", "model.safetensors")) {
-      Files.copy(Goldens.own("bert").resolve(file), shared.resolve(file));
-    }
-    StringBuilder vocabulary = new StringBuilder();
-    goldens.get("vocabulary").forEach(word -> vocabulary.append(word.asText()).append('\n'));
-    Files.writeString(shared.resolve("vocab.txt"), vocabulary);
-    Files.writeString(
-        shared.resolve("tokenizer_config.json"),
-        "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true}\n");
-  }
 
   static List<String> losses() {
     List<String> names = new ArrayList<>();
     Goldens.resource(SENTENCES).get("trained").forEach(one -> names.add(one.get("name").asText()));
     return names;
-  }
-
-  private static Path write(Path file, JsonNode rows, int columns, boolean scored)
-      throws IOException {
-    StringBuilder out = new StringBuilder();
-    for (int row = 0; row < rows.size(); row++) {
-      ObjectNode line = JsonNodeFactory.instance.objectNode();
-      for (int column = 0; column < columns; column++) {
-        String name = scored ? "sentence" + (column + 1) : NAMES.get(column);
-        line.put(
-            columns == 3 && column == 2 ? "negative" : name, rows.get(row).get(column).asText());
-      }
-      if (scored) {
-        line.set("score", goldens.get("scores").get(row));
-      }
-      out.append(line).append('\n');
-    }
-    return Files.writeString(file, out);
-  }
-
-  private RecordedRun run(Path train, String output) {
-    return new RecordedRun(shared, train, scratch.resolve(output))
-        .with(RunOption.TASK, "embedding")
-        .with(RunOption.BATCH_SIZE, "4")
-        .with(RunOption.NO_SHUFFLE);
-  }
-
-  private Path data(int columns, boolean scored) throws IOException {
-    String name = columns + (scored ? "-scored" : "") + ".jsonl";
-    return write(scratch.resolve(name), goldens.get("rows"), columns, scored);
   }
 
   @ParameterizedTest
@@ -411,19 +352,6 @@ class EmbeddingRunsTest {
         () -> embedded(out, texts, Map.of(RunOption.TRUNCATE_DIM, "17")), "--truncate-dim is 17");
   }
 
-  private static void assertRefused(Runnable call, String... parts) {
-    try {
-      call.run();
-    } catch (InputException e) {
-      String message = RunOption.worded(e.getMessage());
-      for (String part : parts) {
-        assertTrue(message.contains(part), message);
-      }
-      return;
-    }
-    throw new AssertionError("it was not refused");
-  }
-
   private float[][] embedded(Path model, Path file, Map<RunOption, String> options) {
     Path npy = scratch.resolve("vectors.npy");
     Path jsonl = scratch.resolve("vectors.jsonl");
@@ -463,116 +391,5 @@ class EmbeddingRunsTest {
       sum += value * value;
     }
     return Math.sqrt(sum);
-  }
-
-  // ---- refusals
-
-  private Path lines(String... rows) throws IOException {
-    return Files.writeString(scratch.resolve("bad.jsonl"), String.join("\n", rows) + "\n");
-  }
-
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      value = {
-        "2 | false | loss=cosent | --loss cosent needs pairs with a score",
-        "2 | true | loss=triplet | --loss triplet needs triplets",
-        "4 | false | loss=triplet | an anchor, a positive and 2 negatives",
-        "2 | false | loss=contrastive | --loss is 'contrastive'; allowed are multiple-negatives",
-        "2 | false | loss-margin=1 | --loss-margin has no meaning for --loss multiple-negatives",
-        "2 | true | loss=cosine-similarity,loss-scale=5 | --loss-scale has no meaning",
-        "3 | false | loss=triplet,mini-batch-size=2 | --mini-batch-size has no meaning for --loss",
-        "2 | false | mini-batch-size=0 | --mini-batch-size is '0'; an integer of at least 1",
-        "2 | false | batch-sampler=random | allowed are batch and no-duplicates",
-        "2 | false | loss-scale=0 | --loss-scale is 0.0; it must be above 0",
-        "2 | false | matryoshka-dims=8;8 | --matryoshka-dims is '8,8'",
-        "2 | false | matryoshka-dims=17 | --matryoshka-dims has 17; the model's vectors have 16",
-        "2 | false | matryoshka-weights=1 | --matryoshka-weights is '1'; as many",
-        "2 | false | pooling=max | --pooling is 'max'; allowed are mean, cls, lasttoken",
-        "2 | false | label-smoothing=0.1 | --label-smoothing has no meaning for --task embedding",
-        "2 | false | doc-stride=4 | --doc-stride has no meaning for --task embedding",
-        "2 | false | new-head=true | a model for embedding has no head to draw anew",
-        "3 | false | loss=triplet,triplet-distance=manhattan | allowed are euclidean and cosine"
-      })
-  void optionsThatDoNotFitAreRefused(int columns, boolean scored, String options, String part)
-      throws IOException {
-    RecordedRun run = run(data(columns, scored), "out");
-    for (String option : options.split(",")) {
-      String[] nameAndValue = option.split("=");
-      run.with(
-          OptionNames.find(nameAndValue[0], CommandOptions.TRAIN).orElseThrow(),
-          nameAndValue[1].replace(';', ','));
-    }
-    String refusal = run.refusal();
-    assertTrue(refusal.contains(part), refusal);
-  }
-
-  @Test
-  void rowsThatCannotBeLearnedAreRefused() throws IOException {
-    Path train =
-        lines(
-            "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\", \"sun\"]}",
-            "{\"anchor\": \"blue\", \"positive\": \"cat\", \"negative\": [\"dog\"]}");
-    String refusal = run(train, "out").refusal(); // of equally many, the fewer count
-    assertTrue(refusal.contains("negatives than 1, which the most have (row 1)"), refusal);
-    String one = "{\"anchor\": \"red\", \"positive\": \"cat\", \"negative\": [\"dog\"]}";
-    String three = one.replace("[\"dog\"]", "[\"dog\", \"sun\", \"new\"]");
-    refusal = run(lines(one, three, one, one), "out").refusal();
-    assertTrue(refusal.contains("negatives than 1, which the most have (row 2)"), refusal);
-    train = lines("{\"anchor\": \"red\", \"positive\": \" \"}");
-    refusal = run(train, "out").refusal();
-    assertTrue(refusal.contains("a text that is missing or empty (row 1)"), refusal);
-    train =
-        lines(
-            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 4.5}",
-            "{\"sentence1\": \"red\", \"sentence2\": \"dog\", \"score\": 0.5}");
-    refusal = run(train, "out").with(RunOption.LOSS, "cosine-similarity").refusal();
-    assertTrue(refusal.contains("not between -1 and 1"), refusal);
-    train =
-        lines(
-            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 1}",
-            "{\"sentence1\": \"red\", \"sentence2\": \"dog\", \"score\": null}");
-    refusal = run(train, "out").refusal();
-    assertTrue(refusal.contains("not a finite number (first: missing)"), refusal);
-    train = lines("{\"text\": \"red\", \"label\": \"cat\"}");
-    refusal = run(train, "out").refusal();
-    assertFalse(refusal.isEmpty());
-  }
-
-  @Test
-  void scoresThatNeverVaryInValidationAreTold() throws IOException {
-    Path train =
-        lines(
-            "{\"sentence1\": \"red\", \"sentence2\": \"cat\", \"score\": 1}",
-            "{\"sentence1\": \"red\", \"sentence2\": \"dog\", \"score\": 0.5}");
-    Path validation = scratch.resolve("validation.jsonl");
-    Files.writeString(
-        validation,
-        "{\"sentence1\": \"a red\", \"sentence2\": \"cat\", \"score\": 1}\n"
-            + "{\"sentence1\": \"a red\", \"sentence2\": \"dog\", \"score\": 1}\n");
-    RecordedRun run =
-        run(train, "out")
-            .with(RunOption.MAX_STEPS, "1")
-            .with(RunOption.VALIDATION_FILE, validation.toString());
-    run.run();
-    assertEquals(
-        List.of("every row has the same score, 1.0: spearman and pearson have no value"),
-        run.report().findings(Finding.Severity.WARNING).stream()
-            .filter(finding -> finding.code().equals("constant_output"))
-            .map(Finding::message)
-            .toList());
-  }
-
-  /** A loss that compares rows is 0 where there is one, and nothing would be learned. */
-  @Test
-  void rowsWithoutOthersToCompareThemWithAreRefused() throws IOException {
-    String refusal = run(lines("{\"anchor\": \"red\", \"positive\": \"cat\"}"), "out").refusal();
-    assertTrue(refusal.contains("one row, and the loss multiple-negatives-ranking"), refusal);
-    for (Path train : List.of(data(2, false), data(2, true))) {
-      refusal = run(train, "out").with(RunOption.BATCH_SIZE, "1").refusal();
-      assertTrue(refusal.startsWith("--batch-size is 1; rows are compared"), refusal);
-    }
-    // Negatives of its own are something to compare with.
-    run(data(3, false), "triplets").with(RunOption.BATCH_SIZE, "1").run();
   }
 }

@@ -1,0 +1,97 @@
+package dev.attune.data;
+
+import dev.attune.core.Term;
+import dev.attune.data.Columns.Role;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Advice that names a file's own columns, where what is asked for is not found in them. */
+final class ColumnAdvice {
+  private ColumnAdvice() {}
+
+  /**
+   * What to do where a text turns out to have no label, or words no tags: the options that name the
+   * file's own columns; empty where nothing is in question.
+   *
+   * @param columns with guesses
+   */
+  static String of(Columns columns, Map<String, ColumnValues> values) {
+    ColumnGuess guess = new ColumnGuess(columns, values);
+    Map<Role, String> found = guess.found();
+    if (found.containsKey(Role.QUESTION)
+        && Stream.of(Role.ANSWERS, Role.ANSWER_TEXT).noneMatch(found::containsKey)) {
+      List<String> answers = guess.free(Set.of("answer", "answers_text", "answer_span"));
+      return answers.stream()
+          .map(name -> ColumnsOption.of(Map.of(Role.ANSWER_TEXT, name)))
+          .collect(Collectors.joining(" or ", answers.isEmpty() ? "" : "Where it is one: ", ""));
+    }
+    if (found.containsKey(Role.TOKENS) && !found.containsKey(Role.TAGS)) {
+      return guess.free(UsualNames.TAGS).isEmpty()
+          ? ""
+          : "Say which column holds the tags: "
+              + guess.free(UsualNames.TAGS).stream()
+                  .map(name -> ColumnsOption.of(Map.of(Role.TAGS, name)))
+                  .collect(Collectors.joining(" or "));
+    }
+    String text = found.get(Role.TEXT);
+    if (text == null || found.containsKey(Role.LABEL)) {
+      return "";
+    }
+    List<String> others =
+        values.keySet().stream().filter(name -> !found.containsValue(name)).toList();
+    List<String> switches =
+        others.stream()
+            .filter(name -> values.get(name).areBits() && !UsualNames.identifies(name))
+            .toList();
+    if (switches.size() > 1) {
+      String labels = switches.stream().map(ColumnsOption::quoted).collect(Collectors.joining(";"));
+      return "The columns "
+          + Excerpt.quoted(switches)
+          + " hold 0 and 1: for several labels a row give "
+          + Term.TASK.of("multi-label-classification")
+          + " "
+          + Term.COLUMNS.of("text=" + ColumnsOption.quoted(text) + ",labels=" + labels);
+    }
+    List<String> candidates = new ArrayList<>(guess.labels());
+    if (candidates.isEmpty()) {
+      candidates.addAll(
+          others.stream()
+              .filter(n -> values.get(n).mayBeLabels() && !UsualNames.normalised(n).equals("id"))
+              .toList());
+    }
+    List<String> lists = others.stream().filter(name -> values.get(name).areTextLists()).toList();
+    if (candidates.isEmpty() && lists.size() == 1) {
+      return "For several labels a row give "
+          + Term.TASK.of("multi-label-classification")
+          + " "
+          + ColumnsOption.of(textsAndLabel(found, lists.get(0)));
+    }
+    if (candidates.isEmpty()) {
+      return others.isEmpty()
+          ? "The file has no other column than " + Excerpt.quoted(List.of(text))
+          : "Its other columns, "
+              + Excerpt.quoted(others)
+              + ", do not look like labels; where one is, name it: "
+              + Term.COLUMNS.of("text=" + ColumnsOption.quoted(text) + ",label=NAME");
+    }
+    return "Say which column is the label: "
+        + candidates.stream()
+            .map(name -> ColumnsOption.of(textsAndLabel(found, name)))
+            .collect(Collectors.joining(" or "));
+  }
+
+  private static Map<Role, String> textsAndLabel(Map<Role, String> found, String label) {
+    Map<Role, String> option = new LinkedHashMap<>();
+    option.put(Role.TEXT, found.get(Role.TEXT));
+    if (found.containsKey(Role.TEXT_PAIR)) {
+      option.put(Role.TEXT_PAIR, found.get(Role.TEXT_PAIR));
+    }
+    option.put(Role.LABEL, label);
+    return option;
+  }
+}
