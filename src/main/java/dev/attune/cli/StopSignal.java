@@ -123,7 +123,8 @@ final class StopSignal implements AutoCloseable {
         : stopping;
   }
 
-  private synchronized boolean prepares() {
+  /** Whether a signal ends the process, since there is nothing to save. */
+  synchronized boolean prepares() {
     return prepares;
   }
 
