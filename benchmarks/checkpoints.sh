@@ -85,7 +85,9 @@ wait "$pid" || { cat "$work/log" >&2; fail "the run failed"; }
 # The last save is waited for, since the run ends with it.
 written=$(sed '$d' "$work/writes" | awk '{ print $3 / 1048576 / ($2 - $1) }' | percentile 0.5)
 seconds=$(sed '$d' "$work/writes" | awk '{ print $2 - $1 }' | percentile 0.5)
-pauses=$(grep -o '"name": *"checkpoint"[^}]*"dur": *[0-9.]*' "$run/trace.json" | grep -o '[0-9.]*$' | sed '$d')
+# Two pauses each: what begins it, and what is left to be copied before the next update.
+pauses=$(grep -o '"name": *"checkpoint"[^}]*"dur": *[0-9.]*' "$run/trace.json" | grep -o '[0-9.]*$' | sed '$d' |
+  awk '{ sum += $1 } NR % 2 == 0 { print sum; sum = 0 }')
 first=$(awk 'NR == 1 { print $1 / 1e6 }' <<<"$pauses")
 pause=$(awk 'NR > 1 { print $1 / 1e6 }' <<<"$pauses" | percentile 0.5)
 awk -v disk="$disk" -v written="$written" -v seconds="$seconds" -v first="$first" -v pause="$pause" 'BEGIN {

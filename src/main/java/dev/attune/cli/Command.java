@@ -10,6 +10,9 @@ interface Command {
   String OF_TEXTS =
       "tokens of a text; longer ones are cut, and counted; as it was trained where not given";
 
+  /** Of commands that write a file, once it is whole. */
+  String OUTPUT_STAYS = "interrupted; the file of " + RunOption.OUTPUT + " is as it was, or whole";
+
   String name();
 
   /** One line for the list of commands. */
@@ -25,6 +28,11 @@ interface Command {
     return "";
   }
 
+  /** What is told where a signal ends it; null: it sees signals, and stops in good order. */
+  default String interrupted() {
+    return "interrupted";
+  }
+
   /** The run options it takes. */
   List<RunOption> options();
 
@@ -38,7 +46,7 @@ interface Command {
   /**
    * Runs.
    *
-   * @param signal tells of Ctrl-C, once armed
+   * @param signal tells of Ctrl-C, where it sees it
    * @param result what {@code --json} prints as the last line
    * @return the exit status
    */

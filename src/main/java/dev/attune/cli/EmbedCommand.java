@@ -34,6 +34,11 @@ final class EmbedCommand implements Command {
   }
 
   @Override
+  public String interrupted() {
+    return OUTPUT_STAYS;
+  }
+
+  @Override
   public List<RunOption> options() {
     return CommandOptions.EMBED;
   }

@@ -25,6 +25,7 @@ final class GroupedTraining {
    */
   static int run(List<RunConfig> configs, Console console, StopSignal signal, ObjectNode result) {
     long begin = System.nanoTime();
+    signal.preparing(configs.size());
     ArrayNode runs = result.putArray("runs");
     List<Integer> troubles = new ArrayList<>();
     try (TrainGroup group = new TrainGroup()) {

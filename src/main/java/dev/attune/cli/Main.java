@@ -79,14 +79,16 @@ public final class Main {
     }
     boolean json = words.contains("--json");
     ObjectNode result = JsonNodeFactory.instance.objectNode();
-    try (StopSignal signal = new StopSignal(json)) {
-      int status = run(command, words, json, signal, result);
-      if (json) {
-        System.out.println(result);
-      }
-      System.out.flush();
-      return status;
+    StopSignal signal = new StopSignal(json);
+    int status;
+    try (signal) {
+      status = run(command, words, json, signal, result);
     }
+    if (json) {
+      System.out.println(result);
+    }
+    System.out.flush();
+    return status;
   }
 
   private static int run(
@@ -95,6 +97,10 @@ public final class Main {
       Arguments arguments =
           Arguments.parse(command.name(), command.options(), !command.words().isEmpty(), words);
       LogView.show(arguments.logLevel());
+      if (command.interrupted() != null) {
+        signal.leaves(RunOption.worded(command.interrupted()));
+        signal.arm();
+      }
       return command.run(arguments, new Console(json, arguments.quiet()), signal, result);
     } catch (InputException e) {
       return fail(ExitStatus.BAD_INPUT, e.getMessage(), json, result);

@@ -53,6 +53,11 @@ final class PredictCommand implements Command {
   }
 
   @Override
+  public String interrupted() {
+    return OUTPUT_STAYS;
+  }
+
+  @Override
   public List<RunOption> options() {
     return CommandOptions.PREDICT;
   }

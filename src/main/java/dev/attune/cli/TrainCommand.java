@@ -45,6 +45,11 @@ class TrainCommand implements Command {
   }
 
   @Override
+  public String interrupted() {
+    return null;
+  }
+
+  @Override
   public List<RunOption> options() {
     return CommandOptions.TRAIN;
   }

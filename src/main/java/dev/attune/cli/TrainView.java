@@ -21,6 +21,7 @@ final class TrainView implements RunListener {
   private final TypedLines typed = new TypedLines();
   private long lastLine = System.nanoTime();
   private long lastProgress;
+  private boolean isPrepared;
 
   /**
    * @param prefix of its lines, where there are several runs; else empty
@@ -64,11 +65,14 @@ final class TrainView implements RunListener {
   @Override
   public void onPrepared() {
     signal.prepared();
+    isPrepared = true;
   }
 
   @Override
   public void onEnded() {
-    signal.ended();
+    if (!isPrepared) {
+      signal.ended();
+    }
   }
 
   @Override

@@ -42,6 +42,10 @@ final class TrainingSummary {
   static void print(Console console, TrainRun.Outcome outcome, double seconds) {
     TrainResult training = outcome.training();
     console.line("");
+    if (training.interrupted() && training.steps() == 0) {
+      console.line("Stopped before the first step; there is no checkpoint. Begin again.");
+      return;
+    }
     if (training.interrupted()) {
       console.line(
           "Stopped after step %d; a checkpoint is in %s. Go on with the same command and --resume.",

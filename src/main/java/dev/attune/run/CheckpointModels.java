@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** Checkpoints that are left as models too, where the listener wants them. */
 final class CheckpointModels implements CheckpointSink {
@@ -39,12 +40,18 @@ final class CheckpointModels implements CheckpointSink {
 
   /** The model is left meanwhile: once the checkpoint is safe, the weights are others. */
   @Override
-  public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
-    boolean isBegun = next.begin(step, state, buffers);
+  public boolean begin(
+      long step, ObjectNode state, Map<String, Buffer> buffers, Set<String> fleeting) {
+    boolean isBegun = next.begin(step, state, buffers, fleeting);
     if (isBegun) {
       leaveIfWanted(step, state);
     }
     return isBegun;
+  }
+
+  @Override
+  public void release() {
+    next.release();
   }
 
   @Override

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
 
@@ -29,7 +30,8 @@ import java.util.function.Consumer;
  *
  * <p>On the CPU a large state is saved in the background, from a copy in memory, as large as the
  * state, which is taken beside the first steps: pages that nobody had cost seconds when they are
- * first written. One save at a time: the next waits for it.
+ * first written. It is filled beside the forward and backward pass of the next step, and what is
+ * left then before its update. One save at a time: the next waits for it.
  */
 final class Checkpoints implements CheckpointSink, AutoCloseable {
   /** Smaller states are written at once: a copy would spare nothing that is felt. */
@@ -50,6 +52,7 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   private Map<String, Buffer> copies = Map.of(); // empty until needed
   private Background<Map<String, Buffer>> taking; // null: nobody takes memory for them
   private volatile boolean isClosing;
+  private PieceCopy copying; // null: nothing needs the buffers of a state any more
   private Background<UncheckedIOException> saving; // null: nothing is saved in the background
   private volatile Thread savingThread; // of the last save in the background
   private long savingStep;
@@ -173,15 +176,41 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
   }
 
   @Override
-  public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+  public boolean begin(
+      long step, ObjectNode state, Map<String, Buffer> buffers, Set<String> fleeting) {
     checkSettled();
-    if (unsavedBest != null || !isCopied(buffers) || !copied(buffers)) {
+    if (unsavedBest != null || !isCopied(buffers) || !hasCopies(buffers)) {
       return false;
     }
     identity.writeTo(state);
     savingStep = step;
-    saving = Background.start("attune-checkpoint", () -> saved(step, state));
+    PieceCopy copy = new PieceCopy();
+    buffers.forEach(
+        (name, buffer) -> {
+          if (fleeting.contains(name)) {
+            long to = copies.get(name).address();
+            memory.run(new CopyCall(to, buffer.address(), buffer.sizeBytes()));
+          } else {
+            copy.add(buffer, copies.get(name));
+          }
+        });
+    copying = copy;
+    saving =
+        Background.start(
+            "attune-checkpoint",
+            () -> {
+              copy.run();
+              return saved(step, state);
+            });
     return true;
+  }
+
+  @Override
+  public void release() {
+    if (copying != null) {
+      copying.help(memory);
+      copying = null;
+    }
   }
 
   /** Returns the failure, or null. */
@@ -195,21 +224,14 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
     }
   }
 
-  /** Copies what is to be saved; false if there is no memory for it. */
-  private boolean copied(Map<String, Buffer> buffers) {
+  /** Whether there is memory for copies; else it is saved from where it lies, which is slower. */
+  private boolean hasCopies(Map<String, Buffer> buffers) {
     if (copies.isEmpty()) {
       expect(buffers);
       copies = taking.joinUninterruptibly();
       taking = null;
-      if (copies.isEmpty()) {
-        return false; // it is saved from where it lies, which only takes longer
-      }
     }
-    buffers.forEach(
-        (name, buffer) ->
-            memory.run(
-                new CopyCall(copies.get(name).address(), buffer.address(), buffer.sizeBytes())));
-    return true;
+    return !copies.isEmpty();
   }
 
   @Override
@@ -219,6 +241,7 @@ final class Checkpoints implements CheckpointSink, AutoCloseable {
     }
     Background<UncheckedIOException> ended = saving;
     saving = null;
+    copying = null;
     UncheckedIOException failure = ended.joinUninterruptibly();
     for (String text = notedMeanwhile.poll(); text != null; text = notedMeanwhile.poll()) {
       note.accept(text);

@@ -137,7 +137,7 @@ public final class CrossValidation {
       listener.onReserved(output::release);
       output.checkFoldsFree();
       for (int number = 1; number <= count; number++) {
-        PreparedRun.checkFold(plan, base, rows, new Fold(number, count));
+        Subject.checkFold(plan, base, rows, new Fold(number, count));
       }
       if (resumes) {
         JsonNode begun = begun(output.folder());

@@ -25,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /** A run's metrics.jsonl: one object a step, an evaluation, a test. */
@@ -156,9 +157,15 @@ final class MetricsFile implements AutoCloseable {
     }
 
     @Override
-    public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    public boolean begin(
+        long step, ObjectNode state, Map<String, Buffer> buffers, Set<String> fleeting) {
       sync();
-      return next.begin(step, state, buffers);
+      return next.begin(step, state, buffers, fleeting);
+    }
+
+    @Override
+    public void release() {
+      next.release();
     }
 
     @Override

@@ -114,7 +114,7 @@ public record TrainEstimate(
     HeldOut.of(config, null).check(plan);
     plan = base.isAdapter() ? plan.continuing(base) : plan.ofModel();
     plan.freezing().check(Families.layers(base.config()));
-    PreparedRun.Subject subject = PreparedRun.Subject.of(plan, base, read, null);
+    Subject subject = Subject.of(plan, base, read, null);
     return rehearsed(plan, base, subject.data(), large, listener, rows);
   }
 

@@ -34,6 +34,9 @@ public final class AtomicFile implements AutoCloseable {
   /** The unfinished files of this process: POSIX would drop their locks at another's look. */
   private static final Set<Path> UNFINISHED = ConcurrentHashMap.newKeySet();
 
+  /** Those of them that are being written, not just looked at. */
+  private static final Set<Path> WRITTEN = ConcurrentHashMap.newKeySet();
+
   private final Path file;
   private final Path partial;
   private final FileOps files;
@@ -49,6 +52,7 @@ public final class AtomicFile implements AutoCloseable {
     this.files = files;
     this.channel = channel;
     this.out = new BufferedOutputStream(new Unbuffered(), BUFFER_BYTES);
+    WRITTEN.add(partial);
   }
 
   /** What goes into the file, by the file operations. */
@@ -115,6 +119,17 @@ public final class AtomicFile implements AutoCloseable {
   /** Writes a text file in UTF-8. */
   public static void write(Path file, CharSequence text) throws IOException {
     write(file, text.toString().getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Removes what is being written, for who ends the process: nobody else may go on with it. */
+  public static void deleteUnfinished() {
+    for (Path partial : WRITTEN) {
+      try {
+        FileOps.SYSTEM.delete(partial);
+      } catch (IOException e) {
+        // The next writer of the file removes it.
+      }
+    }
   }
 
   private static boolean isHeld(FileChannel channel) {
@@ -207,6 +222,7 @@ public final class AtomicFile implements AutoCloseable {
       }
     } finally {
       channel.close();
+      WRITTEN.remove(partial);
       UNFINISHED.remove(partial);
     }
   }

@@ -5,6 +5,7 @@ import dev.attune.memory.Buffer;
 import java.io.UncheckedIOException;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** Where a trainer's checkpoints go. */
 public interface CheckpointSink {
@@ -30,12 +31,17 @@ public interface CheckpointSink {
   default void expect(Map<String, Buffer> buffers) {}
 
   /**
-   * Begins to save a state in the background, of which a copy is made first: the run may go on.
-   * What was begun before must be settled.
+   * Begins to save a state in the background, of which a copy is made: the run may go on, and reads
+   * the buffers. What was begun before must be settled.
    *
+   * @param fleeting names of buffers that may be changed once this returns; the others may once
+   *     {@link #release} does
    * @return false: it is not begun, and {@link #save} is to be asked
    */
-  boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers);
+  boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers, Set<String> fleeting);
+
+  /** Returns once all buffers of what was begun may be changed. */
+  default void release() {}
 
   /**
    * Tells, once, how what was begun has ended.

@@ -83,6 +83,7 @@ final class StepRunner implements AutoCloseable {
   private final Results results;
   private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
   private StepPhases phases = StepPhases.NONE;
+  private Runnable beforeUpdate = () -> {};
   private int slot;
 
   // Of the step that is being put together.
@@ -168,6 +169,11 @@ final class StepRunner implements AutoCloseable {
   /** Tells somebody what it is at. */
   void tell(StepPhases listener) {
     phases = listener;
+  }
+
+  /** Asks somebody before each update, who may let it wait. */
+  void beforeUpdates(Runnable asked) {
+    beforeUpdate = asked;
   }
 
   private void begin() {
@@ -273,6 +279,9 @@ final class StepRunner implements AutoCloseable {
   }
 
   private RecordedWork.Work asWhole(Inputs inputs, int sparseRows, Update update) {
+    if (recorded != null && update != null) {
+      beforeUpdate.run(); // not within what is recorded
+    }
     return recorded == null
         ? work(inputs, sparseRows, update != null)
         : recorded.run(
@@ -316,6 +325,9 @@ final class StepRunner implements AutoCloseable {
   }
 
   private void update(int sparseRows) {
+    if (recorded == null) {
+      beforeUpdate.run();
+    }
     phases.enter(Phase.OPTIMIZER);
     parameters.zeroUnwritten();
     if (parts.tape().checksNumerics()) {

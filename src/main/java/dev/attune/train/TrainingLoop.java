@@ -8,13 +8,10 @@ import dev.attune.batch.EncodedDataset;
 import dev.attune.batch.Order;
 import dev.attune.batch.TrainingData;
 import dev.attune.batch.WholeDataset;
-import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
-import dev.attune.core.Term;
 import dev.attune.memory.Buffer;
 import dev.attune.model.Model;
-import dev.attune.optim.EvaluatedRate;
 import dev.attune.optim.Optimizer;
 import dev.attune.optim.Schedule;
 import dev.attune.store.Parameters;
@@ -23,30 +20,33 @@ import dev.attune.tape.Tape;
 import dev.attune.task.Objective;
 import dev.attune.task.Task;
 import dev.attune.train.StepPhases.Phase;
-import dev.attune.train.TrainerConfig.Evaluations;
-import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 
 /** The training loop. */
 public final class TrainingLoop implements AutoCloseable {
+  private static final String ROW_STATE = "row_state";
+
+  /** Of the buffers of a checkpoint, those that a batch changes. */
+  private static final Set<String> FLEETING = Set.of(ROW_STATE);
+
   private final Task task;
   private final Model model;
   private final Parameters parameters;
   private final Optimizer optimizer;
   private final TrainerConfig config;
   private final TrainingData data;
-  private final Evaluator evaluator;
+  private final Validation validation;
   private final Tape tape;
   private final StepRunner runner;
   private final Deque<Pending> pending = new ArrayDeque<>();
   private final Schedule schedule;
-  private final EvaluatedRate evaluatedRate; // null where rates go by the step alone
   private final NumericalGuard guard;
   private final LossSpikes spikes = new LossSpikes();
   private final long totalSteps;
@@ -118,16 +118,14 @@ public final class TrainingLoop implements AutoCloseable {
     this.optimizer = optimizer;
     this.tape = tape;
     this.data = data;
-    this.evaluator = evaluator;
     this.config = config;
     this.guard = new NumericalGuard(parameters, config.guards());
-    Evaluations evaluations = config.evaluations();
-    if (evaluations.keepsBest() || config.rates().kind().followsEvaluations()) {
-      Check.argument(evaluator != null, "there is nothing to evaluate on, which decides");
-      checkMetric(evaluator.names(), evaluations.bestMetric());
-    }
-    tape.useNumericsCheck(config.guards().checksNumerics());
     long batches = data.batchesPerEpoch(config.batchSize());
+    this.stepsPerEpoch = config.stepsPerEpoch(batches);
+    this.totalSteps = config.totalSteps(batches);
+    this.schedule = config.rates().over(totalSteps);
+    this.validation = new Validation(evaluator, config.evaluations(), schedule);
+    tape.useNumericsCheck(config.guards().checksNumerics());
     this.runner =
         StepRunner.of(
             new TrainingParts(
@@ -146,28 +144,6 @@ public final class TrainingLoop implements AutoCloseable {
                     : (int) Math.min(config.gradientAccumulationSteps(), batches),
                 config.seed(),
                 shared));
-    this.stepsPerEpoch = config.stepsPerEpoch(batches);
-    this.totalSteps = config.totalSteps(batches);
-    this.schedule = config.rates().over(totalSteps);
-    this.evaluatedRate = schedule.evaluated(Evaluator.lowerIsBetter(evaluations.bestMetric()));
-  }
-
-  /** Before the first step: an evaluation may be hours away. */
-  private static void checkMetric(List<String> names, String wanted) {
-    if (!names.contains(wanted)) {
-      throw new InputException(
-          Term.METRIC_FOR_BEST_MODEL
-              + " is '"
-              + wanted
-              + (wanted.equals(Evaluator.LOSS)
-                  ? "', which the validation data has none of: its rows are of another form than"
-                      + " those that are learned. Give one of "
-                  : "'; this task measures ")
-              + String.join(", ", names)
-              + (names.contains("perplexity") && !names.contains("bleu")
-                  ? ", and more with " + Term.EVALUATE_WITH.of("generate")
-                  : ""));
-    }
   }
 
   /**
@@ -190,7 +166,7 @@ public final class TrainingLoop implements AutoCloseable {
     buffers.put("weights", parameters.weights());
     buffers.putAll(new java.util.TreeMap<>(optimizer.state()));
     if (parameters.rowSparse() != null) {
-      buffers.put("row_state", parameters.rowSparse().stateBuffer());
+      buffers.put(ROW_STATE, parameters.rowSparse().stateBuffer());
     }
     return buffers;
   }
@@ -212,17 +188,7 @@ public final class TrainingLoop implements AutoCloseable {
       state.stoppedEarly = false;
       state.evaluationsSinceBest = 0;
     }
-    if (evaluatedRate != null) {
-      if (state.evaluatedRate == null) {
-        throw new InputException(
-            "the checkpoint does not say which learning rate "
-                + Term.LR_SCHEDULER.of(config.rates().kind().option())
-                + " had come to: it was begun with another version of Attune. Go on with that one,"
-                + " or begin again without "
-                + Term.RESUME);
-      }
-      evaluatedRate.restore(state.evaluatedRate);
-    }
+    validation.restoreRate(state, config.rates().kind());
     optimizer.restore(state.step - state.skipped);
     parameters.refresh();
     return goesOn;
@@ -249,6 +215,8 @@ public final class TrainingLoop implements AutoCloseable {
     Map<String, Double> evaluation = Map.of();
     long evaluatedAt = -1;
     Order order = config.shuffle() ? Order.shuffled(config.seed()) : Order.file();
+    Saving saving = new Saving(checkpoints, listener, phases, FLEETING);
+    runner.beforeUpdates(saving::beforeUpdate);
     if (checkpoints != null && savesOnTheWay()) {
       checkpoints.expect(buffers());
     }
@@ -261,10 +229,10 @@ public final class TrainingLoop implements AutoCloseable {
           ranOut = !interrupted && !stream.hasNext();
           if (ranOut) {
             endsEarly(listener);
-            state.evaluationDue = evaluator != null && evaluatedAt != state.step;
+            state.evaluationDue = validation.isThere() && evaluatedAt != state.step;
           } else if (!interrupted) {
             boolean endsEpoch = step(stream, stopRequested);
-            state.evaluationDue = evaluator != null && evaluationIsDue(endsEpoch);
+            state.evaluationDue = validation.isDue(state.step, endsEpoch, state.step == totalSteps);
           }
           tell(listener);
         }
@@ -277,9 +245,10 @@ public final class TrainingLoop implements AutoCloseable {
         if (waits) {
           guard.checkWeights(state.step);
         }
-        settle(checkpoints, listener, waits);
+        saving.settle(waits);
         if (state.evaluationDue) {
-          Optional<Map<String, Double>> values = evaluated(stopRequested);
+          phases.enter(Phase.EVALUATION);
+          Optional<Map<String, Double>> values = validation.evaluate(model, tape, stopRequested);
           interrupted |= values.isEmpty();
           if (values.isPresent()) {
             evaluation = values.get();
@@ -291,12 +260,12 @@ public final class TrainingLoop implements AutoCloseable {
         if (interrupted) {
           completeUntil(0, listener);
           guard.checkWeights(state.step);
-          settle(checkpoints, listener, true);
+          saving.settle(true);
         }
         boolean ends = last || state.stoppedEarly;
         boolean stops = interrupted && state.step > 0;
         if (checkpoints != null && (stops || (ends ? checkpoints.savesLast() : saveIsDue))) {
-          save(checkpoints, listener, interrupted, interrupted || ends);
+          saving.save(state.step, checkpointState(), buffers(), interrupted, interrupted || ends);
         }
         if (interrupted || ranOut) {
           break;
@@ -304,12 +273,12 @@ public final class TrainingLoop implements AutoCloseable {
       }
     }
     phases.enter(null);
-    settle(checkpoints, listener, true);
+    saving.settle(true);
     if (!interrupted) {
       listener.onTrained();
     }
     boolean endsWithBest = config.evaluations().keepsBest();
-    if (evaluator != null && !interrupted) {
+    if (validation.isThere() && !interrupted) {
       boolean takesBest = endsWithBest && state.bestStep > 0 && state.bestStep != state.step;
       if (takesBest) {
         endsWithBest = checkpoints.loadBest(parameters.weights());
@@ -318,7 +287,7 @@ public final class TrainingLoop implements AutoCloseable {
       }
       // A run that was resumed at its end has not evaluated these weights either.
       if (takesBest || evaluatedAt != state.step) {
-        evaluation = evaluator.evaluate(model, tape);
+        evaluation = validation.evaluate(model, tape);
       }
     }
     return new TrainResult(
@@ -344,53 +313,9 @@ public final class TrainingLoop implements AutoCloseable {
     return every > 0 && (state.step / every + 1) * every < totalSteps;
   }
 
-  /**
-   * A run that goes on can do without a checkpoint; one that is told to stop cannot.
-   *
-   * @param isNeeded whether a failure ends the run
-   * @param waits whether it must be safe when this returns; else it may become so while the run
-   *     goes on
-   */
-  private void save(
-      CheckpointSink checkpoints, TrainListener listener, boolean isNeeded, boolean waits) {
-    phases.enter(Phase.CHECKPOINT);
-    listener.onCheckpointBegins(state.step);
-    try {
-      ObjectNode saved = checkpointState();
-      if (!waits && checkpoints.begin(state.step, saved, buffers())) {
-        return; // settle tells of it
-      }
-      checkpoints.save(state.step, saved, buffers());
-    } catch (UncheckedIOException e) {
-      if (isNeeded) {
-        throw e;
-      }
-      listener.onCheckpointFailed(state.step, e);
-      return;
-    }
-    listener.onCheckpoint(state.step);
-  }
-
-  /** Tells of a checkpoint that was saved in the background, once it is safe or has failed. */
-  private static void settle(CheckpointSink checkpoints, TrainListener listener, boolean waits) {
-    if (checkpoints == null) {
-      return;
-    }
-    checkpoints
-        .settled(waits)
-        .ifPresent(
-            ended -> {
-              if (ended.failure() == null) {
-                listener.onCheckpoint(ended.step());
-              } else {
-                listener.onCheckpointFailed(ended.step(), ended.failure());
-              }
-            });
-  }
-
   private ObjectNode checkpointState() {
     state.totalSteps = totalSteps;
-    state.evaluatedRate = evaluatedRate == null ? null : evaluatedRate.state();
+    state.evaluatedRate = validation.rate() == null ? null : validation.rate().state();
     return state.toJson();
   }
 
@@ -422,7 +347,7 @@ public final class TrainingLoop implements AutoCloseable {
     long examples = 0;
     long flops = 0;
     boolean endsEpoch = false;
-    float rate = evaluatedRate == null ? schedule.rate(state.step) : evaluatedRate.rate();
+    float rate = validation.rate() == null ? schedule.rate(state.step) : validation.rate().rate();
     for (int i = 1; i <= config.gradientAccumulationSteps() && !endsEpoch; i++) {
       phases.enter(Phase.DATA);
       // Else it is only late: the step is ended, so that there is a state to be saved.
@@ -514,57 +439,13 @@ public final class TrainingLoop implements AutoCloseable {
     return state.step / stepsPerEpoch + (double) into / stepsPerEpoch;
   }
 
-  private boolean evaluationIsDue(boolean endsEpoch) {
-    return state.step == totalSteps || config.evaluations().areDue(state.step, endsEpoch);
-  }
-
-  /** Evaluates; empty where it was told to stop: then that is still due when the run goes on. */
-  private Optional<Map<String, Double>> evaluated(BooleanSupplier stopRequested) {
-    try {
-      phases.enter(Phase.EVALUATION);
-      return Optional.of(evaluator.evaluate(model, tape, stopRequested));
-    } catch (InterruptedCallException e) {
-      if (stopRequested.getAsBoolean()) {
-        return Optional.empty();
-      }
-      throw e;
-    }
-  }
-
-  /** Draws the consequences of an evaluation: the run may end with it. */
   private void note(
       Map<String, Double> evaluation, TrainListener listener, CheckpointSink checkpoints) {
-    state.evaluationDue = false;
-    boolean best = noteScore(evaluation);
-    if (evaluatedRate != null) {
-      evaluatedRate.step(evaluation.get(config.evaluations().bestMetric()));
-    }
+    boolean best = validation.note(evaluation, state);
     if (best && config.evaluations().keepsBest()) {
       checkpoints.saveBest(state.step, parameters.weights());
     }
     listener.onEvaluation(state.step, epoch(), evaluation, best);
-    int patience = config.evaluations().patience();
-    state.stoppedEarly = patience > 0 && state.evaluationsSinceBest >= patience;
-  }
-
-  /** Where no weights are kept for it, the metric may be one that the data has no value of. */
-  private boolean noteScore(Map<String, Double> evaluation) {
-    String metric = config.evaluations().bestMetric();
-    double score = evaluation.getOrDefault(metric, Double.NaN);
-    boolean isFirst = Double.isNaN(state.bestScore) && !Double.isNaN(score);
-    boolean best =
-        isFirst
-            || (Evaluator.lowerIsBetter(metric)
-                ? score < state.bestScore
-                : score > state.bestScore);
-    if (best) {
-      state.bestScore = score;
-      state.bestStep = state.step;
-      state.evaluationsSinceBest = 0;
-    } else {
-      state.evaluationsSinceBest++;
-    }
-    return best;
   }
 
   @Override

@@ -39,7 +39,9 @@ class LargeDataTest {
   private static final long MOST_BYTES = 300L << 20;
 
   private static final long MOST_STOP_MILLIS = 2000;
-  private static final int STOPS = 6; // of each kind, spread over the preparation
+
+  /** Of each kind, spread over the preparation. */
+  private static final int STOPS = Integer.getInteger("attune.large.stops", 6);
 
   private static final List<String> WORDS =
       List.of("good", "bad", "the", "a", "it", "is", "was", "phone", "book", "chair", "very");

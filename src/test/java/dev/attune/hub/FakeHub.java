@@ -162,6 +162,11 @@ public final class FakeHub implements AutoCloseable {
     return scheme() + "://localhost:" + store.getAddress().getPort();
   }
 
+  /** Large files come no faster than that; 0: as they come. */
+  public void slow(int bytesPerSecond) {
+    this.bytesPerSecond = bytesPerSecond;
+  }
+
   public Repository model(String id) {
     return repositories.computeIfAbsent("models/" + id, key -> new Repository());
   }

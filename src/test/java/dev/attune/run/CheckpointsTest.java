@@ -14,12 +14,14 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.memory.Buffer;
 import dev.attune.testkit.Host;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -81,7 +83,8 @@ class CheckpointsTest {
     try (Checkpoints checkpoints = checkpoints(folder, 1)) {
       for (int step = 1; step <= 3; step++) {
         fill(step);
-        assertTrue(checkpoints.begin(step, state(step), Map.of("weights", weights)));
+        assertTrue(checkpoints.begin(step, state(step), Map.of("weights", weights), Set.of()));
+        checkpoints.release();
         fill(77);
         var ended = checkpoints.settled(true).orElseThrow();
         assertEquals(step, ended.step());
@@ -93,12 +96,44 @@ class CheckpointsTest {
     assertEquals(List.of(), notes);
   }
 
+  /** Many pieces, which two threads copy; what the next batch changes is copied at once. */
+  @Test
+  void whatIsReleasedMayChange() {
+    Path folder = scratch.resolve("checkpoints");
+    int bytes = 200 << 20;
+    try (Buffer large = Buffer.allocate(backend, bytes, true);
+        Checkpoints checkpoints = checkpoints(folder, 1)) {
+      for (int step = 1; step <= 3; step++) {
+        ByteBuffer all = large.view(0, bytes).order(ByteOrder.nativeOrder());
+        for (int at = 0; at < bytes; at += Long.BYTES) {
+          all.putLong(at, at * 31L + step);
+        }
+        fill(step);
+        Map<String, Buffer> buffers = Map.of("weights", large, "row_state", weights);
+        assertTrue(checkpoints.begin(step, state(step), buffers, Set.of("row_state")));
+        fill(77);
+        checkpoints.release();
+        for (int at = 0; at < bytes; at += Long.BYTES) {
+          all.putLong(at, 77);
+        }
+        assertNull(checkpoints.settled(true).orElseThrow().failure());
+        CheckpointStore.Found found =
+            new CheckpointStore(folder, 2, notes::add).latest().orElseThrow();
+        found.checkpoint().load(buffers);
+        for (int at = 0; at < bytes; at += Long.BYTES) {
+          assertEquals(at * 31L + step, all.getLong(at));
+        }
+        assertArrayEquals(filled(step), Host.bytes(weights, 0, BYTES));
+      }
+    }
+  }
+
   @Test
   void aRunThatFailsMeanwhileLeavesIt() {
     Path folder = scratch.resolve("checkpoints");
     fill(5);
     try (Checkpoints checkpoints = checkpoints(folder, 1)) {
-      assertTrue(checkpoints.begin(9, state(9), Map.of("weights", weights)));
+      assertTrue(checkpoints.begin(9, state(9), Map.of("weights", weights), Set.of()));
     }
     assertArrayEquals(filled(5), saved(folder));
   }
@@ -108,7 +143,7 @@ class CheckpointsTest {
     Path folder = scratch.resolve("checkpoints");
     fill(5);
     try (Checkpoints checkpoints = checkpoints(folder, 1)) {
-      assertTrue(checkpoints.begin(9, state(9), Map.of("weights", weights)));
+      assertTrue(checkpoints.begin(9, state(9), Map.of("weights", weights), Set.of()));
       Thread.currentThread().interrupt();
       try {
         assertNull(checkpoints.settled(true).orElseThrow().failure());
@@ -123,13 +158,15 @@ class CheckpointsTest {
   void aFailureIsToldByWhoAsksHowItEnded() throws Exception {
     Path file = Files.writeString(scratch.resolve("file"), "no folder");
     try (Checkpoints checkpoints = checkpoints(file.resolve("checkpoints"), 1)) {
-      assertTrue(checkpoints.begin(1, state(1), Map.of("weights", weights)));
+      assertTrue(checkpoints.begin(1, state(1), Map.of("weights", weights), Set.of()));
       var ended = checkpoints.settled(true).orElseThrow();
       assertNotNull(ended.failure());
       assertTrue(
           ended.failure().getMessage().contains("could not be saved"),
           ended.failure().getMessage());
-      assertTrue(checkpoints.begin(2, state(2), Map.of("weights", weights)), "the next is tried");
+      assertTrue(
+          checkpoints.begin(2, state(2), Map.of("weights", weights), Set.of()),
+          "the next is tried");
     }
   }
 
@@ -145,7 +182,7 @@ class CheckpointsTest {
         Thread.sleep(50);
       }
       assertTrue(residentBytes() >= before + bytes * 9 / 10, residentBytes() + ", was " + before);
-      assertTrue(checkpoints.begin(1, state(1), Map.of("weights", large)));
+      assertTrue(checkpoints.begin(1, state(1), Map.of("weights", large), Set.of()));
       assertNull(checkpoints.settled(true).orElseThrow().failure());
     }
   }
@@ -168,7 +205,7 @@ class CheckpointsTest {
   @Test
   void aSmallStateIsNotCopied() {
     try (Checkpoints checkpoints = checkpoints(scratch.resolve("checkpoints"), BYTES + 1)) {
-      assertFalse(checkpoints.begin(1, state(1), Map.of("weights", weights)));
+      assertFalse(checkpoints.begin(1, state(1), Map.of("weights", weights), Set.of()));
       assertTrue(checkpoints.settled(true).isEmpty());
     }
   }

@@ -9,117 +9,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
-import dev.attune.data.DataReport;
 import dev.attune.data.Finding;
-import dev.attune.folder.FolderLock;
-import dev.attune.kernels.cpu.CpuBackend;
-import dev.attune.testkit.TinyModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Cross-validation: every row is predicted once, by a model that did not learn it. */
-class CrossValidationTest {
-  private static final int ROWS = 61;
+class CrossValidationTest extends CrossValidationTrial {
   private static final ObjectMapper JSON = new ObjectMapper();
-
-  @TempDir Path scratch;
-  private Path model;
-  private Path train;
-  private Path output;
-
-  @BeforeEach
-  void makeModelAndData() {
-    try (CpuBackend backend = new CpuBackend(1)) {
-      model = TinyModel.write(scratch.resolve("model"), backend);
-    }
-    train = TinyModel.writeData(scratch.resolve("train.csv"), ROWS, 1);
-    output = scratch.resolve("out");
-  }
-
-  private RunConfig.Builder options(Path folder) {
-    return RunConfig.builder(CommandOptions.TRAIN)
-        .set(RunOption.MODEL, model.toString())
-        .set(RunOption.TRAIN_FILE, train.toString())
-        .set(RunOption.OUTPUT_DIR, folder.toString())
-        .set(RunOption.BACKEND, "cpu")
-        .set(RunOption.PRECISION, "fp32")
-        .set(RunOption.THREADS, "1")
-        .set(RunOption.LEARNING_RATE, "1e-3")
-        .set(RunOption.BATCH_SIZE, "16")
-        .set(RunOption.MAX_STEPS, "4")
-        .set(RunOption.K_FOLD, "3");
-  }
-
-  /** What it said; stops after so many steps of all runs. */
-  private static final class Heard implements RunListener {
-    private final List<String> notes = new ArrayList<>();
-    private final long stopAfter;
-    private int steps;
-    private int reports;
-    private int trained;
-    private String left;
-    private DataReport report;
-    private Runnable midway = () -> {}; // what happens after the first step
-
-    Heard(long stopAfter) {
-      this.stopAfter = stopAfter;
-    }
-
-    boolean stops() {
-      return steps >= stopAfter;
-    }
-
-    @Override
-    public void onNote(String note) {
-      notes.add(RunOption.worded(note));
-    }
-
-    @Override
-    public void onPreparing(String message) {
-      left = RunOption.worded(message);
-    }
-
-    @Override
-    public void onDataReport(DataReport made) {
-      reports++;
-      report = made;
-    }
-
-    @Override
-    public void onModel(String name, long parameters, String backend, String precision) {}
-
-    @Override
-    public void onStep(Step step) {
-      steps++;
-      if (steps == 1) {
-        midway.run();
-      }
-    }
-
-    @Override
-    public void onTrained() {
-      trained++;
-    }
-
-    @Override
-    public void onEvaluation(long step, double epoch, Map<String, Double> metrics, boolean best) {}
-
-    @Override
-    public void onCheckpoint(long step) {}
-  }
-
-  private static CrossValidation.Outcome run(RunConfig.Builder options, Heard heard) {
-    return new CrossValidation(options.build(), null, heard, heard::stops).run();
-  }
 
   private static List<JsonNode> lines(Path file) throws IOException {
     List<JsonNode> lines = new ArrayList<>();
@@ -352,62 +254,6 @@ class CrossValidationTest {
     assertEquals(option[1].equals("90"), message.contains("too few for 90 folds"), message);
   }
 
-  private String refusalAnew(RunConfig.Builder options) {
-    return RunOption.worded(
-        assertThrows(InputException.class, () -> run(options, new Heard(99))).getMessage());
-  }
-
-  /** A cross-validation is there until another takes its first step in its place. */
-  @Test
-  void whatIsRefusedLeavesTheOneBeforeWhole() throws IOException {
-    String before = Files.readString(run(options(output), new Heard(99)).predictions());
-    RunConfig.Builder again = options(output).set(RunOption.OVERWRITE, "true");
-    refusalAnew(again.set(RunOption.K_FOLD, "62"));
-    refusalAnew(
-        options(output).set(RunOption.OVERWRITE, "true").set(RunOption.CLASS_WEIGHTS, "no=1"));
-    assertEquals(before, Files.readString(output.resolve("predictions.jsonl")));
-    Heard resumed = new Heard(99);
-    run(options(output).set(RunOption.RESUME, "true"), resumed);
-    assertEquals(0, resumed.steps, "it was done");
-    Heard replaced = new Heard(99);
-    CrossValidation.Outcome two =
-        run(options(output).set(RunOption.OVERWRITE, "true").set(RunOption.K_FOLD, "2"), replaced);
-    assertEquals(2, two.folds().size());
-    assertEquals(8, replaced.steps);
-    assertFalse(Files.exists(output.resolve("fold-3")));
-  }
-
-  @Test
-  void aRefusedOneLeavesNothingThatStandsInTheWay() {
-    refusalAnew(options(output).set(RunOption.CLASS_WEIGHTS, "no=1"));
-    assertEquals(3, run(options(output), new Heard(99)).folds().size());
-  }
-
-  @Test
-  void runsAndCrossValidationsDoNotTakeEachOthersFolders() {
-    run(options(output), new Heard(99));
-    RunConfig.Builder plain = options(output).set(RunOption.K_FOLD, "0");
-    for (String overwrite : List.of("false", "true")) {
-      String message =
-          RunOption.worded(
-              assertThrows(
-                      InputException.class,
-                      () ->
-                          new TrainRun(
-                                  plain.set(RunOption.OVERWRITE, overwrite).build(),
-                                  new Heard(99),
-                                  () -> false)
-                              .run())
-                  .getMessage());
-      assertTrue(message.contains("holds a cross-validation; give another folder"), message);
-    }
-    Path model = scratch.resolve("whole");
-    new TrainRun(options(model).set(RunOption.K_FOLD, "0").build(), new Heard(99), () -> false)
-        .run();
-    String message = refusalAnew(options(model).set(RunOption.OVERWRITE, "true"));
-    assertTrue(message.contains("holds a run that is no cross-validation"), message);
-  }
-
   /** What the data of a fold lack is known before any fold is trained. */
   @Test
   void aClassThatAFoldHoldsWholeIsRefusedWhereTheRestCannotBeLearned() throws IOException {
@@ -438,47 +284,6 @@ class CrossValidationTest {
                 .set(RunOption.CLASS_WEIGHTS, "balanced"));
     assertTrue(weighted.startsWith("--k-fold 3: the class \"ne"), weighted);
     assertTrue(weighted.contains("all in fold "), weighted);
-  }
-
-  private String refusedRun(Path folder) {
-    return RunOption.worded(
-        assertThrows(
-                InputException.class,
-                () ->
-                    new TrainRun(
-                            options(folder)
-                                .set(RunOption.K_FOLD, "0")
-                                .set(RunOption.OVERWRITE, "true")
-                                .build(),
-                            new Heard(99),
-                            () -> false)
-                        .run())
-            .getMessage());
-  }
-
-  @Test
-  void nobodyElseTrainsIntoAFold() throws IOException {
-    Heard heard = new Heard(99);
-    List<String> refusals = new ArrayList<>();
-    heard.midway = () -> refusals.add(refusedRun(output.resolve("fold-2")));
-    assertEquals(3, run(options(output), heard).folds().size());
-    assertTrue(
-        refusals.get(0).contains("fold-2 is a fold of the cross-validation in " + output),
-        refusals.get(0));
-    assertTrue(refusals.get(0).contains("which is being written to by process "), refusals.get(0));
-    String after = refusedRun(output.resolve("fold-2"));
-    assertTrue(after.endsWith(output.toRealPath() + "; give another folder"), after);
-  }
-
-  @Test
-  void aFoldThatAnotherRunIsAtWorkInIsFoundBeforeTheFirst() throws IOException {
-    Path second = Files.createDirectories(output.resolve("fold-2"));
-    FolderLock lock = FolderLock.take(second);
-    String message = refusalAnew(options(output));
-    assertTrue(message.contains("fold-2, where a fold is to go, is being written to"), message);
-    assertFalse(Files.exists(output.resolve("fold-1")), "before the first");
-    lock.close();
-    assertEquals(3, run(options(output), new Heard(99)).folds().size());
   }
 
   /** Then its results are written: there is no checkpoint to be spoken of. */

@@ -73,6 +73,17 @@ class AtomicFileTest {
   }
 
   @Test
+  void whoEndsTheProcessTakesAwayWhatIsUnfinished() throws IOException {
+    try (AtomicFile out = AtomicFile.create(file)) {
+      out.writer().write("half");
+      AtomicFile.deleteUnfinished();
+      assertEquals(List.of(file), there());
+      assertThrows(IOException.class, out::commit);
+    }
+    assertEquals("old", Files.readString(file));
+  }
+
+  @Test
   void twoWritersDoNotMix() throws IOException {
     try (AtomicFile first = AtomicFile.create(file);
         AtomicFile second = AtomicFile.create(file)) {

@@ -39,6 +39,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -248,7 +249,8 @@ class DeviceMemoryTest {
     }
 
     @Override
-    public boolean begin(long step, ObjectNode state, Map<String, Buffer> contents) {
+    public boolean begin(
+        long step, ObjectNode state, Map<String, Buffer> contents, Set<String> fleeting) {
       return false;
     }
 

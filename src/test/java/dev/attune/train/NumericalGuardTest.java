@@ -35,6 +35,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BiConsumer;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
@@ -95,7 +96,8 @@ class NumericalGuardTest {
         }
 
         @Override
-        public boolean begin(long step, ObjectNode state, Map<String, Buffer> contents) {
+        public boolean begin(
+            long step, ObjectNode state, Map<String, Buffer> contents, Set<String> fleeting) {
           return false;
         }
 

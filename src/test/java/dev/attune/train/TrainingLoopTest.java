@@ -38,6 +38,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -220,7 +221,8 @@ class TrainingLoopTest {
     }
 
     @Override
-    public boolean begin(long step, ObjectNode state, Map<String, Buffer> contents) {
+    public boolean begin(
+        long step, ObjectNode state, Map<String, Buffer> contents, Set<String> fleeting) {
       return false;
     }
 
@@ -251,6 +253,8 @@ class TrainingLoopTest {
     private final List<String> heard;
     private long begun; // 0: nothing
     private int asked;
+    private final Map<String, Buffer> lent = new HashMap<>(); // nobody may change them
+    private final Map<String, byte[]> asBegun = new HashMap<>();
 
     Slow(List<String> heard) {
       this.heard = heard;
@@ -262,12 +266,28 @@ class TrainingLoopTest {
     }
 
     @Override
-    public boolean begin(long step, ObjectNode state, Map<String, Buffer> buffers) {
+    public boolean begin(
+        long step, ObjectNode state, Map<String, Buffer> buffers, Set<String> fleeting) {
       assertEquals(0, begun, "one at a time");
       heard.add("begin " + step);
       begun = step;
       asked = 0;
+      lent.putAll(buffers);
+      lent.keySet().removeAll(fleeting);
+      lent.forEach((name, buffer) -> asBegun.put(name, bytes(buffer)));
       return true;
+    }
+
+    @Override
+    public void release() {
+      heard.add("released");
+      assertTrue(lent.containsKey("weights") && lent.size() >= 3, lent::toString);
+      lent.forEach((name, buffer) -> assertArrayEquals(asBegun.get(name), bytes(buffer), name));
+      lent.clear();
+    }
+
+    private static byte[] bytes(Buffer buffer) {
+      return Host.bytes(buffer, 0, (int) buffer.sizeBytes());
     }
 
     @Override
@@ -306,6 +326,7 @@ class TrainingLoopTest {
             "step 4",
             "told 4",
             "begin 4",
+            "released",
             "step 5",
             "step 6",
             "safe 4",
@@ -328,6 +349,7 @@ class TrainingLoopTest {
             "step 4",
             "told 4",
             "begin 4",
+            "released",
             "step 5",
             "safe 4",
             "told 5",
