@@ -116,6 +116,8 @@ class UploadsKillTest {
         assertArrayEquals(sent.content, client.get("files/" + sent.file + "/content").bytes());
       }
       assertTrue(all.size() > 1, "no file came whole, seed " + SEED);
+      System.out.printf(
+          "survived: uploads: {%d kills, %d files, seed %d}%n", KILLS, all.size(), SEED);
     } finally {
       server.close();
     }

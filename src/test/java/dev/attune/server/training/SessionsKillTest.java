@@ -102,6 +102,9 @@ class SessionsKillTest {
       assertTrue(goOn(trial, session, first));
       assertArrayEquals(TrainingTrial.same(scratch, STEPS), trial.saved(session), "seed " + SEED);
       assertTrue(restored > 0, "no kill hit calls that no state had seen");
+      System.out.printf(
+          "survived: sessions: {%d kills, %d of them cost calls, seed %d}%n",
+          KILLS, restored, SEED);
     } finally {
       child.destroyForcibly().waitFor();
     }
