@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
  * learned twice, a whole version answers after each start, and the versions have the bytes of a
  * server that nobody killed. {@code -Dattune.server.kills=100} tries it more often.
  */
-@Timeout(600)
+@Timeout(3600)
 class LearnerSurvivesTest {
   private static final String MODEL = "/v1/models/reviews";
   private static final int BATCHES = 6;

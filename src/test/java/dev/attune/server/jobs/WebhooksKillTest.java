@@ -42,7 +42,7 @@ import org.junit.jupiter.api.io.TempDir;
  * of each job one message arrives, by the same id where it comes again, and the webhooks are those
  * that were answered. {@code -Dattune.server.kills=100} tries it more often.
  */
-@Timeout(600)
+@Timeout(3600)
 class WebhooksKillTest {
   private static final int KILLS = Integer.getInteger("attune.server.kills", 4);
   private static final long SEED = Long.getLong("attune.seed", 1);
@@ -171,16 +171,27 @@ class WebhooksKillTest {
     unsure.remove(id);
   }
 
-  /** Until the server has gone. */
+  /** Until the server has gone, which is killed after some of what is asked for. */
   private void work(ServedProcess server, String file, Random random) throws Exception {
     Client client = new Client(server.address(), null);
+    CompletableFuture<Void> kill = null;
+    int last = 1 + random.nextInt(6);
     try {
-      while (true) {
+      for (int done = 0; ; done++) {
+        if (done == last) {
+          kill =
+              CompletableFuture.runAsync(
+                  server::close,
+                  CompletableFuture.delayedExecutor(random.nextInt(200), TimeUnit.MILLISECONDS));
+        }
         endAJob(client, file);
         changeAHook(client, random);
       }
     } catch (IOException e) {
-      // killed
+      if (kill == null) {
+        throw e;
+      }
+      kill.join();
     }
   }
 
@@ -212,14 +223,7 @@ class WebhooksKillTest {
               .path("id")
               .asText();
       for (int i = 0; i < KILLS; i++) {
-        ServedProcess victim = server;
-        CompletableFuture<Void> kill =
-            CompletableFuture.runAsync(
-                victim::close,
-                CompletableFuture.delayedExecutor(
-                    200 + random.nextInt(1500), TimeUnit.MILLISECONDS));
-        work(victim, file, random);
-        kill.join();
+        work(server, file, random);
         server = start();
         Client client = new Client(server.address(), null);
         checkHooks(client);

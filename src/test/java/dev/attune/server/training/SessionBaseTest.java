@@ -74,6 +74,7 @@ class SessionBaseTest {
     Files.write(weights(), was);
     trial.start();
     trial.post(fresh + "/resume", "{}");
+    trial.post(trained + "/resume", "{}"); // of the call that was refused
     assertEquals(said, TrainingTrial.succeeded(sampled(fresh)).toString());
     trial.train(trained, 2, 4);
     assertEquals(4, trial.done(trained, "save_state", "{'name': 'four'}").path("steps").asInt());
