@@ -1,7 +1,9 @@
 package dev.attune;
 
 import dev.attune.run.HeadModel;
+import dev.attune.task.TagRun;
 import dev.attune.task.TokenClassification;
+import dev.attune.text.Words;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -104,9 +106,21 @@ public final class Tagger implements AutoCloseable {
   private static Tagging tagging(Words text, TokenClassification.Predicted said) {
     List<TaggedWord> words = new ArrayList<>();
     for (int word = 0; word < text.words().size(); word++) {
-      words.add(text.tagged(word, said.tags().get(word), said.scores().get(word)));
+      words.add(
+          new TaggedWord(
+              text.words().get(word),
+              said.tags().get(word),
+              said.scores().get(word),
+              text.starts().get(word),
+              text.end(word)));
     }
-    return new Tagging(words, Entities.of(text.text(), words));
+    return new Tagging(words, TagRun.of(said).stream().map(run -> entity(text, run)).toList());
+  }
+
+  private static Entity entity(Words text, TagRun run) {
+    int start = text.starts().get(run.first());
+    int end = text.end(run.last());
+    return new Entity(run.label(), text.text().substring(start, end), run.score(), start, end);
   }
 
   @Override

@@ -80,7 +80,7 @@ class SurfaceTest {
                 "MaskFiller",
                 "Generator")),
         names::toString);
-    for (String internal : List.of("Faults", "RunThread", "Texts", "Words", "Entities")) {
+    for (String internal : List.of("Faults", "RunThread", "Texts")) {
       assertTrue(!names.contains(internal), internal);
     }
   }

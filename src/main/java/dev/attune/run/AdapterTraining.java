@@ -64,6 +64,7 @@ public final class AdapterTraining implements AutoCloseable {
   private static final String STEPS = "steps";
   private static final String MICRO_STEPS = "micro_steps";
   private static final String MADE_WITH = "made_with";
+  private static final String BASE = "base model";
 
   /**
    * How tokens are sampled.
@@ -203,8 +204,7 @@ public final class AdapterTraining implements AutoCloseable {
       ContentDigest.Contents contents = null;
       if (loads) {
         load(said, base, lora, model);
-        int threads = Backends.threads(said.smallInteger(RunOption.THREADS));
-        contents = ContentDigest.contents(base, task.type().settingsFiles(base), threads);
+        contents = contents(said, base);
       }
       AdapterTraining training =
           new AdapterTraining(said, base, lora, session, tokenizer, task, model, contents);
@@ -220,6 +220,24 @@ public final class AdapterTraining implements AutoCloseable {
       session.close();
       throw e;
     }
+  }
+
+  private static ContentDigest.Contents contents(RunConfig config, ModelFolder base) {
+    int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
+    return ContentDigest.contents(base, CausalLm.TYPE.settingsFiles(base), threads);
+  }
+
+  /**
+   * What a training would begin from: {@link #content()}, without weights being loaded.
+   *
+   * @param config as for {@link #open}
+   * @throws InputException if it cannot be begun from
+   */
+  public static String content(RunConfig config) {
+    ModelFolder base =
+        ModelFolder.openToTrain(
+            config.required(RunOption.MODEL), config.text(RunOption.BASE_MODEL), Progress.silent());
+    return contents(config, base).all();
   }
 
   private static void load(RunConfig config, ModelFolder base, LoraConfig lora, Model model) {
@@ -380,10 +398,7 @@ public final class AdapterTraining implements AutoCloseable {
    *     nothing has changed then
    */
   public void loadState(Path folder, Consumer<String> note) {
-    CheckpointStore.Found found =
-        new CheckpointStore(folder, 2, note)
-            .latest()
-            .orElseThrow(() -> new InputException("there is no sound state in " + folder));
+    CheckpointStore.Found found = sound(folder, note);
     JsonNode state = found.checkpoint().state();
     ObjectNode here = madeWith();
     here.properties()
@@ -402,11 +417,31 @@ public final class AdapterTraining implements AutoCloseable {
     trainer.restore(state.path(STEPS).asLong(), state.path(MICRO_STEPS).asLong());
   }
 
+  /** A digest of the files that it begins from: weights, configuration, an adapter's own. */
+  public String content() {
+    return contents.all();
+  }
+
+  /**
+   * What the training that saved a state had begun from: its {@link #content()}.
+   *
+   * @throws InputException if there is no sound state in the folder
+   */
+  public static String contentOfState(Path folder, Consumer<String> note) {
+    return sound(folder, note).checkpoint().state().path(MADE_WITH).path(BASE).asText("");
+  }
+
+  private static CheckpointStore.Found sound(Path folder, Consumer<String> note) {
+    return new CheckpointStore(folder, 2, note)
+        .latest()
+        .orElseThrow(() -> new InputException("there is no sound state in " + folder));
+  }
+
   /** All that the next bytes depend on beside the state. */
   private ObjectNode madeWith() {
     return JsonNodeFactory.instance
         .objectNode()
-        .put("base model", contents.all())
+        .put(BASE, contents.all())
         .put("adapter", Adapters.described(lora))
         .put("seed", config.integer(RunOption.SEED))
         .put("dropout", String.valueOf(config.text(RunOption.DROPOUT)))

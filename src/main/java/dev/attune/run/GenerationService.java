@@ -4,14 +4,12 @@ import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.folder.ModelFolder;
-import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationDefaults;
 import dev.attune.generate.GenerationLoop;
 import dev.attune.generate.GenerationOptions;
 import dev.attune.generate.GenerationTicket;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.Sampling;
-import dev.attune.generate.ScoredToken;
 import dev.attune.generate.TextGeneration;
 import dev.attune.text.ChatMessage;
 import dev.attune.text.ChatTemplate;
@@ -23,10 +21,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.Supplier;
 
 /**
  * A language model that continues the texts of any number of callers in one batch: requests join
@@ -52,27 +48,6 @@ public final class GenerationService implements AutoCloseable {
     }
   }
 
-  /** Hears of a text, on the computing thread. */
-  public interface Listener {
-    /** A token has come whose log-probability was asked for; its piece follows. */
-    default void onToken(ScoredToken token) {}
-
-    /** A piece of the text has come. */
-    void onPiece(String piece);
-
-    /** The text is done, or was cancelled. */
-    void onText(GeneratedText text);
-
-    /** Nothing more comes. */
-    void onFailure(RuntimeException e);
-  }
-
-  /** A text that was asked for. */
-  public interface Ticket {
-    /** Says that nobody wants it any more: its place is free at the next token. */
-    void cancel();
-  }
-
   /** There are as many texts as may wait. */
   public static final class FullException extends RuntimeException {
     private static final long serialVersionUID = 1;
@@ -89,8 +64,7 @@ public final class GenerationService implements AutoCloseable {
   private final int cacheRows;
   private final Voice base;
   private final LinkedBlockingQueue<Consumer<GenerationLoop>> tasks = new LinkedBlockingQueue<>();
-  private final Set<Submission> unfinished = ConcurrentHashMap.newKeySet();
-  private final AtomicInteger taken = new AtomicInteger();
+  private final SubmittedTexts submitted = new SubmittedTexts();
   private final Thread thread;
   private final Set<CompletableFuture<?>> inLanes = ConcurrentHashMap.newKeySet();
   private volatile boolean isClosing;
@@ -163,76 +137,6 @@ public final class GenerationService implements AutoCloseable {
     public void close() {
       if (beside != null) {
         beside.closeBeside(model.shared().model());
-      }
-    }
-  }
-
-  /** A text on its way. */
-  private final class Submission implements Ticket, Listener {
-    final Listener listener;
-    volatile GenerationTicket ticket; // null: not begun
-    volatile boolean isCancelled;
-
-    Submission(Listener listener) {
-      this.listener = listener;
-    }
-
-    @Override
-    public void cancel() {
-      isCancelled = true;
-      GenerationTicket begun = ticket;
-      if (begun != null) {
-        begun.cancel();
-      }
-    }
-
-    void begin(Supplier<GenerationTicket> start) {
-      try {
-        ticket = start.get();
-        if (isCancelled) {
-          ticket.cancel();
-        }
-      } catch (RuntimeException e) {
-        onFailure(e);
-      } catch (Error e) {
-        onFailure(asException(e));
-        throw e;
-      }
-    }
-
-    /** What a listener throws is its own affair: others go on. */
-    private void tell(Runnable word) {
-      try {
-        word.run();
-      } catch (RuntimeException | Error e) {
-        LOG.log(Level.WARNING, "a listener of a text failed", e);
-        cancel();
-      }
-    }
-
-    @Override
-    public void onToken(ScoredToken token) {
-      tell(() -> listener.onToken(token));
-    }
-
-    @Override
-    public void onPiece(String piece) {
-      tell(() -> listener.onPiece(piece));
-    }
-
-    @Override
-    public void onText(GeneratedText text) {
-      if (unfinished.remove(this)) {
-        taken.decrementAndGet();
-        tell(() -> listener.onText(text));
-      }
-    }
-
-    @Override
-    public void onFailure(RuntimeException e) {
-      if (unfinished.remove(this)) {
-        taken.decrementAndGet();
-        tell(() -> listener.onFailure(e));
       }
     }
   }
@@ -346,10 +250,6 @@ public final class GenerationService implements AutoCloseable {
     }
   }
 
-  private static RuntimeException asException(Throwable e) {
-    return e instanceof RuntimeException known ? known : new IllegalStateException(e);
-  }
-
   private static IllegalStateException closed() {
     return new IllegalStateException("the model is closed");
   }
@@ -364,7 +264,7 @@ public final class GenerationService implements AutoCloseable {
 
   /** Tells those who wait for a thread that has ended. */
   private void failAll(RuntimeException reason) {
-    unfinished.forEach(submission -> submission.onFailure(reason));
+    submitted.failAll(reason);
     inLanes.forEach(done -> done.completeExceptionally(reason));
   }
 
@@ -401,11 +301,11 @@ public final class GenerationService implements AutoCloseable {
 
   /** Texts that were taken and are not done. */
   public int unfinished() {
-    return taken.get();
+    return submitted.count();
   }
 
   /**
-   * Takes a text.
+   * Takes a text; to cancel it is to free its place at the next token.
    *
    * @param stream tells texts with one prompt and one seed apart
    * @throws InputException if the prompt does not fit, or if tokens are to be proposed and {@link
@@ -414,8 +314,8 @@ public final class GenerationService implements AutoCloseable {
    * @throws IllegalStateException after {@link #close} was called, or when there is no room or no
    *     device to make texts on any more
    */
-  public Ticket submit(
-      Voice voice, Prompt prompt, GenerationOptions wanted, int stream, Listener listener) {
+  public GenerationTicket submit(
+      Voice voice, Prompt prompt, GenerationOptions wanted, int stream, TextListener listener) {
     Check.state(!isClosing && !isOver, "the model is closed");
     if (wanted.beams() != null) {
       throw new InputException(Term.NUM_BEAMS + " is not for texts that are written together");
@@ -424,12 +324,10 @@ public final class GenerationService implements AutoCloseable {
     generation.checkProposals(model.shared().backend());
     generation.check(prompt, context);
     int most = mostTexts();
-    if (taken.incrementAndGet() > most) {
-      taken.decrementAndGet();
+    SubmittedTexts.Submission submission = submitted.take(most, listener);
+    if (submission == null) {
       throw new FullException(most + " texts are in work or wait already");
     }
-    Submission submission = new Submission(listener);
-    unfinished.add(submission);
     Object adapters = voice.beside == null ? null : voice.beside.model().parameters();
     tasks.add(
         loop ->
@@ -458,11 +356,9 @@ public final class GenerationService implements AutoCloseable {
         goesOn = model.shared().use(this::serve);
       } catch (RuntimeException | Error e) {
         LOG.log(Level.ERROR, "texts in work are lost", e);
-        RuntimeException reason = asException(e);
+        RuntimeException reason = SubmittedTexts.asException(e);
         if (hasLoop) {
-          unfinished.stream()
-              .filter(submission -> submission.ticket != null)
-              .forEach(submission -> submission.onFailure(reason));
+          submitted.failBegun(reason);
           goesOn = !isClosing;
         } else { // nor will there be one at the next try: the room or the device is gone
           isOver = true;
@@ -498,7 +394,7 @@ public final class GenerationService implements AutoCloseable {
 
   /** Cancels all texts. */
   public void cancelAll() {
-    unfinished.forEach(Submission::cancel);
+    submitted.cancelAll();
   }
 
   /** Waits for the texts that were taken, then frees the model. Closing twice is fine. */

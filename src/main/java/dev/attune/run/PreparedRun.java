@@ -122,8 +122,11 @@ final class PreparedRun implements AutoCloseable {
                   config.flag(RunOption.RESUME)));
       listener.onReserved(output::release);
       // The kernels are loaded meanwhile.
-      Background<TextTokenizer> reading = Background.start("attune-tokenizer", base::openTokenizer);
-      opening.add(() -> reading.discard(TextTokenizer::close));
+      Background<TextTokenizer> reading =
+          Background.start(
+              "attune-tokenizer",
+              () -> shared == null ? base.openTokenizer() : shared.tokenizer(base));
+      opening.add(() -> reading.discard(plain -> closeOwn(plain, shared)));
       ChromeTrace trace = config.flag(RunOption.PROFILE) ? new ChromeTrace() : null;
       Compute compute = compute(config, output);
       Session session =
@@ -442,8 +445,15 @@ final class PreparedRun implements AutoCloseable {
       stream.close();
     }
     model.close();
-    tokenizer.close();
+    closeOwn(tokenizer, added == null ? shared : null);
     session.close();
     output.close();
+  }
+
+  /** That of a group is the group's. */
+  private static void closeOwn(TextTokenizer tokenizer, SharedBase shared) {
+    if (shared == null) {
+      tokenizer.close();
+    }
   }
 }

@@ -11,7 +11,10 @@ import dev.attune.store.ParameterBuilder;
 import dev.attune.store.Parameters;
 import dev.attune.store.Segment;
 import dev.attune.task.Task;
+import dev.attune.text.TextTokenizer;
 import dev.attune.train.SharedPass;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * What the runs of a {@link TrainGroup} have in common: the backend with its tape, and the weights
@@ -31,6 +34,14 @@ final class SharedBase implements AutoCloseable {
   private Task task;
   private Model model;
   private ContentDigest.Contents contents; // null until the base is loaded
+  private final List<Read> tokenizers = new ArrayList<>(); // guarded by this
+
+  /**
+   * A tokenizer that was read.
+   *
+   * @param content of its files then
+   */
+  private record Read(String content, TextTokenizer tokenizer) {}
 
   SharedPass pass() {
     return pass;
@@ -42,6 +53,21 @@ final class SharedBase implements AutoCloseable {
       session = Session.open(compute);
     }
     return session.lent();
+  }
+
+  /**
+   * The tokenizer of the base, which stays open until this is closed: to read it takes longer than
+   * to read the rows of a short run. Where its files have become others, it is read again.
+   */
+  synchronized TextTokenizer tokenizer(ModelFolder base) {
+    for (Read read : tokenizers) {
+      if (read.content.equals(ContentDigest.ofTokenizer(read.tokenizer))) {
+        return read.tokenizer;
+      }
+    }
+    TextTokenizer opened = base.openTokenizer();
+    tokenizers.add(new Read(ContentDigest.ofTokenizer(opened), opened));
+    return opened;
   }
 
   /** The weights of the base, which have a place from here on, and values once it is loaded. */
@@ -112,6 +138,7 @@ final class SharedBase implements AutoCloseable {
 
   @Override
   public void close() {
+    tokenizers.forEach(read -> read.tokenizer.close());
     if (model != null) {
       model.close();
     }

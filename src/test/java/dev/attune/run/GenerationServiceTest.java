@@ -12,6 +12,7 @@ import dev.attune.core.InputException;
 import dev.attune.generate.Finish;
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.GenerationTicket;
 import dev.attune.generate.LogitAdditions;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.Sampling;
@@ -81,7 +82,7 @@ class GenerationServiceTest {
   }
 
   /** Hears of a text. */
-  private static class Heard implements GenerationService.Listener {
+  private static class Heard implements TextListener {
     final StringBuilder pieces = new StringBuilder();
     final CompletableFuture<GeneratedText> done = new CompletableFuture<>();
 
@@ -261,8 +262,7 @@ class GenerationServiceTest {
           };
       GenerationOptions longest =
           new GenerationOptions(Sampling.greedy(), List.of(), 1, 1000, null, null);
-      GenerationService.Ticket ticket =
-          service.submit(voice, voice.prompt("abc"), longest, 0, first);
+      GenerationTicket ticket = service.submit(voice, voice.prompt("abc"), longest, 0, first);
       Heard second = new Heard();
       service.submit(voice, voice.prompt("abc"), options(Sampling.greedy()), 0, second);
       assertTrue(begun.await(60, TimeUnit.SECONDS));

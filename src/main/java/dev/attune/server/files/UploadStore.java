@@ -13,8 +13,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.sql.ResultSet;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -30,31 +28,10 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 public final class UploadStore {
   /** Its tables. */
-  public static final List<String> LAYOUT =
-      List.of(
-          """
-          CREATE TABLE uploads(
-            id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
-            bytes INTEGER NOT NULL, created INTEGER NOT NULL, status TEXT NOT NULL,
-            lifetime INTEGER, file TEXT) WITHOUT ROWID
-          """,
-          """
-          CREATE TABLE upload_parts(
-            id TEXT PRIMARY KEY, upload TEXT NOT NULL REFERENCES uploads(id),
-            bytes INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID
-          """,
-          "CREATE INDEX parts_of_uploads ON upload_parts(upload)");
+  public static final List<String> LAYOUT = UploadRows.LAYOUT;
 
   /** Made where it is not there: folders of earlier versions lack it. */
-  public static final String LAYOUT_OF_MADE =
-      """
-      CREATE TABLE IF NOT EXISTS uploads_made(
-        upload TEXT PRIMARY KEY REFERENCES uploads(id), parts TEXT NOT NULL, md5 TEXT NOT NULL)
-        WITHOUT ROWID
-      """;
-
-  private static final String UPLOADS =
-      "SELECT * FROM uploads LEFT JOIN uploads_made ON uploads_made.upload = uploads.id";
+  public static final String LAYOUT_OF_MADE = UploadRows.LAYOUT_OF_MADE;
 
   private static final int PIECE_BYTES = 1 << 20;
 
@@ -62,6 +39,7 @@ public final class UploadStore {
   private static final int MOST_TIMES = 4;
 
   private final Journal journal;
+  private final UploadRows rows;
   private final Path folder;
   private final FileStore files;
   private final FileOps ops;
@@ -75,12 +53,13 @@ public final class UploadStore {
   public UploadStore(Journal journal, Path folder, FileStore files, FileOps ops)
       throws IOException {
     this.journal = journal;
+    this.rows = new UploadRows(journal, folder);
     this.folder = folder;
     this.files = files;
     this.ops = ops;
     ops.createFolder(folder);
-    for (UploadPart part : parts("SELECT * FROM upload_parts")) {
-      files.room().hold(upload(part.upload()).tenant(), part.bytes());
+    for (UploadPart part : rows.parts()) {
+      files.room().hold(rows.upload(part.upload()).tenant(), part.bytes());
     }
   }
 
@@ -93,7 +72,7 @@ public final class UploadStore {
 
   private List<Path> leftovers() throws IOException {
     Set<Path> known = new HashSet<>();
-    parts("SELECT * FROM upload_parts").forEach(part -> known.add(part.path()));
+    rows.parts().forEach(part -> known.add(part.path()));
     List<Path> left = new ArrayList<>();
     try (DirectoryStream<Path> entries =
         Files.newDirectoryStream(folder, entry -> !known.contains(entry))) {
@@ -105,7 +84,7 @@ public final class UploadStore {
   /** What is not as the journal has it, in words. */
   public List<String> check() throws IOException {
     List<String> problems = new ArrayList<>();
-    for (UploadPart part : parts("SELECT * FROM upload_parts")) {
+    for (UploadPart part : rows.parts()) {
       boolean isThere = Files.isRegularFile(part.path()) && Files.size(part.path()) == part.bytes();
       if (!isThere) {
         problems.add(
@@ -126,62 +105,13 @@ public final class UploadStore {
     return problems;
   }
 
-  private static Upload read(ResultSet row) throws SQLException {
-    long lifetime = row.getLong("lifetime");
-    String file = row.getString("file");
-    return new Upload(
-        row.getString("id"),
-        row.getString("tenant"),
-        row.getString("name"),
-        row.getString("purpose"),
-        row.getLong("bytes"),
-        Instant.ofEpochSecond(row.getLong("created")),
-        row.getString("status"),
-        lifetime == 0 ? null : Duration.ofSeconds(lifetime),
-        file == null ? null : new Upload.Made(file, parts(row), row.getString("md5")));
-  }
-
-  private static List<String> parts(ResultSet row) throws SQLException {
-    String parts = row.getString("parts");
-    return parts == null ? null : List.of(parts.split(" "));
-  }
-
-  private List<UploadPart> parts(String sql, Object... parameters) {
-    return journal.read(
-        session ->
-            session.list(
-                sql,
-                row ->
-                    new UploadPart(
-                        row.getString("id"),
-                        row.getString("upload"),
-                        row.getLong("bytes"),
-                        Instant.ofEpochSecond(row.getLong("created")),
-                        folder.resolve(row.getString("id"))),
-                parameters));
-  }
-
-  private List<UploadPart> partsOf(Upload upload) {
-    return parts("SELECT * FROM upload_parts WHERE upload = ?", upload.id());
-  }
-
-  private Upload upload(String id) {
-    return journal
-        .read(session -> session.first(UPLOADS + " WHERE id = ?", UploadStore::read, id))
-        .orElseThrow();
-  }
-
   /**
    * The one that a request names.
    *
    * @throws ApiException if the tenant has none of that id
    */
   Upload find(String tenant, String id) {
-    return journal
-        .read(
-            session ->
-                session.first(
-                    UPLOADS + " WHERE id = ? AND tenant = ?", UploadStore::read, id, tenant))
+    return rows.find(tenant, id)
         .orElseThrow(() -> ApiException.notFound(null, "There is no upload '" + id + "'"));
   }
 
@@ -212,18 +142,7 @@ public final class UploadStore {
             lifetime,
             null);
     files.room().check(tenant, bytes);
-    journal.change(
-        session ->
-            session.update(
-                "INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                upload.id(),
-                tenant,
-                name,
-                purpose,
-                bytes,
-                upload.created().getEpochSecond(),
-                upload.status(),
-                lifetime == null ? null : lifetime.toSeconds()));
+    rows.add(upload);
     return upload;
   }
 
@@ -239,7 +158,7 @@ public final class UploadStore {
     if (content.bytes() == 0) {
       throw ApiException.badRequest("data", "'data' is empty; a part has a byte or more");
     }
-    long others = partsOf(upload).stream().mapToLong(UploadPart::bytes).sum();
+    long others = rows.parts(upload).stream().mapToLong(UploadPart::bytes).sum();
     if (content.bytes() > upload.bytes() || others > MOST_TIMES * upload.bytes()) {
       throw ApiException.badRequest(
           "data",
@@ -261,18 +180,7 @@ public final class UploadStore {
             Instant.ofEpochSecond(Instant.now().getEpochSecond()),
             folder.resolve(content.id()));
     content.moveTo(part.path());
-    int added =
-        journal.change(
-            session ->
-                session.update(
-                    "INSERT INTO upload_parts SELECT ?, id, ?, ? FROM uploads WHERE id = ?"
-                        + " AND status = ?",
-                    part.id(),
-                    part.bytes(),
-                    part.created().getEpochSecond(),
-                    id,
-                    Upload.PENDING));
-    if (added == 0) { // it was ended meanwhile
+    if (!rows.add(part)) { // it was ended meanwhile
       remove(tenant, part);
       throw ApiException.conflict("Upload '" + id + "' was ended while this part came");
     }
@@ -312,7 +220,7 @@ public final class UploadStore {
   private static void checkSame(Upload known, List<String> order, String md5) {
     Upload.Made made = known.made();
     if (made.parts() == null) {
-      throw hasEnded(known);
+      throw UploadRows.hasEnded(known);
     }
     if (!made.parts().equals(order)) {
       throw ApiException.conflict(
@@ -330,7 +238,7 @@ public final class UploadStore {
   }
 
   private List<UploadPart> chosen(Upload upload, List<String> order) {
-    List<UploadPart> parts = partsOf(upload);
+    List<UploadPart> parts = rows.parts(upload);
     if (new HashSet<>(order).size() != order.size()) {
       throw ApiException.badRequest("part_ids", "'part_ids' has a part twice");
     }
@@ -357,7 +265,7 @@ public final class UploadStore {
 
   private StoredFile complete(Upload upload, List<UploadPart> chosen, String md5)
       throws IOException {
-    List<UploadPart> all = partsOf(upload);
+    List<UploadPart> all = rows.parts(upload);
     long held = all.stream().mapToLong(UploadPart::bytes).sum();
     files.room().free(upload.tenant(), held); // the file takes their place
     boolean isDone = false;
@@ -401,9 +309,9 @@ public final class UploadStore {
     try {
       return journal.change(
           session -> {
-            List<UploadPart> late = new ArrayList<>(partsOf(upload));
+            List<UploadPart> late = new ArrayList<>(rows.parts(upload));
             late.removeAll(listed);
-            end(session, upload, Upload.COMPLETED, made);
+            UploadRows.end(session, upload, Upload.COMPLETED, made);
             files.add(session, file);
             return late;
           });
@@ -431,36 +339,6 @@ public final class UploadStore {
     }
   }
 
-  /**
-   * Ends one within a change, which fails if it was ended already.
-   *
-   * @param made null: no file
-   */
-  private static void end(Journal.Session session, Upload upload, String status, Upload.Made made) {
-    int ended =
-        session.update(
-            "UPDATE uploads SET status = ?, file = ? WHERE id = ? AND status = ?",
-            status,
-            made == null ? null : made.file(),
-            upload.id(),
-            Upload.PENDING);
-    if (ended == 0) {
-      throw hasEnded(upload);
-    }
-    if (made != null) {
-      session.update(
-          "INSERT INTO uploads_made VALUES(?, ?, ?)",
-          upload.id(),
-          String.join(" ", made.parts()),
-          made.md5());
-    }
-    session.update("DELETE FROM upload_parts WHERE upload = ?", upload.id());
-  }
-
-  private static ApiException hasEnded(Upload upload) {
-    return ApiException.conflict("Upload '" + upload.id() + "' has ended already");
-  }
-
   /** Gives one up. */
   Upload cancel(String tenant, String id) throws IOException {
     Upload upload = pending(tenant, id);
@@ -475,8 +353,8 @@ public final class UploadStore {
     List<UploadPart> parts =
         journal.change(
             session -> {
-              List<UploadPart> all = partsOf(upload);
-              end(session, upload, status, null);
+              List<UploadPart> all = rows.parts(upload);
+              UploadRows.end(session, upload, status, null);
               return all;
             });
     for (UploadPart part : parts) {
@@ -486,14 +364,7 @@ public final class UploadStore {
 
   /** Gives up what has waited for parts too long. */
   public void endExpired() throws IOException {
-    List<Upload> old =
-        journal.read(
-            session ->
-                session.list(
-                    UPLOADS + " WHERE status = ? AND created < ?",
-                    UploadStore::read,
-                    Upload.PENDING,
-                    Instant.now().minus(Upload.PATIENCE).getEpochSecond()));
+    List<Upload> old = rows.pendingSince(Instant.now().minus(Upload.PATIENCE));
     for (Upload upload : old) {
       try {
         end(upload, Upload.EXPIRED);

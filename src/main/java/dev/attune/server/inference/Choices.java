@@ -2,10 +2,12 @@ package dev.attune.server.inference;
 
 import dev.attune.generate.GeneratedText;
 import dev.attune.generate.GenerationOptions;
+import dev.attune.generate.GenerationTicket;
 import dev.attune.generate.Prompt;
 import dev.attune.generate.ScoredToken;
 import dev.attune.run.GenerationService;
 import dev.attune.run.GenerationService.Voice;
+import dev.attune.run.TextListener;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Exchange;
 import java.util.ArrayList;
@@ -34,7 +36,7 @@ final class Choices implements AutoCloseable {
 
   private final Exchange exchange;
   private final LinkedBlockingQueue<Object> events = new LinkedBlockingQueue<>();
-  private final List<GenerationService.Ticket> tickets = new ArrayList<>();
+  private final List<GenerationTicket> tickets = new ArrayList<>();
   private final int count;
   private int done;
   private long lookedNanos = System.nanoTime();
@@ -82,8 +84,7 @@ final class Choices implements AutoCloseable {
     try {
       for (int i = 0; i < choices.count; i++) {
         Prompt prompt = prompts.get(i / each);
-        GenerationService.Listener listener =
-            choices.listener(i, metrics.apply(prompt.ids().length));
+        TextListener listener = choices.listener(i, metrics.apply(prompt.ids().length));
         choices.tickets.add(
             voice.service().submit(voice, prompt, options.get(i / each), i, listener));
       }
@@ -97,8 +98,8 @@ final class Choices implements AutoCloseable {
     }
   }
 
-  private GenerationService.Listener listener(int choice, TextMetrics.Text metrics) {
-    return new GenerationService.Listener() {
+  private TextListener listener(int choice, TextMetrics.Text metrics) {
+    return new TextListener() {
       private List<ScoredToken> tokens = new ArrayList<>();
 
       @Override
@@ -172,6 +173,6 @@ final class Choices implements AutoCloseable {
 
   @Override
   public void close() {
-    tickets.forEach(GenerationService.Ticket::cancel);
+    tickets.forEach(GenerationTicket::cancel);
   }
 }

@@ -1,7 +1,6 @@
 package dev.attune.server.inference;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.data.Dataset;
@@ -16,20 +15,16 @@ import dev.attune.server.http.LongTexts;
 import dev.attune.server.http.Route;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ServedModel;
-import dev.attune.task.Classification;
-import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.Prediction;
-import dev.attune.task.Regression;
+import dev.attune.task.TokenClassification;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import org.eclipse.jetty.io.EofException;
 
 /**
- * Labels of texts: {@code /v1/classifications}, which is this server's own, in the shape of
- * OpenAI's moderations.
+ * Labels of texts and of their words: {@code /v1/classifications}, which is this server's own, in
+ * the shape of OpenAI's moderations.
  */
 public final class ClassificationsApi {
   private static final Path SOURCE = Path.of("input");
@@ -52,24 +47,30 @@ public final class ClassificationsApi {
     exchange.refuseOtherQueries();
     Fields body = exchange.body();
     ServedModel model = catalog.find(exchange.caller().tenant(), body.requiredText("model"));
-    List<Example> rows = rows(body);
+    List<JsonNode> inputs = inputs(body);
     boolean truncates = body.flag("truncate", false);
     body.any("user");
     body.refuseOthers();
     try (ModelPool.LabelLease lease = pool.labels(model)) {
-      check(exchange, lease.model(), rows, truncates);
-      HeadModel.TokenCount tokens = lease.model().count(new Dataset(SOURCE, rows));
+      HeadModel open = lease.model();
+      JudgedTexts texts =
+          open.task().type().isKindOf(TokenClassification.TYPE)
+              ? TaggedTexts.of(inputs)
+              : LabelledTexts.of(inputs);
+      check(exchange, open, texts, truncates);
+      List<Example> rows = texts.rows();
+      HeadModel.TokenCount tokens = count(open, rows);
       if (tokens.dropped() > 0 && !truncates) {
-        throw tooLong(lease.model(), rows);
+        throw tooLong(open, rows);
       }
-      List<Prediction> predictions = Waiting.on(lease.batcher().ask(rows), exchange);
+      List<Prediction> said =
+          rows.isEmpty() ? List.of() : Waiting.on(lease.batcher().ask(rows), exchange);
       ObjectNode answer = JsonNodeFactory.instance.objectNode();
       answer.put("id", Ids.next("clsf-"));
       answer.put("object", "list");
       answer.put("model", model.id());
-      answer.put("task", lease.model().task().name());
-      ArrayNode results = answer.putArray("results");
-      predictions.forEach(prediction -> results.add(result(prediction, results.size())));
+      answer.put("task", open.task().name());
+      texts.tell(said, answer.putArray("results"));
       ObjectNode usage = Usage.of(tokens.read());
       usage.put("truncated_tokens", tokens.dropped());
       answer.set("usage", usage);
@@ -77,75 +78,57 @@ public final class ClassificationsApi {
     }
   }
 
-  /** A text, or texts; each may be a pair. */
-  private static List<Example> rows(Fields body) {
+  /** A text, or texts; each may be of several strings. */
+  private static List<JsonNode> inputs(Fields body) {
     JsonNode input = body.any("input");
     if (input == null) {
       throw ApiException.badRequest("input", "'input' is missing");
     }
-    List<Example> rows = new ArrayList<>();
+    List<JsonNode> inputs = new ArrayList<>();
     if (input.isTextual()) {
-      rows.add(row(input, null, 1));
+      inputs.add(input);
     } else if (input.isArray()) {
-      for (JsonNode one : input) {
-        boolean isPair = one.isArray() && one.size() == 2;
-        rows.add(
-            isPair
-                ? row(one.get(0), one.get(1), rows.size() + 1)
-                : row(one, null, rows.size() + 1));
-      }
+      input.forEach(inputs::add);
     }
-    if (rows.isEmpty() || rows.size() > MOST_TEXTS) {
+    if (inputs.isEmpty() || inputs.size() > MOST_TEXTS) {
       throw ApiException.badRequest(
           "input",
           "'input' must be a string, or an array of 1 to "
               + MOST_TEXTS
-              + " strings or pairs of strings");
+              + " strings, pairs of strings, or arrays of words");
     }
-    return rows;
-  }
-
-  private static Example row(JsonNode text, JsonNode pair, int number) {
-    if (!text.isTextual() || pair != null && !pair.isTextual()) {
-      throw ApiException.badRequest(
-          "input", "'input' has " + text.getNodeType() + " where a string must be");
-    }
-    return new Example(
-        number,
-        text.textValue(),
-        pair == null ? null : pair.textValue(),
-        null,
-        null,
-        null,
-        Map.of());
+    return inputs;
   }
 
   /** Looks at long texts before they are tokenised. */
   private static void check(
-      Exchange exchange, HeadModel model, List<Example> rows, boolean truncates)
+      Exchange exchange, HeadModel model, JudgedTexts judged, boolean truncates)
       throws EofException {
     LongTexts texts =
-        LongTexts.of(exchange, "input", model.maxLength(), text -> count(model, text));
-    for (Example row : rows) {
-      for (String text : Arrays.asList(row.text(), row.textPair())) {
-        if (text != null && truncates) {
-          texts.checkCut(text);
-        } else if (text != null) {
-          texts.check(text);
-        }
+        LongTexts.of(
+            exchange,
+            "input",
+            model.maxLength(),
+            piece -> {
+              HeadModel.TokenCount tokens = count(model, judged.rows(piece));
+              return (int) (tokens.read() + tokens.dropped());
+            });
+    for (String text : judged.texts()) {
+      if (truncates) {
+        texts.checkCut(text);
+      } else {
+        texts.check(text);
       }
     }
   }
 
-  private static int count(HeadModel model, String text) {
-    Example row = new Example(1, text, null, null, null, null, Map.of());
-    HeadModel.TokenCount tokens = model.count(new Dataset(SOURCE, List.of(row)));
-    return (int) (tokens.read() + tokens.dropped());
+  private static HeadModel.TokenCount count(HeadModel model, List<Example> rows) {
+    return rows.isEmpty() ? new HeadModel.TokenCount(0, 0) : model.count(new Dataset(SOURCE, rows));
   }
 
   private static ApiException tooLong(HeadModel model, List<Example> rows) {
     for (Example row : rows) {
-      HeadModel.TokenCount tokens = model.count(new Dataset(SOURCE, List.of(row)));
+      HeadModel.TokenCount tokens = count(model, List.of(row));
       if (tokens.dropped() > 0) {
         return ApiException.contextLength(
             "input",
@@ -159,31 +142,5 @@ public final class ClassificationsApi {
       }
     }
     throw new IllegalStateException("no text is too long by itself");
-  }
-
-  /** What a model says of a text. */
-  private static ObjectNode result(Prediction prediction, int index) {
-    ObjectNode result = JsonNodeFactory.instance.objectNode();
-    result.put("index", index);
-    if (prediction instanceof Classification.Predicted one) {
-      result.put("label", one.label());
-      result.put("score", one.score());
-      put(result, one.scores());
-    } else if (prediction instanceof MultiLabelClassification.Predicted several) {
-      result.put("flagged", !several.labels().isEmpty());
-      ArrayNode labels = result.putArray("labels");
-      several.labels().forEach(labels::add);
-      put(result, several.scores());
-    } else if (prediction instanceof Regression.Predicted number) {
-      result.put("value", number.score());
-    } else {
-      prediction.write(result); // as a row of the command line's predictions
-    }
-    return result;
-  }
-
-  private static void put(ObjectNode result, Map<String, Double> scores) {
-    ObjectNode all = result.putObject("scores");
-    scores.forEach(all::put);
   }
 }

@@ -23,6 +23,7 @@ import dev.attune.task.MultiLabelClassification;
 import dev.attune.task.Prediction;
 import dev.attune.task.Regression;
 import dev.attune.task.TaskType;
+import dev.attune.task.TokenClassification;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.file.DirectoryNotEmptyException;
@@ -40,7 +41,11 @@ public final class ModelPool implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("dev.attune.server");
 
   private static final List<TaskType> LABEL_KINDS =
-      List.of(Classification.TYPE, MultiLabelClassification.TYPE, Regression.TYPE);
+      List.of(
+          Classification.TYPE,
+          MultiLabelClassification.TYPE,
+          Regression.TYPE,
+          TokenClassification.TYPE);
 
   /** An adapter beside the base that it is used with. */
   private record AdapterKey(Path folder, Key base) {}
@@ -289,7 +294,7 @@ public final class ModelPool implements AutoCloseable {
   LabelLease labels(ServedModel model) {
     TaskType type = type(model);
     if (LABEL_KINDS.stream().noneMatch(type::isKindOf)) {
-      throw otherKind(model, type, "a model that gives labels or a number to a text");
+      throw otherKind(model, type, "a model that gives labels to a text or its words, or a number");
     }
     return guarded(model, () -> new LabelLease(take(key(model, Use.LABELS))));
   }

@@ -1,12 +1,8 @@
 package dev.attune.server.jobs;
 
 import dev.attune.run.TrainEstimate;
-import dev.attune.server.http.ApiException;
-import dev.attune.server.models.ModelLine;
-import dev.attune.server.models.ModelVersion;
 import java.lang.System.Logger.Level;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
  * Jobs of earlier servers, which looked up what a model's name stood for whenever a job went on.
@@ -30,32 +26,15 @@ record UnpinnedJobs(JobStore store, JobConfig.Sources sources) {
    */
   private String meant(Job job) {
     String name = job.request().model();
-    List<ModelVersion> versions = versions(job.tenant(), name);
+    List<String> versions = sources.models().versionNames(job.tenant(), name);
     String content = job.plan() == null ? null : job.plan().base();
-    if (versions.isEmpty()) {
+    if (versions.size() < 2) {
       return name;
     }
     if (content == null) {
       return sources.models().pin(job.tenant(), name);
     }
-    return Stream.concat(Stream.of(name), versions.stream().map(ModelVersion::name))
-        .filter(model -> isOf(job, model, content))
-        .findFirst()
-        .orElse(name);
-  }
-
-  /**
-   * Versions but the first, which its name alone stands for; none of a name of one, or of nobody.
-   */
-  private List<ModelVersion> versions(String tenant, String name) {
-    try {
-      ModelLine line = sources.models().line(tenant, name);
-      return sources.models().versions().list(line).stream()
-          .filter(version -> version.parent() > 0 && version.state().isWhole())
-          .toList();
-    } catch (ApiException e) {
-      return List.of();
-    }
+    return versions.stream().filter(model -> isOf(job, model, content)).findFirst().orElse(name);
   }
 
   private boolean isOf(Job job, String model, String content) {

@@ -205,6 +205,20 @@ public final class ModelCatalog {
   }
 
   /**
+   * The names of a model's versions that have files, in the words of {@link #pin}: its own for the
+   * first. None where the name is a version's, or nobody's.
+   */
+  public List<String> versionNames(String tenant, String id) {
+    Optional<ServedModel> model = original(tenant, id);
+    Stream<String> later =
+        model.stream()
+            .flatMap(original -> versions.list(new ModelLine(tenant, original)).stream())
+            .filter(version -> version.number() > 1 && version.state().isWhole())
+            .map(ModelVersion::name);
+    return Stream.concat(model.stream().map(ServedModel::id), later).toList();
+  }
+
+  /**
    * The model of a name that {@link #pin} gave.
    *
    * @throws ApiException if the tenant has none of that name

@@ -107,6 +107,7 @@ public final class Sessions implements AutoCloseable {
   /** Begins to look after what there is. */
   public void start() {
     workshop.removeLeftovers();
+    new UnpinnedSessions(store, workshop).pin();
     store.all().forEach(session -> desks.put(session.id(), new Desk(session, means)));
     long every = Math.max(1, Math.min(LOOK_MILLIS, idle.toMillis() / LOOKS));
     tidying.scheduleWithFixedDelay(

@@ -42,6 +42,10 @@ final class TrainingStore {
             turn INTEGER, lost INTEGER NOT NULL, PRIMARY KEY(session, number),
             UNIQUE(session, id), UNIQUE(session, sequence), UNIQUE(session, key)) WITHOUT ROWID
           """,
+          """
+          CREATE TABLE IF NOT EXISTS training_bases(session TEXT PRIMARY KEY, content TEXT)
+            WITHOUT ROWID
+          """,
           CallResults.LAYOUT,
           CallResults.BY_TIME);
 
@@ -160,7 +164,49 @@ final class TrainingStore {
               session.vocabulary(),
               session.length(),
               session.needBytes());
+          change.update("INSERT INTO training_bases VALUES(?, NULL)", session.id());
           return null;
+        });
+  }
+
+  /** What the files of a session's model were when it was opened first; empty: it was not yet. */
+  Optional<String> base(String session) {
+    return journal.read(
+        read ->
+            read.first(
+                "SELECT content FROM training_bases WHERE session = ? AND content IS NOT NULL",
+                row -> row.getString(1),
+                session));
+  }
+
+  /** Notes what they are. */
+  void noteBase(String session, String content) {
+    journal.change(
+        change ->
+            change.update(
+                "UPDATE training_bases SET content = ? WHERE session = ?", content, session));
+  }
+
+  /** Sessions of which an earlier server did not note what their models' names mean. */
+  List<TrainingSession> unpinned() {
+    return journal.read(
+        read ->
+            read.list(
+                "SELECT * FROM training_sessions WHERE id NOT IN"
+                    + " (SELECT session FROM training_bases) ORDER BY number",
+                TrainingStore::session));
+  }
+
+  /** Notes which model is meant by a session, for good. */
+  void pin(String session, SessionRequest request) {
+    journal.change(
+        change -> {
+          change.update(
+              "UPDATE training_sessions SET model = ?, request = ? WHERE id = ?",
+              request.model(),
+              request.json().toString(),
+              session);
+          return change.update("INSERT INTO training_bases VALUES(?, NULL)", session);
         });
   }
 
@@ -214,6 +260,7 @@ final class TrainingStore {
           change.update("DELETE FROM training_results WHERE session = ?", session);
           change.update("DELETE FROM training_calls WHERE session = ?", session);
           change.update("DELETE FROM training_states WHERE session = ?", session);
+          change.update("DELETE FROM training_bases WHERE session = ?", session);
           change.update("DELETE FROM training_sessions WHERE id = ?", session);
           return null;
         });

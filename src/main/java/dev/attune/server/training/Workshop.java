@@ -150,7 +150,11 @@ final class Workshop {
     return store.states(session.id()).stream().findFirst();
   }
 
-  /** Opens a session's model as it was when its last state was saved. */
+  /**
+   * Opens a session's model as it was when its last state was saved.
+   *
+   * @throws ApiException if its files are not those with which the session was begun
+   */
   AdapterTraining open(TrainingSession session) {
     ServedModel model = models.findPinned(session.tenant(), session.request().model());
     AdapterTraining training =
@@ -158,14 +162,59 @@ final class Workshop {
             config(model, session.request()),
             note -> LOG.log(Level.INFO, session.id() + ": " + note));
     try {
+      Optional<String> was = store.base(session.id());
+      was.ifPresent(content -> checkBase(model, content, training.content()));
       synchronized (folders) {
         latest(session).ifPresent(state -> load(training, state));
+      }
+      if (was.isEmpty()) {
+        store.noteBase(session.id(), training.content());
       }
       return training;
     } catch (RuntimeException | Error e) {
       training.close();
       throw e;
     }
+  }
+
+  private static void checkBase(ServedModel model, String was, String is) {
+    if (!was.equals(is)) {
+      throw ApiException.baseChanged(
+          "The files of '"
+              + model.id()
+              + "' are not those that the session was begun with: their content was "
+              + was
+              + " and is "
+              + is
+              + ". Whoever runs this server can put the former ones back");
+    }
+  }
+
+  /**
+   * Which version a session of an earlier server is of, which looked up what the model's name stood
+   * for whenever it opened it: the one that its last state was trained on, by content. One without
+   * a state begins anew, with what is live.
+   */
+  String meant(TrainingSession session) {
+    String name = session.request().model();
+    List<String> versions = models.versionNames(session.tenant(), name);
+    Optional<SavedState> state = latest(session);
+    if (versions.size() < 2) {
+      return name;
+    }
+    if (state.isEmpty()) {
+      return models.pin(session.tenant(), name);
+    }
+    String content = AdapterTraining.contentOfState(folder(state.get()), note -> {});
+    return versions.stream()
+        .filter(version -> content.equals(content(session, version)))
+        .findFirst()
+        .orElse(name);
+  }
+
+  private String content(TrainingSession session, String version) {
+    ServedModel model = models.findPinned(session.tenant(), version);
+    return AdapterTraining.content(config(model, session.request()));
   }
 
   private Path folder(SavedState state) {

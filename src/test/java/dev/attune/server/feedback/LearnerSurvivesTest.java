@@ -22,13 +22,13 @@ import org.junit.jupiter.api.io.TempDir;
 /**
  * A server that learns is killed (SIGKILL) at random instants: no correction is lost, none is
  * learned twice, a whole version answers after each start, and the versions have the bytes of a
- * server that nobody killed.
+ * server that nobody killed. {@code -Dattune.server.kills=100} tries it more often.
  */
-@Timeout(600)
+@Timeout(3600)
 class LearnerSurvivesTest {
   private static final String MODEL = "/v1/models/reviews";
   private static final int BATCHES = 6;
-  private static final int KILLS = Integer.getInteger("attune.kills", 6);
+  private static final int KILLS = Integer.getInteger("attune.server.kills", BATCHES);
 
   @TempDir private static Path shared;
   private static Path classifier;
@@ -112,6 +112,7 @@ class LearnerSurvivesTest {
     long seed = Long.getLong("attune.seed", 15);
     Random random = new Random(seed);
     List<String> acknowledged = new ArrayList<>();
+    int kills = 0;
     Child child = new Child(data.resolve("killed"));
     try {
       child.call("POST", MODEL + "/learner", settings(child.file));
@@ -119,9 +120,10 @@ class LearnerSurvivesTest {
         String body = FeedbackServer.corrections(batch(i));
         JsonNode kept =
             child.call("POST", MODEL + "/feedback", body, "Idempotency-Key", "batch " + i);
-        for (int k = 0; k < KILLS / BATCHES; k++) {
+        for (int k = 0; k < (KILLS + BATCHES - 1) / BATCHES; k++) {
           Thread.sleep(random.nextInt(1500));
           child.kill();
+          kills++;
           child.start();
           child.call("POST", "/v1/answer", "{\"model\": \"reviews\", \"input\": \"a phone\"}");
           JsonNode again =
@@ -156,5 +158,8 @@ class LearnerSurvivesTest {
       }
     }
     assertEquals(BATCHES, compared);
+    System.out.printf(
+        "survived: corrections: {%d kills, %d corrections, %d versions, seed %d}%n",
+        kills, acknowledged.size(), compared, seed);
   }
 }

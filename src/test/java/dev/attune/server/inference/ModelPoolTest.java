@@ -15,6 +15,7 @@ import dev.attune.run.BackendKind;
 import dev.attune.run.Compute;
 import dev.attune.run.GenerationService;
 import dev.attune.run.PrecisionOption;
+import dev.attune.run.TextListener;
 import dev.attune.server.database.Journal;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Caller;
@@ -106,7 +107,7 @@ class ModelPoolTest {
             lease.voice().prompt("once"),
             options(),
             0,
-            new GenerationService.Listener() {
+            new TextListener() {
               @Override
               public void onPiece(String piece) {}
 
@@ -236,7 +237,7 @@ class ModelPoolTest {
           lease.voice().prompt("once"),
           options(),
           0,
-          new GenerationService.Listener() {
+          new TextListener() {
             @Override
             public void onPiece(String piece) {
               pieces.acquireUninterruptibly();

@@ -1,5 +1,6 @@
 package dev.attune.server.inference;
 
+import dev.attune.TaggedWords;
 import dev.attune.Trainer;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.store.LoraConfig;
@@ -10,6 +11,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Tiny models of every kind that is served. */
@@ -18,6 +20,10 @@ final class ServedModels {
   static final String TEMPLATE =
       "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}"
           + "{% if add_generation_prompt %}a:{% endif %}";
+
+  /** All in the vocabulary of {@link TinyModel}. */
+  private static final List<String> WORDS =
+      List.of("the", "a", "it", "is", "was", "phone", "book", "chair", "very", "my", "and");
 
   private ServedModels() {}
 
@@ -52,6 +58,33 @@ final class ServedModels {
         .train(data)
         .maxSteps(3)
         .batchSize(4)
+        .threads(1)
+        .saveTo(folder);
+    return folder;
+  }
+
+  /** What finds things in texts. */
+  static Path tagger(Path scratch) {
+    Path base = scratch.resolve("tagged-encoder");
+    try (CpuBackend backend = new CpuBackend(1)) {
+      TinyModel.write(base, backend);
+    }
+    List<TaggedWords> rows = new ArrayList<>();
+    for (int i = 0; i < 64; i++) {
+      List<String> words = new ArrayList<>();
+      for (int word = 0; word < 4; word++) {
+        words.add(WORDS.get((i * 5 + word * 3) % WORDS.size()));
+      }
+      rows.add(
+          new TaggedWords(
+              words, words.stream().map(w -> w.matches("phone|book") ? "B-THING" : "O").toList()));
+    }
+    Path folder = scratch.resolve("tagger");
+    Trainer.tokens(base.toString())
+        .train(rows)
+        .epochs(12)
+        .batchSize(16)
+        .learningRate(3e-3)
         .threads(1)
         .saveTo(folder);
     return folder;

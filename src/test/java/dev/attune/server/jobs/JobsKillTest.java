@@ -79,6 +79,9 @@ class JobsKillTest {
       assertEquals(List.of(), leftLibraries());
       JsonNode results = trial.get("/files?purpose=fine-tune-results").path("data");
       assertEquals(JOBS, results.size(), results::toString);
+      System.out.printf(
+          "survived: jobs: {%d kills, %d of them of a job that ran, seed %d}%n",
+          KILLS, interrupted, SEED);
     } finally {
       child.close();
     }

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
  * what was not answered: each file is there once, with its bytes. {@code -Dattune.server.kills=100}
  * tries it more often.
  */
-@Timeout(600)
+@Timeout(3600)
 class UploadsKillTest {
   private static final int KILLS = Integer.getInteger("attune.server.kills", 5);
   private static final long SEED = Long.getLong("attune.seed", 1);
@@ -116,6 +116,8 @@ class UploadsKillTest {
         assertArrayEquals(sent.content, client.get("files/" + sent.file + "/content").bytes());
       }
       assertTrue(all.size() > 1, "no file came whole, seed " + SEED);
+      System.out.printf(
+          "survived: uploads: {%d kills, %d files, seed %d}%n", KILLS, all.size(), SEED);
     } finally {
       server.close();
     }

@@ -20,11 +20,15 @@ import dev.attune.server.http.Metrics;
 import dev.attune.server.models.ModelCatalog;
 import dev.attune.server.models.ModelRoom;
 import dev.attune.server.training.CallBook.Submission;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -252,6 +256,31 @@ class DeskTest {
     close();
     assertEquals(2, desk.toJson(1).path("steps").asInt());
     assertEquals(2, workshop.latest(desk.session()).orElseThrow().steps());
+  }
+
+  /** Also where that is known only once its files are there. */
+  @Test
+  void anAdapterBeyondTheQuotaLeavesNothing() throws Exception {
+    submit("forward_backward", TrainingTrial.gradient(0));
+    ended(submit("optim_step", TrainingTrial.STEP));
+    for (int more = -1; more <= 1; more += 2) {
+      limit(desk.opened(1).adapterBytes() + more);
+      JsonNode refused = ended(submit("save_adapter", "{}"));
+      assertEquals("insufficient_quota", refused.at("/error/code").asText(), refused::toString);
+      assertFalse(Files.exists(data.models()) && !left().isEmpty(), () -> left().toString());
+    }
+    limit(Limits.NONE.modelBytes());
+    JsonNode saved = ended(submit("save_adapter", "{}"));
+    assertEquals("succeeded", saved.path("status").asText(), saved::toString);
+    assertEquals(1, left().size());
+  }
+
+  private List<Path> left() {
+    try (Stream<Path> folders = Files.list(data.models())) {
+      return folders.toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test

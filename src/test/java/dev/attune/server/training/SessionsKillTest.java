@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
  * says: it ends in the bytes of a training that nobody disturbed. {@code -Dattune.server.kills=100}
  * tries it more often.
  */
-@Timeout(600)
+@Timeout(3600)
 class SessionsKillTest {
   private static final int KILLS = Integer.getInteger("attune.server.kills", 6);
   private static final long SEED = Long.getLong("attune.seed", 1);
@@ -102,6 +102,9 @@ class SessionsKillTest {
       assertTrue(goOn(trial, session, first));
       assertArrayEquals(TrainingTrial.same(scratch, STEPS), trial.saved(session), "seed " + SEED);
       assertTrue(restored > 0, "no kill hit calls that no state had seen");
+      System.out.printf(
+          "survived: sessions: {%d kills, %d of them cost calls, seed %d}%n",
+          KILLS, restored, SEED);
     } finally {
       child.destroyForcibly().waitFor();
     }

@@ -1,4 +1,4 @@
-package dev.attune;
+package dev.attune.text;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -8,9 +8,9 @@ import java.util.List;
  *
  * @param starts index of each word's first {@code char} in the text
  */
-record Words(String text, List<String> words, List<Integer> starts) {
+public record Words(String text, List<String> words, List<Integer> starts) {
   /** Splits at white space and around punctuation marks and symbols. */
-  static Words split(String text) {
+  public static Words split(String text) {
     List<String> words = new ArrayList<>();
     List<Integer> starts = new ArrayList<>();
     int begin = -1; // of the word in hand
@@ -35,7 +35,7 @@ record Words(String text, List<String> words, List<Integer> starts) {
   }
 
   /** Words that are known, with one space between them. */
-  static Words joined(List<String> words) {
+  public static Words joined(List<String> words) {
     List<Integer> starts = new ArrayList<>();
     int start = 0;
     for (String word : words) {
@@ -62,9 +62,8 @@ record Words(String text, List<String> words, List<Integer> starts) {
     };
   }
 
-  TaggedWord tagged(int index, String tag, double score) {
-    String word = words.get(index);
-    int start = starts.get(index);
-    return new TaggedWord(word, tag, score, start, start + word.length());
+  /** Index behind a word's last {@code char} in the text. */
+  public int end(int word) {
+    return starts.get(word) + words.get(word).length();
   }
 }
