@@ -17,6 +17,7 @@
 #include "attention_gradient.h"
 #include "attention_math.h"
 #include "attention_pack.h"
+#include "attention_panels_amx.h"
 #include "attention_schedule.h"
 #include "attention_tiles.h"
 #include "simd.h"
@@ -30,13 +31,11 @@ class TileBackward {
   static constexpr int64_t kQueryPanels = kBlock / kPanel;  // of a block
   static constexpr int64_t kTileKeys = 128;
   static constexpr int64_t kTilePanels = kTileKeys / kPanel;
-  static constexpr int64_t kPanelFloats = kPanel * kPanel;
   static constexpr int64_t kChunkBlocks = 4;  // of a task for dq
   static constexpr int64_t kFetches = 4;      // of rows ahead, for a block of queries besides two a panel of keys
   static constexpr int64_t kQuerySums = 512 * 1024;  // floats
   static_assert(kKeys % kTileKeys == 0, "packed keys end where tiles do");
   static_assert(kQuerySums >= kChunkBlocks * kBlock * kMaxD, "a task for dq has room");
-  static_assert(kPanel % (2 * W) == 0, "a panel is pairs of vectors");
 
  public:
   using Session = tmm::Session;
@@ -103,7 +102,7 @@ class TileBackward {
     const int64_t queries = a.queries(b), keys = a.keys(b), group = a.group();
     s.padded = false;
     for (int64_t hk = hk0; hk < hk1; ++hk) {
-      Ahead ahead;
+      HeadAhead ahead;
       if (hk + 1 < hk1 && queries > 0) foresee(ahead, b, hk + 1);
       run<true, true>(s, b, hk, {hk * group, (hk + 1) * group}, {0, blocks(queries)}, {0, keys}, slot, ahead);
       slot += group * chunks(queries);
@@ -114,7 +113,7 @@ class TileBackward {
   void run_keys(Scratch& s, int64_t b, int64_t hk, int64_t begin, int64_t end) const {
     s.padded = false;
     run<true, false>(s, b, hk, {hk * a.group(), (hk + 1) * a.group()}, {0, blocks(a.queries(b))}, {begin, end}, 0,
-                     Ahead());
+                     HeadAhead());
   }
 
   // dq of query blocks first..last-1, a chunk, of one head only.
@@ -123,7 +122,7 @@ class TileBackward {
     const KeyRange seen = visible_keys(a, b, first * kBlock, end);
     s.padded = false;
     run<false, true>(s, b, head / a.group(), {head, head + 1}, {first, last},
-                     {seen.begin / kTileKeys * kTileKeys, seen.end}, slot, Ahead());
+                     {seen.begin / kTileKeys * kTileKeys, seen.end}, slot, HeadAhead());
   }
 
  private:
@@ -135,45 +134,9 @@ class TileBackward {
   int64_t block_floats() const { return kQueryPanels * panels() * kPanelFloats; }
   // Vectors of queries that are looked at: whole panels where a vector is less than the columns of a tile.
   static int64_t vectors(int rows) { return W < tmm::kRows ? parts(rows, kPanel) * (kPanel / W) : parts(rows, W); }
-  static bool is_wide(int64_t queries) { return W < tmm::kRows || queries > tmm::kRows; }
-
-  // The rows of the next head, asked for a few lines at a time while this one is computed: they lie far apart, where no
-  // hardware foresees them, and many at once would hold up the loads of this head.
-  class Ahead {
-   public:
-    void add(const bf16* rows, int64_t stride, int64_t count, bool written) {
-      runs_[runs_count_++] = {reinterpret_cast<const char*>(rows), stride * 2, count, written};
-      left_ += count;
-    }
-    // Cuts what was added into this many parts of `bytes` to a row.
-    void cut(int64_t count, int64_t bytes) {
-      part_ = parts(left_, count);
-      bytes_ = bytes;
-    }
-    void fetch() {
-      for (int64_t n = 0; n < part_ && run_ < runs_count_;) {
-        Run& run = runs_[run_];
-        for (; n < part_ && run.rows > 0; ++n, --run.rows, run.at += run.stride) {
-          for (int64_t i = 0; i < bytes_; i += 64) {
-            run.written ? __builtin_prefetch(run.at + i, 1, 3) : __builtin_prefetch(run.at + i, 0, 2);
-          }
-        }
-        if (run.rows == 0) ++run_;
-      }
-    }
-
-   private:
-    struct Run {
-      const char* at;
-      int64_t stride, rows;
-      bool written;
-    };
-    Run runs_[8];
-    int64_t runs_count_ = 0, run_ = 0, left_ = 0, part_ = 0, bytes_ = 0;
-  };
 
   // All operands of a key/value head, and where its gradients go.
-  void foresee(Ahead& ahead, int64_t b, int64_t hk) const {
+  void foresee(HeadAhead& ahead, int64_t b, int64_t hk) const {
     const int64_t queries = a.queries(b), keys = a.keys(b), group = a.group(), dense = a.H * a.D;
     const int64_t k_at = a.first_key[b] * a.kv_stride + hk * a.D, q_at = a.cu_q[b] * a.q_stride + hk * group * a.D;
     const int64_t out_at = a.cu_q[b] * dense + hk * group * a.D;
@@ -189,7 +152,8 @@ class TileBackward {
   }
 
   template <bool kKeyGradients, bool kQueryGradients>
-  void run(Scratch& s, int64_t b, int64_t hk, Range heads, Range range, Range keys, int64_t slot, Ahead ahead) const {
+  void run(Scratch& s, int64_t b, int64_t hk, Range heads, Range range, Range keys, int64_t slot,
+           HeadAhead ahead) const {
     const int64_t queries = a.queries(b), count = blocks(queries), count_of_chunks = chunks(queries), dense = a.H * a.D;
     const bool one_part = keys.end - keys.begin <= kKeys;
     // All heads of a short sequence have their operands in the same places.
@@ -199,8 +163,8 @@ class TileBackward {
     do {
       const int64_t end = begin + kKeys < keys.end ? begin + kKeys : keys.end;
       const int64_t k_at = (a.first_key[b] + begin) * a.kv_stride + hk * a.D;
-      gather(s.k_rows, k + k_at, a.kv_stride, end - begin, s.padded);
-      gather(s.v_rows, v + k_at, a.kv_stride, end - begin, s.padded);
+      gather_panels(s.k_rows, k + k_at, a.kv_stride, end - begin, a.D, s.padded);
+      gather_panels(s.v_rows, v + k_at, a.kv_stride, end - begin, a.D, s.padded);
       ahead.fetch();
       if (kQueryGradients) interleave_keys(s, s.k_rows, end - begin);
       std::memset(s.started, 0, static_cast<size_t>(parts(end - begin, kPanel)));
@@ -216,9 +180,9 @@ class TileBackward {
             if (sees(b, block, begin, end)) {
               const int block_rows = tile_part(queries - block * kBlock, kBlock);
               const int64_t out_at = row * dense + head * a.D;
-              gather(s.q_rows, q + row * a.q_stride + head * a.D, a.q_stride, block_rows, s.padded);
-              gather(s.dout_rows, dout + out_at, dense, block_rows, s.padded);
-              gather(s.out_rows, out + out_at, dense, block_rows, s.padded);
+              gather_panels(s.q_rows, q + row * a.q_stride + head * a.D, a.q_stride, block_rows, a.D, s.padded);
+              gather_panels(s.dout_rows, dout + out_at, dense, block_rows, a.D, s.padded);
+              gather_panels(s.out_rows, out + out_at, dense, block_rows, a.D, s.padded);
               ahead.fetch();
               pack_queries<kKeyGradients>(s, head, row, block_rows);
               differentiate<kKeyGradients, kQueryGradients>(s, b, head, block, begin, end, s.dq + at, sums, ahead);
@@ -257,25 +221,6 @@ class TileBackward {
     return visible_keys(a, b, block * kBlock, end < queries ? end : queries);
   }
 
-  // Rows of a head in panels; zeros up to a whole panel.
-  void gather(char* to, const bf16* from, int64_t stride, int64_t rows, bool padded) const {
-    for (int64_t r0 = 0; r0 < rows; r0 += kPanel) {
-      for (int64_t d = 0; d < a.D; d += kPanel) {
-        const bf16* at = from + r0 * stride + d;
-        const int count = tile_part(rows - r0, kPanel);
-        int r = 0;
-        if (a.D - d >= kPanel) {
-          for (; r < count; ++r) store_row(to + 64 * r, pairs_of(at + r * stride));
-        } else {
-          const int columns = tile_part(a.D - d, kPanel);
-          for (; r < count; ++r) store_row(to + 64 * r, pairs_of(at + r * stride, columns));
-        }
-        for (; r < kPanel && !padded; ++r) store_row(to + 64 * r, pairs{});
-        to += kStepBytes;
-      }
-    }
-  }
-
   void interleave_keys(Scratch& s, const char* k_rows, int64_t count) const {
     const int64_t steps = parts(count, kPanel);
     for (int64_t j = 0; j < steps; ++j) {
@@ -283,31 +228,6 @@ class TileBackward {
         interleave_panel(s.k_summed + (d * steps + j) * kStepBytes, k_rows + (j * panels() + d) * kStepBytes,
                          tile_part(count - j * kPanel, kPanel), s.padded);
       }
-    }
-  }
-
-  // Rows of a panel as B of sums over them.
-  static void interleave_panel(char* to, const char* rows, int count, bool padded) {
-    const auto* from = reinterpret_cast<const bf16*>(rows);
-    int i = 0;
-    for (; 2 * i < count; ++i) {
-      pairs low, high;
-      interleave(pairs_of(from + 2 * i * kPanel), pairs_of(from + (2 * i + 1) * kPanel), &low, &high);
-      store_row(to + 64 * i, low);
-      store_row(to + tmm::kBytes + 64 * i, high);
-    }
-    for (; i < tmm::kRows && !padded; ++i) {
-      store_row(to + 64 * i, pairs{});
-      store_row(to + tmm::kBytes + 64 * i, pairs{});
-    }
-  }
-
-  // Rows of a panel as columns of B, the second tile where there are more than 16.
-  static void transpose_panel(char* to, const char* rows, int count) {
-    const auto* from = reinterpret_cast<const bf16*>(rows);
-    tile_transposed(to, from, kPanel, tmm::kRows, kPanel);
-    if (is_wide(count)) {
-      tile_transposed(to + tmm::kBytes, from + tmm::kRows * kPanel, kPanel, tmm::kRows, kPanel);
     }
   }
 
@@ -330,39 +250,14 @@ class TileBackward {
     prefetch(lse_at + queries);
     prefetch(lse_at + queries + rows - 1);
     load_lse(s.lse, lse_at, rows, vectors(rows));
-    dot(s.dots, s.dout_rows, s.out_rows, vectors(rows));
-  }
-
-  // The dot product of each row of two sets of panels.
-  void dot(float* to, const char* x, const char* y, int64_t count) const {
-    for (int64_t i = 0; i < count * W; i += W) {
-      vf block[W];
-#pragma GCC unroll 16
-      for (int r = 0; r < W; ++r) block[r] = vf{};
-      for (int64_t d = 0; d < panels(); ++d) {
-        const int64_t at = (i / kPanel * panels() + d) * kPanelFloats + i % kPanel * kPanel;
-        const bf16* x_rows = reinterpret_cast<const bf16*>(x) + at;
-        const bf16* y_rows = reinterpret_cast<const bf16*>(y) + at;
-#pragma GCC unroll 16
-        for (int r = 0; r < W; ++r) {
-#pragma GCC unroll 8
-          for (int64_t c = 0; c < kPanel; c += W) {
-            block[r] = fma(load(x_rows + r * kPanel + c), load(y_rows + r * kPanel + c), block[r]);
-          }
-        }
-      }
-      transpose(block);
-      vf total = block[0];
-      for (int r = 1; r < W; ++r) total += block[r];
-      store(to + i, total);
-    }
+    dot_panels(s.dots, s.dout_rows, s.out_rows, vectors(rows), a.D);
   }
 
   // One packed block of queries against the packed keys begin..end-1, of which it sees some. Adds to `acc`, which is of
   // dq. `sums`: of dbias, or null.
   template <bool kKeyGradients, bool kQueryGradients>
   void differentiate(Scratch& s, int64_t b, int64_t head, int64_t block, int64_t begin, int64_t end, float* acc,
-                     float* sums, Ahead& ahead) const {
+                     float* sums, HeadAhead& ahead) const {
     const int64_t i0 = block * kBlock;
     const int rows = tile_part(a.queries(b) - i0, kBlock);
     const int64_t query_panels = parts(rows, kPanel), all_steps = parts(end - begin, kPanel);
@@ -392,12 +287,12 @@ class TileBackward {
           for (int64_t d = 0; d < panels(); ++d) {
             const int64_t at = ((panel0 + p) * panels() + d) * kPanelFloats, operand = p * kQueryPanels * kPanelFloats;
             const bool wide = a.D - d * kPanel > tmm::kRows;
-            product(packed_rows(reinterpret_cast<const char*>(s.probabilities + operand)), keys > tmm::kRows,
-                    s.dout_summed + d * query_panels * kStepBytes, wide, query_panels, started ? s.dv + at : nullptr,
-                    s.dv + at, kPanel);
-            product(packed_rows(reinterpret_cast<const char*>(s.gradients + operand)), keys > tmm::kRows,
-                    s.q_summed + d * query_panels * kStepBytes, wide, query_panels, started ? s.dk + at : nullptr,
-                    s.dk + at, kPanel);
+            panel_product(packed_rows(reinterpret_cast<const char*>(s.probabilities + operand)), keys > tmm::kRows,
+                          s.dout_summed + d * query_panels * kStepBytes, wide, query_panels,
+                          started ? s.dv + at : nullptr, s.dv + at, kPanel);
+            panel_product(packed_rows(reinterpret_cast<const char*>(s.gradients + operand)), keys > tmm::kRows,
+                          s.q_summed + d * query_panels * kStepBytes, wide, query_panels, started ? s.dk + at : nullptr,
+                          s.dk + at, kPanel);
           }
           started = true;
         }
@@ -407,9 +302,9 @@ class TileBackward {
         for (int64_t i = 0; i < query_panels; ++i) {
           for (int64_t d = 0; d < panels(); ++d) {
             float* at = acc + (i * panels() + d) * kPanelFloats;
-            product(packed_rows(s.gradient_rows + i * kTilePanels * kStepBytes), rows - i * kPanel > tmm::kRows,
-                    s.k_summed + (d * all_steps + panel0) * kStepBytes, a.D - d * kPanel > tmm::kRows, key_panels,
-                    j0 > range.begin ? at : nullptr, at, kPanel);
+            panel_product(packed_rows(s.gradient_rows + i * kTilePanels * kStepBytes), rows - i * kPanel > tmm::kRows,
+                          s.k_summed + (d * all_steps + panel0) * kStepBytes, a.D - d * kPanel > tmm::kRows, key_panels,
+                          j0 > range.begin ? at : nullptr, at, kPanel);
           }
         }
       }
@@ -423,8 +318,8 @@ class TileBackward {
     // A block without a visible key has sums that nothing has written.
     const KeyRange range = visible(b, block);
     for (int64_t i = 0; i < parts(rows, kPanel); ++i) {
-      write(to + i * kPanel * a.q_stride, a.q_stride, acc + i * panels() * kPanelFloats,
-            tile_part(rows - i * kPanel, kPanel), a.scale, range.begin < range.end);
+      write_panels(to + i * kPanel * a.q_stride, a.q_stride, acc + i * panels() * kPanelFloats,
+                   tile_part(rows - i * kPanel, kPanel), a.D, a.scale, range.begin < range.end);
     }
   }
 
@@ -432,57 +327,9 @@ class TileBackward {
     for (int64_t i = 0; i < parts(keys, kPanel); ++i) {
       const int rows = tile_part(keys - i * kPanel, kPanel);
       const int64_t from = i * panels() * kPanelFloats, at = to + i * kPanel * a.kv_stride;
-      write(dk + at, a.kv_stride, s.dk + from, rows, a.scale, s.started[i]);
-      write(dv + at, a.kv_stride, s.dv + from, rows, 1.0f, s.started[i]);
+      write_panels(dk + at, a.kv_stride, s.dk + from, rows, a.D, a.scale, s.started[i]);
+      write_panels(dv + at, a.kv_stride, s.dv + from, rows, a.D, 1.0f, s.started[i]);
     }
-  }
-
-  // to (32, 32) = from (null: zero) + A B, or only the first 16 rows and columns of it.
-  static void product(const TileRows& rows, bool second, const char* b, bool wide, int64_t steps, const float* from,
-                      float* to, int64_t stride) {
-    if (second) {
-      wide ? part<true, true>(rows, b, steps, from, to, stride) : part<true, false>(rows, b, steps, from, to, stride);
-    } else {
-      wide ? part<false, true>(rows, b, steps, from, to, stride) : part<false, false>(rows, b, steps, from, to, stride);
-    }
-  }
-
-  template <bool kSecond, bool kWide>
-  static inline __attribute__((always_inline)) void part(TileRows rows, const char* b, int64_t steps, const float* from,
-                                                         float* to, int64_t stride) {
-    const int64_t pitch = stride * 4;
-    if (from == nullptr) {
-      tmm::zero<0>();
-      if (kWide) tmm::zero<1>();
-      if (kSecond) tmm::zero<2>();
-      if (kSecond && kWide) tmm::zero<3>();
-    } else {
-      tmm::load<0>(from, pitch);
-      if (kWide) tmm::load<1>(from + 16, pitch);
-      if (kSecond) tmm::load<2>(from + 16 * stride, pitch);
-      if (kSecond && kWide) tmm::load<3>(from + 16 * stride + 16, pitch);
-    }
-    for (int64_t i = 0; i < steps; ++i) {
-      tmm::load<6>(b, 64);
-      tmm::load<4>(rows.first, rows.pitch);
-      tmm::product<0, 4, 6>();
-      if (kWide) {
-        tmm::load<7>(b + tmm::kBytes, 64);
-        tmm::product<1, 4, 7>();
-      }
-      if (kSecond) {
-        tmm::load<5>(rows.second, rows.pitch);
-        tmm::product<2, 5, 6>();
-        if (kWide) tmm::product<3, 5, 7>();
-      }
-      rows.first += rows.step;
-      rows.second += rows.step;
-      b += kStepBytes;
-    }
-    tmm::store<0>(to, pitch);
-    if (kWide) tmm::store<1>(to + 16, pitch);
-    if (kSecond) tmm::store<2>(to + 16 * stride, pitch);
-    if (kSecond && kWide) tmm::store<3>(to + 16 * stride + 16, pitch);
   }
 
   // The scores of a panel of keys, and the gradients of its probabilities, into buffer `buffer`.
@@ -496,10 +343,10 @@ class TileBackward {
     for (int64_t i = 0; i < rows; i += kPanel) {
       const bool wide = is_wide(rows - i);
       const int64_t at = i / kPanel * panels() * kStepBytes;
-      product(k_rows, keys > tmm::kRows, s.q_transposed + at, wide, panels(), biased ? scores + i : nullptr, scores + i,
-              kBlock);
-      product(v_rows, keys > tmm::kRows, s.dout_transposed + at, wide, panels(), nullptr, s.dscores[buffer] + i,
-              kBlock);
+      panel_product(k_rows, keys > tmm::kRows, s.q_transposed + at, wide, panels(), biased ? scores + i : nullptr,
+                    scores + i, kBlock);
+      panel_product(v_rows, keys > tmm::kRows, s.dout_transposed + at, wide, panels(), nullptr, s.dscores[buffer] + i,
+                    kBlock);
     }
   }
 
@@ -599,33 +446,6 @@ class TileBackward {
       for (int v = 0; v < kVectors; ++v) dropout[v].generate((j0 + j) / 8);
     }
     for (int i = 0; j < keys; ++j, ++i) differentiate_key(j, i);
-  }
-
-  static void store_two(bf16* to, vf first, vf second) {
-#if defined(__AVX512BF16__)
-    const auto both = (pairs)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-    store_row(reinterpret_cast<char*>(to), both);
-#else
-    store(to, first);
-    store(to + W, second);
-#endif
-  }
-
-  // Rows of sums times a factor; zeros where nothing has written the sums.
-  void write(bf16* to, int64_t stride, const float* sums, int rows, float factor, bool written) const {
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t d = 0; d < a.D; d += 2 * W) {
-        const float* from = sums + d / kPanel * kPanelFloats + r * kPanel + d % kPanel;
-        const vf first = written ? load(from) * factor : vf{}, second = written ? load(from + W) * factor : vf{};
-        bf16* at = to + r * stride + d;
-        if (a.D - d >= 2 * W) {
-          store_two(at, first, second);
-        } else {
-          store_some(at, first, a.D - d);
-          if (a.D - d > W) store_some(at + W, second, a.D - d - W);
-        }
-      }
-    }
   }
 };
 

@@ -67,13 +67,16 @@ class FewTileProduct {
   // The sums of columns f.. of out, kFewPanel of them. What comes before column `end` is fetched.
   void panel(FewTileScratch& s, int64_t f, int64_t end) const {
     const int64_t bytes = kFewPanel * row_bytes(), next = std::min(f + kFewPanel, end);
-    const int64_t passes = !kOnTiles<T> ? 2 : rows_ <= 16 ? 1 : rows_ <= 32 ? 2 : 4;
-    // With each step, or with each row of codes that is copied: the memory rests at no time.
+    // With each tile of the weight, or with each row of codes that is copied: the memory rests at no time, and no burst
+    // keeps the tiles from their loads.
     const int64_t copies = steps_ / kCodedSteps * kFewPanel;
-    const int64_t fetches = kCoded<V> ? copies : steps_ * passes, lines = (bytes + 63) / 64;
+    const int64_t fetches = kCoded<V> ? copies : steps_ * (kFewPanel / 16), lines = (bytes + 63) / 64;
     const int64_t at_once = (lines + fetches - 1) / fetches;
     const int interval = static_cast<int>(std::max<int64_t>(1, fetches / lines));
-    DotAhead ahead{row(next), row(std::min(next + kFewPanel, end)), static_cast<int>(at_once), interval, interval};
+    // A third of the lines is asked for, which occupies fewer of the buffers that the tiles' own lines come through.
+    const int every = kCoded<V> ? 1 : 3;
+    DotAhead ahead{row(next), row(std::min(next + kFewPanel, end)), static_cast<int>(at_once), interval, interval,
+                   every};
     if constexpr (kOnTiles<T>) {
       switch ((rows_ + 15) / 16) {
         case 1: return tiles<4, 1>(s, f, ahead);
@@ -125,24 +128,28 @@ class FewTileProduct {
       const char* b = s.inp + k * tmm::kBytes;
       for (int64_t step = 0; step < steps; ++step, b += tmm::kBytes) {
         if constexpr (kOnTiles<T>) {
-          multiply_step<kA, kB>(a, whole ? row_bytes() : 64, b);
+          multiply_step<kA, kB>(a, whole ? row_bytes() : 64, b, ahead);
         } else {
-          multiply_parts(a, whole ? row_bytes() : 64, b);
+          multiply_parts(a, whole ? row_bytes() : 64, b, ahead);
         }
         for (int i = 0; i < kA; ++i) a[i] += whole ? 64 : tmm::kBytes;
-        if constexpr (!kCoded<V>) ahead.fetch();
       }
     }
   }
 
+  static inline void look_ahead(DotAhead& ahead) {
+    if constexpr (!kCoded<V>) ahead.fetch();
+  }
+
   // Sums i * kB + j of tile i of the weight, in register 4 or 5, and tile j of activations, in 6 or 7.
   template <int kA, int kB>
-  inline __attribute__((always_inline)) void multiply_step(const char* const (&a)[kA], int64_t pitch,
-                                                           const char* b) const {
+  inline __attribute__((always_inline)) void multiply_step(const char* const (&a)[kA], int64_t pitch, const char* b,
+                                                           DotAhead& ahead) const {
     const int64_t next = steps_ * tmm::kBytes;
     tmm::load<6>(b, 64);
     tmm::load_passing<4>(a[0], pitch);
     tmm::product<0, 4, 6>();
+    look_ahead(ahead);
     if constexpr (kB > 1) {
       tmm::load<7>(b + next, 64);
       tmm::product<1, 4, 7>();
@@ -159,24 +166,29 @@ class FewTileProduct {
       tmm::load_passing<5>(a[1], pitch);
       tmm::product<kB, 5, 6>();
       if constexpr (kB > 1) tmm::product<kB + 1, 5, 7>();
+      look_ahead(ahead);
     }
     if constexpr (kA > 2) {
       tmm::load_passing<4>(a[2], pitch);
       tmm::product<2, 4, 6>();
+      look_ahead(ahead);
       tmm::load_passing<5>(a[3], pitch);
       tmm::product<3, 5, 6>();
+      look_ahead(ahead);
     }
   }
 
   // Two tiles of the weight, in registers 2 and 3, and the parts of one of activations, in 4 to 6.
-  inline __attribute__((always_inline)) void multiply_parts(const char* const (&a)[2], int64_t pitch,
-                                                            const char* b) const {
+  inline __attribute__((always_inline)) void multiply_parts(const char* const (&a)[2], int64_t pitch, const char* b,
+                                                            DotAhead& ahead) const {
     const int64_t next = steps_ * tmm::kBytes;
     tmm::load<6>(b + 2 * next, 64);
     tmm::load_passing<2>(a[0], pitch);
     tmm::product<0, 2, 6>();
+    look_ahead(ahead);
     tmm::load_passing<3>(a[1], pitch);
     tmm::product<1, 3, 6>();
+    look_ahead(ahead);
     tmm::load<5>(b + next, 64);
     tmm::product<0, 2, 5>();
     tmm::product<1, 3, 5>();

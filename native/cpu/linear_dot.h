@@ -68,11 +68,12 @@ struct DotAhead {
   int lines;     // of the cache at a time
   int interval;  // steps from one time to the next
   int wait;
+  int every = 1;  // of these lines one is asked for: where the hardware brings those between
 
   void fetch() {
     if (--wait > 0 || at >= end) return;
     wait = interval;
-    for (int i = 0; i < lines; ++i) __builtin_prefetch(at + 64 * i, 0, 2);
+    for (int i = 0; i < lines; i += every) __builtin_prefetch(at + 64 * i, 0, 2);
     at += 64 * lines;
   }
 };

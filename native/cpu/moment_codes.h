@@ -46,6 +46,7 @@ static inline void store_codes(uint8_t* p, const vi (&codes)[4]) {
 }
 
 constexpr int kDecades = 7;
+constexpr int kMantissaBits = 0x007FFFFF;  // of a float
 // A decade's line from numbers to positions, and that from positions to what bins stand for.
 struct Decade {
   float slope, offset, width, start;
@@ -89,6 +90,41 @@ constexpr BinadeLines kBinadeLines(static_cast<float>(Bins));
 static inline vf pick(const float (&table)[32], vu number) {
   return (vf)_mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)number, _mm512_load_ps(table + 16));
 }
+#elif defined(__AVX2__)
+// Of each decade the slope of its line and of the next one's. Offsets double: their exponents count decades. Behind the
+// last line one of its slope lies above it.
+struct DecadeLines {
+  alignas(32) float slope[2][8];
+
+  constexpr explicit DecadeLines(float bins) : slope() {
+    for (int k = 0; k < 2; ++k) {
+      for (int i = 0; i < 8; ++i) slope[k][i] = bins * kDecade[i + k < kDecades ? i + k : kDecades - 1].slope;
+    }
+  }
+};
+template <int Bins>
+constexpr DecadeLines kDecadeLines(static_cast<float>(Bins));
+
+static constexpr bool offsets_double() {
+  for (int i = 1; i < kDecades; ++i) {
+    if (kDecade[i].offset != 2 * kDecade[i - 1].offset) return false;
+  }
+  return true;
+}
+static_assert(offsets_double(), "the offset of a decade is found by its exponent");
+
+// The decade of x or the one below: three tenths of a decade less than what the upper half of its bits says of its
+// logarithm, at least 0.
+static inline vu decade_below(vf x) {
+  constexpr int kPerDecade = 154;                    // 2^16 over the 425 such halves of a decade
+  constexpr int kStart = 127 * 128 - 67 * 425 / 10;  // at 1 seven decades, less three tenths, are passed
+  const __m256i half = _mm256_srli_epi32((__m256i)x, 16);
+  return (vu)_mm256_mulhi_epu16(_mm256_subs_epu16(half, _mm256_set1_epi32(kStart)), _mm256_set1_epi32(kPerDecade));
+}
+
+static inline vf pick(const float (&table)[8], vu number) {
+  return (vf)_mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)number);
+}
 #endif
 
 // max(|x|, kLeastShare): kLeast where x is no number.
@@ -109,6 +145,12 @@ static inline vf position(vf x) {
   const vu binade = (vu)x >> 23;
   return vmin(fma(x, pick(lines.slope[0], binade), pick(lines.offset[0], binade)),
               fma(x, pick(lines.slope[1], binade), pick(lines.offset[1], binade)));
+#elif defined(__AVX2__)
+  const DecadeLines& lines = kDecadeLines<Bins>;
+  const vu decade = decade_below(x);
+  const vu offset = (vu)splat(Bins * kDecade[0].offset) + (decade << 23);
+  return vmin(fma(x, pick(lines.slope[0], decade), (vf)offset),
+              fma(x, pick(lines.slope[1], decade), (vf)(offset + (1u << 23))));
 #else
   vf y = fma(x, splat(Bins * kDecade[0].slope), splat(Bins * kDecade[0].offset));
   for (int i = 1; i < kDecades; ++i) {
@@ -130,7 +172,7 @@ static inline vi nearest(vf y, int32_t one) {
   const __mmask16 is_one = _mm512_cmp_ps_mask((__m512)y, (__m512)from_one, _CMP_GE_OQ);
   return (vi)_mm512_mask_mov_epi32(code, is_one, _mm512_set1_epi32(one));
 #else
-  return y >= from_one ? vi{} + one : bin + ((crossed & kExponentBits) != 0);
+  return y >= from_one ? vi{} + one : bin + (crossed > kMantissaBits);
 #endif
 }
 
@@ -139,8 +181,12 @@ static inline vi nearest(vf y, int32_t one) {
 constexpr int kSignedZero = 127;
 static inline vi encode_signed(vf x) {
   const vi j = nearest(position<1>(magnitude(x)), kDynamicOne);
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return (vi)_mm256_sign_epi32((__m256i)j, (__m256i)x) + kSignedZero;
+#else
   const vi sign = (vi)x >> 31;
   return (j ^ sign) + (kSignedZero - sign);
+#endif
 }
 
 // Without a sign: 0 is 0, j - 1 bin j, 255 is 1. x is a multiple of `positive`. What is above 0 never becomes 0: a

@@ -113,14 +113,16 @@ struct LagStep {
   uint64_t seed, stream;
 };
 
-// What `lag` points to; behind it, for each row, how many updates it has had.
+// What `lag` points to; behind it, for each row, how many updates it has had, and then the place of its moments.
 struct Lag {
   uint64_t updates;
-  uint64_t unused;
+  uint64_t placed;                    // rows that have moments
   LagStep history[ATTUNE_LAG_STEPS];  // update u is at u % ATTUNE_LAG_STEPS
 
   uint32_t* rows() { return reinterpret_cast<uint32_t*>(this + 1); }
   uint32_t missed(int64_t row) { return static_cast<uint32_t>(updates) - rows()[row]; }
+  // From 1 on, in the order in which rows first had a gradient; 0 before that.
+  uint32_t* places(int64_t V) { return rows() + V; }
 };
 static_assert(sizeof(Lag) == ATTUNE_LAG_BYTES(0));
 
@@ -173,47 +175,59 @@ struct Missed {
   }
 };
 
-// A table whose rows lag.
+// A table whose rows lag, and whose moments lie in the order in which rows first had a gradient: those of a vocabulary
+// of which few words were met fill few pages.
 template <class M>
 struct LaggingTable {
-  float* weight;
-  M* m;
-  M* v;
+  AdamW<M> adam;
   Lag* lag;
+  const uint32_t* places;
   int64_t C;
 
-  // Fetches a row that is next, with its moments where it has any: rows lie anywhere in memory.
-  void fetch(int64_t row, bool moved) const {
-    fetch(weight, row);
-    if (!moved) return;
-    fetch(m, row);
-    fetch(v, row);
-  }
-  template <class Array>
-  void fetch(const Array* array, int64_t row) const {
-    constexpr int64_t kLine = 64 / sizeof(Array);
-    for (int64_t i = 0; i < C; i += kLine) __builtin_prefetch(array + row * C + i);
+  // The optimizer of one row, whose elements count from 0 on.
+  AdamW<M> of_row(int64_t row) const {
+    AdamW<M> a = adam;
+    a.weight += row * C;
+    a.m += moments(row);
+    a.v += moments(row);
+    a.rounding.first = static_cast<uint64_t>(row * C);
+    return a;
   }
 
-  // Makes the updates that a row has missed; `moved`: it has had a gradient, so that it has moments.
-  void settle(int64_t row, bool moved, Missed* missed) const {
+  // Fetches a row that is next, with its moments where it has any: rows lie anywhere in memory.
+  void fetch_row(int64_t row) const {
+    fetch(adam.weight + row * C);
+    if (places[row] == 0) return;
+    fetch(adam.m + moments(row));
+    fetch(adam.v + moments(row));
+  }
+  template <class Element>
+  void fetch(const Element* row) const {
+    constexpr int64_t kLine = 64 / sizeof(Element);
+    for (int64_t i = 0; i < C; i += kLine) __builtin_prefetch(row + i);
+  }
+
+  // Makes the updates that a row has missed.
+  void settle(int64_t row, Missed* missed) const {
     const auto count = static_cast<int>(lag->missed(row));
     if (count == 0) return;
     lag->rows()[row] = static_cast<uint32_t>(lag->updates);
     missed->fill(*lag, count);
-    if (!moved) {
-      decay(row, *missed);
+    if (places[row] == 0) {
+      decay(adam.weight + row * C, *missed);
     } else if constexpr (std::is_same_v<M, float>) {
-      replay(row, *missed);
+      replay(of_row(row), *missed);
     } else {
-      round_again(row, *missed);
+      round_again(of_row(row), *missed);
     }
   }
 
  private:
-  __attribute__((noinline)) void decay(int64_t row, const Missed& missed) const {
+  int64_t moments(int64_t row) const { return (static_cast<int64_t>(places[row]) - 1) * C; }
+
+  __attribute__((noinline)) void decay(float* weight, const Missed& missed) const {
     if (missed.decay_count == 0) return;
-    for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+    for_vectors(0, C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
       vf w = load(weight + i, lanes);
       for (int s = 0; s < missed.decay_count; ++s) w = decayed(w, missed.decays[s]);
       store(weight + i, w, lanes);
@@ -231,10 +245,9 @@ struct LaggingTable {
   static bool rests(vf, vf, vf, const Missed::Rest&, First) { return false; }
 
   // AdamW::update of a gradient of zeros, in registers.
-  __attribute__((noinline)) void replay(int64_t row, const Missed& missed) const {
-    const LaggingTable t = *this;
-    for_vectors(row * C, (row + 1) * C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
-      vf w = load(t.weight + i, lanes), m = load(t.m + i, lanes), v = load(t.v + i, lanes);
+  __attribute__((noinline)) void replay(const AdamW<M> row, const Missed& missed) const {
+    for_vectors(0, C, [&](int64_t i, auto lanes) ATTUNE_INLINE_BODY {
+      vf w = load(row.weight + i, lanes), m = load(row.m + i, lanes), v = load(row.v + i, lanes);
       const auto shrink = [&](const LagStep& a) ATTUNE_INLINE_BODY {
         w = decayed(w, a.decay);
         m = fma(splat(0.0f) - m, splat(a.one_minus_beta1), m);
@@ -250,43 +263,44 @@ struct LaggingTable {
         }
       }
       for (; s < missed.count; ++s) shrink(missed.steps[s]);
-      store(t.weight + i, w, lanes);
-      store(t.m + i, m, lanes);
-      store(t.v + i, v, lanes);
+      store(row.weight + i, w, lanes);
+      store(row.m + i, m, lanes);
+      store(row.v + i, v, lanes);
     });
   }
 
   // Moments that are rounded at random: as in the steps themselves, on a row that stays in the L1.
-  void round_again(int64_t row, const Missed& missed) const {
+  void round_again(AdamW<M> row, const Missed& missed) const {
     const float zeros[W] = {};
     for (int s = 0; s < missed.count; ++s) {
       const LagStep& a = missed.steps[s];
-      const AdamW<M> adam = {weight,
-                             m,
-                             v,
-                             nullptr,
-                             a.decay,
-                             a.beta2,
-                             a.one_minus_beta1,
-                             a.one_minus_beta2,
-                             a.step,
-                             a.sqrt_correction2,
-                             a.eps,
-                             1.0f,
-                             {a.seed, a.stream, 0}};
-      adam.update(zeros, 0, row * C, (row + 1) * C);
+      row.decay = a.decay;
+      row.beta2 = a.beta2;
+      row.one_minus_beta1 = a.one_minus_beta1;
+      row.one_minus_beta2 = a.one_minus_beta2;
+      row.step = a.step;
+      row.sqrt_correction2 = a.sqrt_correction2;
+      row.eps = a.eps;
+      row.rounding.seed = a.seed;
+      row.rounding.stream = a.stream;
+      row.update(zeros, 0, 0, C);
     }
   }
 };
 
-// Listed rows, or those of such numbers where there is no list, have a state and have not missed more than is noted.
+// Listed rows, or those of such numbers where there is no list, have a state, moments inside the table if they have
+// any, and have not missed more than is noted.
 attune_status check_lag(const char* op, Lag* lag, const uint8_t* row_state, const int32_t* rows, int64_t begin,
-                        int64_t end, int32_t most) {
+                        int64_t end, int64_t V, int32_t most) {
+  ATTUNE_REQUIRE(lag->placed <= static_cast<uint64_t>(V), "%s: %lld of %lld rows have moments", op, ll(lag->placed),
+                 ll(V));
   for (int64_t i = begin; i < end; ++i) {
     const int64_t row = rows == nullptr ? i : rows[i];
     ATTUNE_REQUIRE(row_state[row] <= 2, "%s: row_state[%lld] is %d, must be 0..2", op, ll(row), row_state[row]);
     ATTUNE_REQUIRE(lag->missed(row) <= static_cast<uint32_t>(most), "%s: row %lld lags %lld updates, must be 0..%d", op,
                    ll(row), ll(lag->missed(row)), most);
+    ATTUNE_REQUIRE(lag->places(V)[row] <= lag->placed, "%s: the moments of row %lld are at place %lld of %lld", op,
+                   ll(row), ll(lag->places(V)[row]), ll(lag->placed));
   }
   return ATTUNE_OK;
 }
@@ -380,12 +394,19 @@ attune_status adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void*
   // A slice of the table each step, so that every row is visited in time, and no step has more to do than another.
   const auto slice = static_cast<int64_t>(lag->updates % ATTUNE_LAG_STEPS);
   const int64_t from = V * slice / ATTUNE_LAG_STEPS, to = V * (slice + 1) / ATTUNE_LAG_STEPS;
-  ATTUNE_CHECK(check_lag(op, lag, row_state, nullptr, from, to, ATTUNE_LAG_STEPS - 1));
+  ATTUNE_CHECK(check_lag(op, lag, row_state, nullptr, from, to, V, ATTUNE_LAG_STEPS - 1));
+  ATTUNE_CHECK(check_lag(op, lag, row_state, rows, 0, M, V, 0));
+  uint32_t* places = lag->places(V);
+  for (int64_t i = 0; i < M; ++i) {
+    if (places[rows[i]] == 0) places[rows[i]] = static_cast<uint32_t>(++lag->placed);
+  }
+  ATTUNE_REQUIRE(lag->placed <= static_cast<uint64_t>(V), "%s: more than %lld rows have moments", op, ll(V));
   with_type(moments, [&](auto element) {
     using Moment = decltype(element);
-    const auto adam = make_adamw<Moment>(ctx->step, weight, m, v, nullptr, beta1, beta2, eps, weight_decay, lr_factor,
-                                         seed, stream, 0);
-    const LaggingTable<Moment> table = {weight, adam.m, adam.v, lag, C};
+    const LaggingTable<Moment> table = {make_adamw<Moment>(ctx->step, weight, m, v, nullptr, beta1, beta2, eps,
+                                                           weight_decay, lr_factor, seed, stream, 0),
+                                        lag, places, C};
+    const AdamW<Moment>& adam = table.adam;
     ++lag->updates;
     lag->history[lag->updates % ATTUNE_LAG_STEPS] = {
         adam.decay, adam.beta2, adam.one_minus_beta1, adam.one_minus_beta2, adam.step, adam.sqrt_correction2,
@@ -395,14 +416,14 @@ attune_status adamw_lazy_rows(attune_context* ctx, float* weight, void* m, void*
       for (int64_t i = begin; i < end; ++i) {
         if (i < M) {
           if (i + 1 < std::min(end, M)) {
-            table.fetch(rows[i + 1], true);
-            table.fetch(grad, rows[i + 1]);
+            table.fetch_row(rows[i + 1]);
+            table.fetch(grad + rows[i + 1] * C);
           }
-          adam.update(grad, 1, rows[i] * C, (rows[i] + 1) * C);
+          table.of_row(rows[i]).update(grad + rows[i] * C, 1, 0, C);
           lag->rows()[rows[i]] = static_cast<uint32_t>(lag->updates);
         } else {
           const int64_t row = from + i - M;
-          if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
+          if (row_state[row] != 2) table.settle(row, &missed);
         }
       }
     });
@@ -418,16 +439,21 @@ attune_status adamw_settle_rows(attune_context* ctx, float* weight, void* m, voi
   auto* lag = static_cast<Lag*>(lag_bytes);
   const int64_t count = rows == nullptr ? V : M;
   if (rows != nullptr) ATTUNE_CHECK(check_indices(op, "rows", rows, M, V));
-  ATTUNE_CHECK(check_lag(op, lag, row_state, rows, 0, count, ATTUNE_LAG_STEPS));
+  ATTUNE_CHECK(check_lag(op, lag, row_state, rows, 0, count, V, ATTUNE_LAG_STEPS));
   with_type(moments, [&](auto element) {
     using Moment = decltype(element);
-    const LaggingTable<Moment> table = {weight, static_cast<Moment*>(m), static_cast<Moment*>(v), lag, C};
+    AdamW<Moment> adam = {};
+    adam.weight = weight;
+    adam.m = static_cast<Moment*>(m);
+    adam.v = static_cast<Moment*>(v);
+    adam.grad_scale = 1.0f;
+    const LaggingTable<Moment> table = {adam, lag, lag->places(V), C};
     parallel_range(ctx, count, lag_grain(C), [&](int64_t begin, int64_t end, int32_t) {
       Missed missed;
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = rows == nullptr ? i : rows[i];
-        if (rows != nullptr && i + 1 < end) table.fetch(rows[i + 1], row_state[rows[i + 1]] == 1);
-        if (row_state[row] != 2) table.settle(row, row_state[row] != 0, &missed);
+        if (rows != nullptr && i + 1 < end) table.fetch_row(rows[i + 1]);
+        if (row_state[row] != 2) table.settle(row, &missed);
       }
     });
   });

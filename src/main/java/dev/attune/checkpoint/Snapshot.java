@@ -221,7 +221,8 @@ public final class Snapshot {
               file
                   + " is missing or not "
                   + buffer.sizeBytes()
-                  + " bytes long: the checkpoint is another model's");
+                  + " bytes long: the checkpoint is another model's, or was begun with another"
+                  + " version of Attune");
         }
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
           for (long at = 0; at < buffer.sizeBytes(); ) {

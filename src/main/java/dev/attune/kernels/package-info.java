@@ -14,7 +14,7 @@
  * <p>A new op touches these files, and no list of arguments stands anywhere else:
  *
  * <ol>
- *   <li>{@code native/include/attune_ops.h}: its declaration, under its contract
+ *   <li>{@code native/include/attune_ops_<family>.h}: its declaration, under its contract
  *   <li>{@code native/common/entries.inc}: its name
  *   <li>{@code native/cpu/<op>.cpp}: the kernel, and its file name in {@code native/CMakeLists.txt}
  *   <li>{@code native/cuda/<op>.cu}: the kernel, and a case in {@code native/test/cuda_op}

@@ -256,10 +256,12 @@ public final class AdamW implements Optimizer {
   /** The moments, all of them up to date until the next step. */
   @Override
   public Map<String, Buffer> state() {
+    Map<String, Buffer> state = moments.buffers();
     if (lagging != null) {
       parameters.rowSparse().settle();
+      state.put("adam_rows", lagging.notes());
     }
-    return moments.buffers();
+    return state;
   }
 
   @Override

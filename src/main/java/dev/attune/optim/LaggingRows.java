@@ -12,6 +12,10 @@ import dev.attune.store.RowSparse;
  * them, though a few numbers say what it does to them. Those are noted instead, and a row takes all
  * that it has missed in one pass, with the same arithmetic in the same order: when it is read, and
  * at the latest after as many steps as are noted, a slice of the table each step.
+ *
+ * <p>Moments lie in the order in which rows first had a gradient, so that those of the few words of
+ * a run fill whole huge pages and the others take no memory. Where those of a row are is noted too,
+ * and belongs to the state.
  */
 final class LaggingRows implements RowSparse.Updates, AutoCloseable {
   /** What the optimizer is set to. */
@@ -91,6 +95,11 @@ final class LaggingRows implements RowSparse.Updates, AutoCloseable {
                 sparse.table().rows(),
                 sparse.table().cols(),
                 moments));
+  }
+
+  /** What is noted: part of the state, as the moments are. */
+  Buffer notes() {
+    return lag;
   }
 
   /** Nothing lags any more. */

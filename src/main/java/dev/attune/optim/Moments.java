@@ -10,9 +10,6 @@ import java.util.TreeMap;
 
 /** The memory of AdamW's moments, zeros at first. */
 final class Moments implements AutoCloseable {
-  /** Moments of a word embedding of more bytes lie in small pages. */
-  private static final long SPARSE_BYTES = 256L << 20;
-
   private final Parameters parameters;
   private final DType plainType;
   private final String remedies;
@@ -40,13 +37,7 @@ final class Moments implements AutoCloseable {
   }
 
   private void plain(String name, long count) {
-    int width = plainType.sizeBytes();
-    Buffer buffer = allocate(name, Math.max(1, count) * width);
-    // Many rows of a word embedding never get moments. In small pages those take no memory, but the
-    // pages of new rows cost a step up to a tenth of its time: so only where there is much to save.
-    if (parameters.rowSparseEnd() * width > SPARSE_BYTES) {
-      parameters.backend().advise(buffer.address(), parameters.rowSparseEnd() * width, false);
-    }
+    allocate(name, Math.max(1, count) * plainType.sizeBytes());
   }
 
   private void coded(String name, long count) {
@@ -93,7 +84,7 @@ final class Moments implements AutoCloseable {
 
   /** All of them, by the names they have in checkpoints. */
   Map<String, Buffer> buffers() {
-    return Map.copyOf(buffers);
+    return new TreeMap<>(buffers);
   }
 
   @Override

@@ -12,6 +12,7 @@ import dev.attune.kernels.calls.Op;
 import dev.attune.kernels.calls.RopeCall;
 import java.io.IOException;
 import java.lang.reflect.RecordComponent;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,10 +24,21 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The records of calls against the header, against themselves and against a library. */
+/** The records of calls against the headers, against themselves and against a library. */
 class CallsTest {
-  private static final Path HEADER =
-      Path.of(System.getProperty("basedir", ".")).resolve("native/include/attune_ops.h");
+  private static final Path HEADERS =
+      Path.of(System.getProperty("basedir", ".")).resolve("native/include");
+
+  /** What the headers of all families declare. */
+  private static String headers() throws IOException {
+    StringBuilder text = new StringBuilder();
+    try (DirectoryStream<Path> families = Files.newDirectoryStream(HEADERS, "attune_ops_*.h")) {
+      for (Path family : families) {
+        text.append(Files.readString(family));
+      }
+    }
+    return text.toString();
+  }
 
   /** A different value for every component, nested ones included, and what its slot must hold. */
   private static final class Sentinels {
@@ -92,8 +104,8 @@ class CallsTest {
 
   @ParameterizedTest
   @EnumSource(Op.class)
-  void theNamesAreThoseOfTheHeader(Op op) throws IOException {
-    String header = Files.readString(HEADER).replaceAll("(?m)//.*$", "");
+  void theNamesAreThoseOfTheHeaders(Op op) throws IOException {
+    String header = headers().replaceAll("(?m)//.*$", "");
     Matcher declaration =
         Pattern.compile("attune_status attune_" + op.title() + "\\(attune_context\\* ctx([^)]*)\\)")
             .matcher(header);
@@ -124,9 +136,8 @@ class CallsTest {
   }
 
   @Test
-  void theHeaderDeclaresNoOpThatIsNotListed() throws IOException {
-    Matcher declaration =
-        Pattern.compile("(?m)^attune_status attune_(\\w+)\\(").matcher(Files.readString(HEADER));
+  void theHeadersDeclareNoOpThatIsNotListed() throws IOException {
+    Matcher declaration = Pattern.compile("(?m)^attune_status attune_(\\w+)\\(").matcher(headers());
     List<String> declared = new ArrayList<>();
     while (declaration.find()) {
       declared.add(declaration.group(1));

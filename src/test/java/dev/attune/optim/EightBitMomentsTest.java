@@ -117,6 +117,7 @@ class EightBitMomentsTest {
         Optimizer optimizer = new AdamW(store.parameters, CODES)) {
       Map<String, Long> sizes = new TreeMap<>();
       optimizer.state().forEach((name, buffer) -> sizes.put(name, buffer.sizeBytes()));
+      sizes.remove("adam_rows"); // which there are where rows lag
       long codes = 17 * 256 + 20 * 256;
       long plain = store.parameters.rowSparseEnd() + 4 * C + 80;
       Map<String, Long> expected = new TreeMap<>();

@@ -127,8 +127,35 @@ class LaggingRowsTest {
       return bytes(parameters.weights());
     }
 
+    /** Each at the place of its weight. */
     byte[] moments(String name) {
-      return bytes(optimizer.state().get(name));
+      byte[] stored = bytes(optimizer.state().get(name));
+      Buffer notes = optimizer.state().get("adam_rows");
+      if (notes == null) {
+        return stored;
+      }
+      byte[] ordered = new byte[stored.length];
+      int elements = V * (int) word.cols();
+      int width = stored.length / (int) parameters.size();
+      int table = elements * width;
+      System.arraycopy(stored, table, ordered, table, stored.length - table);
+      for (int row = 0; row < V; row++) {
+        int place = place(notes, row);
+        if (place > 0) {
+          System.arraycopy(stored, (place - 1) * table / V, ordered, row * table / V, table / V);
+        }
+      }
+      return ordered;
+    }
+
+    /** The row of the moments, from 1 on, that belongs to one of the table; 0: it has none. */
+    int place(int row) {
+      return place(optimizer.state().get("adam_rows"), row);
+    }
+
+    private static int place(Buffer notes, int row) {
+      int at = Math.toIntExact(AdamWCall.lagBytes(V)) - (V - row) * Integer.BYTES;
+      return ByteBuffer.wrap(bytes(notes)).order(ByteOrder.nativeOrder()).getInt(at);
     }
 
     /** The table through the address that ops and exports read it at. */
@@ -264,6 +291,26 @@ class LaggingRowsTest {
       assertArrayEquals(before, job.marked(V - 1));
       job.parameters.rowSparse().settle();
       assertTrue(!Arrays.equals(before, job.marked(V - 1)));
+    }
+  }
+
+  /** Words that were met lie together, so that the others' moments take no memory. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("dev.attune.testkit.Backends#cpu")
+  void momentsLieInTheOrderOfFirstGradients(Target target) {
+    int C = 7;
+    target.backend().run(new StepCall.Reset());
+    try (Job job = new Job(target.backend(), C, AdamW.Config.withDecay(0.1f))) {
+      job.step(new int[][] {{140, 3}}, 0.01f, 1, true); // such a step leaves no moments
+      job.step(new int[][] {{90, 3}, {71}}, 0.01f, 2, false);
+      job.step(new int[][] {{3, 5, 90}}, 0.01f, 3, false);
+      int[] rows = {90, 3, 71, 5, 140};
+      assertArrayEquals(new int[] {1, 2, 3, 4, 0}, Arrays.stream(rows).map(job::place).toArray());
+      byte[] m = Job.bytes(job.optimizer.state().get("adam_m"));
+      int used = 4 * C * Float.BYTES;
+      assertTrue(Arrays.compare(m, 0, used, new byte[used], 0, used) != 0);
+      assertArrayEquals(
+          new byte[(V - 4) * C * Float.BYTES], Arrays.copyOfRange(m, used, V * C * Float.BYTES));
     }
   }
 

@@ -147,7 +147,8 @@ public final class AdamWCall {
   }
 
   /**
-   * {@link Rows} where those without a gradient lag behind until {@link SettleRows}.
+   * {@link Rows} where those without a gradient lag behind until {@link SettleRows}, and moments
+   * lie in the order in which rows first had a gradient.
    *
    * @param rows (M) i32, distinct: those of state 2, which are settled
    * @param lag {@link #lagBytes}, zeros before the first step
@@ -241,6 +242,6 @@ public final class AdamWCall {
 
   /** Bytes of what a table of {@code V} rows notes of those that lag: the header's constants. */
   public static long lagBytes(long V) {
-    return 16 + 64 * 48 + V * Integer.BYTES;
+    return 16 + 64 * 48 + 2 * V * Integer.BYTES;
   }
 }
