@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes src/test/resources/tokenizers/classes: small tokenizer.json files, and the ids that AutoTokenizer gives where
 tokenizer_config.json says otherwise than they do. Needs transformers and tokenizers."""
-import json, pathlib, tempfile
+import json, pathlib, random, tempfile
 import transformers as tf
 import goldens
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -83,7 +83,8 @@ def albert():
 
 FILES = {"wordpiece": word_pieces(True), "wordpiece_cased": word_pieces(False), "bytelevel": byte_level(False), "bytelevel_prefix": byte_level(True),
          "metaspace": metaspace(False), "prepend": metaspace(True), "unigram": unigram(), "albert": albert()}
-CASES = [  # file, model type, tokenizer_config.json
+PADDING = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
+CASES = [  # file, model type, tokenizer_config.json and, of some, what is changed in tokenizer.json
     ("wordpiece", "bert", {"tokenizer_class": "BertTokenizer"}),
     ("wordpiece", "bert", {}),
     ("wordpiece_cased", "bert", {"tokenizer_class": "BertTokenizer"}),
@@ -131,21 +132,65 @@ CASES = [  # file, model type, tokenizer_config.json
     ("wordpiece", "electra", {}),
     ("wordpiece", "albert", {"tokenizer_class": "BertTokenizerFast"}),
     ("albert", "albert", {"tokenizer_class": "AlbertTokenizer", "model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}),
+    # What a class gives its model whatever the file says.
+    ("wordpiece", "bert", {}, {"model": {"max_input_chars_per_word": 4}, "normalizer": {"clean_text": False}}),
+    ("wordpiece", "bert", {"tokenizer_class": "PreTrainedTokenizerFast"}, {"model": {"max_input_chars_per_word": 4}}),
+    ("bytelevel", "gpt2", {}, {"model": {"ignore_merges": True}}),
+    ("bytelevel", "qwen2", {}, {"model": {"ignore_merges": True, "dropout": 0.5}}),
+    ("bytelevel", "gpt2", {"tokenizer_class": "TokenizersBackend"}, {"model": {"ignore_merges": True}}),
+    ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizer"}, {"model": {"byte_fallback": False}}),
+    ("unigram", "xlm-roberta", {}, {"model": {"unk_id": 0, "byte_fallback": True}}),
+    ("albert", "albert", {}, {"model": {"unk_id": 0}}),
+    # Of pre-tokenizers and normalizers of other parts the class has its own.
+    ("unigram", "xlm-roberta", {}, {"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}}),
+    ("albert", "albert", {}, {"normalizer": None}),
+    ("metaspace", "llama", {"tokenizer_class": "LlamaTokenizer"}, {"padding": PADDING}),
+    ("bytelevel", "llama", {"tokenizer_class": "PreTrainedTokenizerFast"}, {"padding": PADDING}),
+    ("bytelevel", "gpt2", {}, {"padding": PADDING}),
+    ("bytelevel", "llama", {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<s>"}, {"padding": PADDING}),
 ]
 target = pathlib.Path(__file__).resolve().parent.parent / "src/test/resources/tokenizers/classes"
 target.mkdir(parents=True, exist_ok=True)
 for name, tokenizer in FILES.items():
     goldens.write(target / f"{name}.json", tokenizer.to_str(pretty=False).encode())
+def changed(tokenizer, changes):
+    state = json.loads(tokenizer.to_str())
+    for part, values in changes.items():
+        if isinstance(values, dict) and isinstance(state[part], dict) and "type" not in values:
+            state[part].update(values)
+        else:
+            state[part] = values
+    return json.dumps(state)
+
+
+def truncations():
+    """How many tokens of two texts, whose words have some tokens each, are left of at most so many."""
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "u": 2}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="u $A u", pair="u $A u $B u", special_tokens=[("u", 2)])
+    random.seed(5)
+    rows = []
+    for i in range(600):
+        first, second = ([random.randint(1, 4) for _ in range(random.randint(0, 7))] for _ in range(2))
+        most, side = random.randint(4, 15), random.choice(["left", "right"])
+        tokenizer.enable_truncation(most, strategy="longest_first", direction=side)
+        ids = tokenizer.encode_batch([(" ".join("a" * n for n in first), " ".join("b" * n for n in second))])[0].ids
+        rows.append({"first": first, "second": second, "most": most, "left": side == "left", "kept": [ids.count(0), ids.count(1)]})
+    return rows
+
+
 rows = []
-for name, model_type, config in CASES:
+for name, model_type, config, *changes in CASES:
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        (folder / "tokenizer.json").write_text(FILES[name].to_str())
+        (folder / "tokenizer.json").write_text(changed(FILES[name], changes[0] if changes else {}))
         (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
         (folder / "tokenizer_config.json").write_text(json.dumps(config))
         tokenizer = tf.AutoTokenizer.from_pretrained(folder)
         texts = [{"text": text, "ids": tokenizer(text)["input_ids"], "decoded": tokenizer.decode(tokenizer(text)["input_ids"],
                   skip_special_tokens=True, clean_up_tokenization_spaces=False)} for text in TEXTS]
         pairs = [{"text": a, "pair": b, "ids": tokenizer(a, b)["input_ids"], "type_ids": tokenizer(a, b).get("token_type_ids")} for a, b in PAIRS]
-        rows.append({"file": name, "class": type(tokenizer).__name__, "model_type": model_type, "tokenizer_config": config, "rows": texts + pairs})
+        rows.append({"file": name, "class": type(tokenizer).__name__, "model_type": model_type, "tokenizer_config": config,
+                     **({"changes": changes[0]} if changes else {}), "rows": texts + pairs})
 goldens.write_json(target / "cases.json", rows)
+goldens.write_json(target / "truncations.json", truncations())

@@ -56,25 +56,75 @@ def modernbert():
 
 
 class SentencePieceFolder:
-    """What DeBERTa-v3's folders have: a sentencepiece file without [MASK], and no tokenizer.json."""
+    """A folder that has a sentencepiece file, and no tokenizer.json."""
+
+    def __init__(self, file, family, config, table=None, **options):
+        self.file, self.family, self.config, self.table, self.options = file, family, config, table, options
 
     def save_pretrained(self, folder):
-        import io, sentencepiece
+        import io, tempfile, sentencepiece
         from sentencepiece import sentencepiece_model_pb2
         folder.mkdir(exist_ok=True)
         model = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(SENTENCES), model_writer=model, vocab_size=150, hard_vocab_limit=False, pad_id=0, bos_id=1, eos_id=2, unk_id=3,
-            pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]", user_defined_symbols=["\u201cand\u201d"], minloglevel=2)
+        with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+            rules.write(self.table or "")
+            rules.flush()
+            table = {"normalization_rule_tsv": rules.name} if self.table else {}
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(SENTENCES), model_writer=model, hard_vocab_limit=False, minloglevel=2, **table,
+                **{"vocab_size": 150, **self.options})
         proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
-        proto.normalizer_spec.ClearField("precompiled_charsmap")  # large, and DeBERTa's class does not read it
-        (folder / "spm.model").write_bytes(proto.SerializeToString())
-        (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False, "vocab_type": "spm"}))
-        (folder / "config.json").write_text(json.dumps({"model_type": "deberta-v2"}))
+        if not self.table:
+            proto.normalizer_spec.ClearField("precompiled_charsmap")  # large, and DeBERTa's class does not read it
+        (folder / self.file).write_bytes(proto.SerializeToString())
+        (folder / "tokenizer_config.json").write_text(json.dumps(self.config))
+        (folder / "config.json").write_text(json.dumps({"model_type": self.family}))
 
 
+class VocabularyFolder:
+    """A folder that has the files of a vocabulary, and no tokenizer.json."""
+
+    def __init__(self, model_type, config, vocabulary, merges=None):
+        self.model_type, self.config, self.vocabulary, self.merges = model_type, config, vocabulary, merges
+
+    def save_pretrained(self, folder):
+        folder.mkdir(exist_ok=True)
+        if self.merges is None:
+            (folder / "vocab.txt").write_text("".join(word + "\n" for word in sorted(self.vocabulary, key=self.vocabulary.get)))
+        else:
+            (folder / "vocab.json").write_text(json.dumps(self.vocabulary))
+            (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in self.merges))
+        (folder / "tokenizer_config.json").write_text(json.dumps(self.config))
+        (folder / "config.json").write_text(json.dumps({"model_type": self.model_type}))
+
+
+def byte_pairs(specials, model_type, config):
+    trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    model = json.loads(trained(models.BPE(), trainer, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)).to_str())["model"]
+    return VocabularyFolder(model_type, config, model["vocab"], model["merges"])
+
+
+# A few of the rules that sentencepiece has by the thousand.
+TABLE = "FB01\t66 69\nA0\t20\n9\t20\nA\t20\n65 301\tE9\nFF21\t41\n"
 FAMILIES = {
-    "deberta_spm": SentencePieceFolder,
+    # What DeBERTa-v3's folders have: a file without [MASK].
+    "deberta_spm": lambda: SentencePieceFolder(
+        "spm.model", "deberta-v2", {"do_lower_case": False, "vocab_type": "spm"}, pad_id=0, bos_id=1, eos_id=2, unk_id=3,
+        pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]", user_defined_symbols=["\u201cand\u201d"]),
+    "xlm_roberta_spm": lambda: SentencePieceFolder("sentencepiece.bpe.model", "xlm-roberta", {"model_max_length": 512}, TABLE),
+    "camembert_spm": lambda: SentencePieceFolder("sentencepiece.bpe.model", "camembert", {}, TABLE),
+    "albert_spm": lambda: SentencePieceFolder(
+        "spiece.model", "albert", {"do_lower_case": True, "keep_accents": False}, TABLE, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1,
+        control_symbols=["[CLS]", "[SEP]", "[MASK]"], user_defined_symbols=["\u201cand\u201d"]),
+    "llama_spm": lambda: SentencePieceFolder(
+        "tokenizer.model", "llama", {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "legacy": True},
+        model_type="bpe", vocab_size=420, byte_fallback=True, character_coverage=0.98),
+    "ernie_words": lambda: VocabularyFolder(
+        "ernie", {"do_lower_case": True}, word_pieces(["[PAD]", "[UNK]", "[CLS]", "[SEP]"], "[UNK]")),
+    "mpnet_words": lambda: VocabularyFolder("mpnet", {}, word_pieces(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"], "[UNK]")),
+    "roberta_files": lambda: byte_pairs(["<s>", "<pad>", "</s>", "<unk>", "<mask>"], "roberta", {}),
+    "gpt_neox_files": lambda: byte_pairs(["<|endoftext|>"], "gpt_neox", {"add_bos_token": True}),
+    "qwen2_files": lambda: byte_pairs([], "qwen2", {"tokenizer_class": "Qwen2Tokenizer"}),
     "deberta": lambda: tf.DebertaV2Tokenizer(vocab=unigram(["[PAD]", "[CLS]", "[SEP]", "[UNK]"], "[UNK]"), do_lower_case=True, split_by_punct=True),
     "xlm_roberta": lambda: tf.XLMRobertaTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>", normalizers.NFKC()) + [("<mask>", 0.0)]),
     "camembert": lambda: tf.CamembertTokenizer(vocab=unigram(["<s>", "<pad>", "</s>", "<unk>"], "<unk>") + [("<mask>", 0.0)], additional_special_tokens=[]),
@@ -96,7 +146,7 @@ for family, make in FAMILIES.items():
         e = tokenizer([text], None if pair is None else [pair], return_token_type_ids=True, return_offsets_mapping=True)
         rows.append({"text": text, **({} if pair is None else {"pair": pair}), "ids": e["input_ids"][0], "type_ids": e["token_type_ids"][0],
                      "offsets": [list(o) for o in e["offset_mapping"][0]]})
-    if family != "modernbert":  # ours puts a space before each word, as in running text
+    if family not in ("modernbert", "roberta_files", "gpt_neox_files", "qwen2_files"):  # ours puts a space before each word, as in running text
         for words in WORDS:
             e = tokenizer(words, is_split_into_words=True)
             rows.append({"words": words, "ids": e["input_ids"], "word_ids": [-1 if w is None else w for w in e.word_ids()]})

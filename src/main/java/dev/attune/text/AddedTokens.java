@@ -41,19 +41,23 @@ final class AddedTokens {
    * tokenizer.json with the tokens that only the files beside it know of.
    *
    * @param config tokenizer_config.json
+   * @param isBuilt whether the folder has no tokenizer.json: what was built in its place has tokens
+   *     as the class has them by itself, and files that say more of one count
    */
-  static String merged(String tokenizer, JsonNode config, Path folder) {
+  static String merged(String tokenizer, JsonNode config, Path folder, boolean isBuilt) {
     try {
       Map<String, JsonNode> known = known(tokenizer);
+      Map<String, JsonNode> ofFile = isBuilt ? Map.of() : known;
       SpecialTokens special = SpecialTokens.of(config, folder);
       Map<String, ObjectNode> stated = new LinkedHashMap<>();
-      for (JsonNode token : numbered(known, config, folder, special).values()) {
+      for (JsonNode token : numbered(ofFile, config, folder, special).values()) {
         state(stated, token, special.isNamed(spelling(token)));
       }
       Set<String> there = new HashSet<>(stated.keySet());
-      there.addAll(known.keySet());
+      there.addAll(ofFile.keySet());
       for (JsonNode token : special.tokens()) {
-        if (!there.contains(spelling(token))) {
+        boolean isAsBuilt = token.isTextual() && known.containsKey(spelling(token));
+        if (!isAsBuilt && !there.contains(spelling(token))) {
           state(stated, token, special.isSpecial(token));
         }
       }
@@ -69,6 +73,14 @@ final class AddedTokens {
     } catch (IOException | ClassCastException | NumberFormatException e) {
       return tokenizer; // The native parser reports what is wrong, and where.
     }
+  }
+
+  /** The spellings of tokens that the files beside a vocabulary state with their ids, by these. */
+  static List<String> numbered(JsonNode config, Path folder, SpecialTokens special) {
+    return numbered(Map.of(), config, folder, special).values().stream()
+        .map(AddedTokens::spelling)
+        .filter(spelling -> !spelling.isEmpty())
+        .toList();
   }
 
   /** Of two words on a token the last counts, but that it is special. */

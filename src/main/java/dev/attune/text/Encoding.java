@@ -3,6 +3,7 @@ package dev.attune.text;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import java.util.Arrays;
+import java.util.function.Supplier;
 
 /**
  * The tokens of one text or text pair, special tokens included.
@@ -62,7 +63,7 @@ public record Encoding(
     if (ids.length <= maxLength) {
       return this;
     }
-    int[] kept = Truncation.kept(sequenceIds, maxLength, truncatesLeft);
+    int[] kept = Truncation.kept(sequenceIds, () -> wordIds, maxLength, truncatesLeft);
     int[] keptOffsets = null;
     if (offsets != null) {
       keptOffsets = new int[2 * kept.length];
@@ -85,8 +86,12 @@ public record Encoding(
   static final class Truncation {
     private Truncation() {}
 
-    /** Indices of the tokens that stay, ascending. */
-    static int[] kept(int[] sequenceIds, int maxLength, boolean left) {
+    /**
+     * Indices of the tokens that stay, ascending.
+     *
+     * @param wordIds asked for only of pairs of which both texts are cut
+     */
+    static int[] kept(int[] sequenceIds, Supplier<int[]> wordIds, int maxLength, boolean left) {
       int specials = 0;
       int first = 0;
       int second = 0;
@@ -113,13 +118,18 @@ public record Encoding(
       if (first + second > room) {
         // Longest first: the shorter text stays whole unless both exceed half of the room.
         int shorter = Math.min(first, second);
-        int longer = shorter > room ? shorter : Math.max(shorter, room - shorter);
+        int longer = Math.max(shorter, room - shorter);
+        boolean isFirstLonger =
+            shorter < maxLength
+                ? first > second
+                : read(0, sequenceIds, wordIds.get(), maxLength, left)
+                    > read(1, sequenceIds, wordIds.get(), maxLength, left);
         if (shorter + longer > room) {
           shorter = room / 2;
           longer = shorter + room % 2;
         }
-        keepFirst = first > second ? longer : shorter;
-        keepSecond = first > second ? shorter : longer;
+        keepFirst = isFirstLonger ? longer : shorter;
+        keepSecond = isFirstLonger ? shorter : longer;
         if (second == 0) {
           keepFirst = room;
           keepSecond = 0;
@@ -141,6 +151,27 @@ public record Encoding(
         }
       }
       return kept;
+    }
+
+    /**
+     * Tokens of a text that Hugging Face's library looks at: it reads words until they have as many
+     * as may stay, and calls the text longer of which it has read more.
+     */
+    private static int read(
+        int sequence, int[] sequenceIds, int[] wordIds, int maxLength, boolean left) {
+      int count = 0;
+      int word = -1;
+      for (int n = 0; n < sequenceIds.length; n++) {
+        int i = left ? sequenceIds.length - 1 - n : n;
+        if (sequenceIds[i] == sequence) {
+          if (count >= maxLength && wordIds[i] != word) {
+            break;
+          }
+          word = wordIds[i];
+          count++;
+        }
+      }
+      return count;
     }
 
     private static boolean inRange(int index, int length, int keep, boolean left) {

@@ -13,23 +13,29 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The pieces of a sentencepiece file (Kudo and Richardson, 2018), of which models of the kind
- * "unigram" are read: a message of Google's protocol buffers, of which few fields count here.
+ * The pieces of a sentencepiece file (Kudo and Richardson, 2018): a message of Google's protocol
+ * buffers, of which few fields count here.
  *
  * @param pieces in the order of their ids
  * @param unknown the id of the unknown piece
+ * @param table what characters become before a text is cut; empty: nothing
  */
-record SentencePieceModel(List<Piece> pieces, int unknown) {
-  private static final int UNIGRAM = 1;
+record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
+  /** Kinds of models. */
+  static final int UNIGRAM = 1;
+
+  static final int MERGES = 2;
 
   // Numbers of fields.
   private static final int PIECES = 1;
   private static final int TRAINER = 2;
+  private static final int NORMALIZER = 3;
   private static final int TEXT = 1;
   private static final int SCORE = 2;
   private static final int KIND = 3;
   private static final int MODEL_TYPE = 3;
   private static final int UNKNOWN_ID = 40;
+  private static final int TABLE = 2;
 
   // Kinds of values on the wire.
   private static final int VARINT = 0;
@@ -65,11 +71,12 @@ record SentencePieceModel(List<Piece> pieces, int unknown) {
   /**
    * Reads a file.
    *
+   * @param kind of model that is wanted
    * @throws InputException if it is none, or holds another kind of model
    */
-  static SentencePieceModel read(Path file) {
+  static SentencePieceModel read(Path file, int kind) {
     try {
-      return of(file, ByteBuffer.wrap(Files.readAllBytes(file)));
+      return of(file, kind, ByteBuffer.wrap(Files.readAllBytes(file)));
     } catch (IOException e) {
       throw new InputException(file + " cannot be read: " + e.getMessage(), e);
     } catch (BufferUnderflowException | IllegalArgumentException e) {
@@ -78,10 +85,11 @@ record SentencePieceModel(List<Piece> pieces, int unknown) {
     }
   }
 
-  private static SentencePieceModel of(Path file, ByteBuffer message) {
+  private static SentencePieceModel of(Path file, int kind, ByteBuffer message) {
     List<Piece> pieces = new ArrayList<>();
     int unknown = 0;
-    long type = UNIGRAM;
+    byte[] table = new byte[0];
+    long type = UNIGRAM; // where the file does not say
     while (message.hasRemaining()) {
       Field field = next(message);
       if (field.number == PIECES) {
@@ -92,20 +100,36 @@ record SentencePieceModel(List<Piece> pieces, int unknown) {
           unknown = of.number == UNKNOWN_ID ? Math.toIntExact(of.value) : unknown;
           type = of.number == MODEL_TYPE ? of.value : type;
         }
+      } else if (field.number == NORMALIZER) {
+        table = table(field.bytes);
       }
     }
     Check.input(
-        type == UNIGRAM,
-        "%s is a sentencepiece model of type %d; unigram (1) is supported",
+        type == kind,
+        "%s is a sentencepiece model of type %d; %d is what this class of tokenizers has (1:"
+            + " unigram, 2: BPE)",
         file,
-        type);
+        type,
+        kind);
     Check.input(
         unknown >= 0 && unknown < pieces.size(),
         "%s has %d pieces, of which the unknown one is said to be number %d",
         file,
         pieces.size(),
         unknown);
-    return new SentencePieceModel(List.copyOf(pieces), unknown);
+    return new SentencePieceModel(List.copyOf(pieces), unknown, table);
+  }
+
+  private static byte[] table(ByteBuffer message) {
+    byte[] table = new byte[0];
+    while (message.hasRemaining()) {
+      Field field = next(message);
+      if (field.number == TABLE) {
+        table = new byte[field.bytes.remaining()];
+        field.bytes.get(table);
+      }
+    }
+    return table;
   }
 
   private static Piece piece(ByteBuffer message) {

@@ -93,10 +93,10 @@ public final class TextTokenizer implements AutoCloseable {
     this.model = model;
     this.trailingPad = trailingPad;
     this.modelConfig = JsonFile.read(model.resolve("config.json"));
-    this.config = TokenizerConfig.read(folder);
-    String merged = AddedTokens.merged(json, config, folder);
+    this.config = TokenizerClass.padded(TokenizerConfig.read(folder), json, modelConfig);
+    String merged = AddedTokens.merged(json, config, folder, isWritten);
     this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
-    this.json = TokenizerClass.applied(source, config, modelConfig);
+    this.json = TokenizerClass.applied(source, config, modelConfig, isWritten);
     this.isExtended = !added.isEmpty();
     this.written = isWritten ? this.json : added.isEmpty() ? null : source;
     this.specialTokens = SpecialTokens.of(config, folder);
@@ -107,6 +107,13 @@ public final class TextTokenizer implements AutoCloseable {
         folder.resolve("tokenizer_config.json"),
         SPLITS_SPECIAL);
     this.typeIds = typeIdsInUse(modelConfig, config);
+    Check.input(
+        !modelConfig.path("model_type").asText().equals("gpt2")
+            || !TokenizerClass.givesTypes(config, modelConfig),
+        "%s: its class, or its 'model_input_names', gives a gpt2 model token_type_ids, which"
+            + " Transformers adds to the words as if they were tokens: not supported. Set"
+            + " 'model_input_names' to [\"input_ids\", \"attention_mask\"]",
+        folder.resolve("tokenizer_config.json"));
     this.truncatesLeft = truncatesLeft(config, this.json);
     this.prefixesWords = isByteLevelWithoutPrefix(this.json);
     TokenizerCheck.check(folder.resolve("tokenizer.json"), this.json);
@@ -126,12 +133,18 @@ public final class TextTokenizer implements AutoCloseable {
     TokenizersLibrary.LIB.disableTruncation(created);
     this.handle = created;
     this.pieces = new Pieces(this.json, this::encodePlain, this::frame, truncatesLeft);
-    this.vocabulary = new TokenVocabulary(this.json, modelConfig, specialTokens);
+    this.vocabulary =
+        new TokenVocabulary(
+            this.json,
+            modelConfig,
+            specialTokens,
+            SpecialTokens.usual(TokenizerClass.name(config, modelConfig)));
   }
 
   /**
    * Opens the tokenizer of a model folder. Where {@code tokenizer.json} is missing, one is built in
-   * memory from vocab.txt (BERT family) or vocab.json and merges.txt (RoBERTa, GPT-2).
+   * memory from vocab.txt (BERT family), vocab.json and merges.txt (RoBERTa, GPT-2), or a
+   * sentencepiece file.
    */
   public static TextTokenizer open(Path folder) {
     return open(folder, folder);
@@ -168,7 +181,12 @@ public final class TextTokenizer implements AutoCloseable {
       }
     }
     return new TextTokenizer(
-        folder, model, trailingPad, VocabularyFiles.tokenizerJson(folder), List.of(), true);
+        folder,
+        model,
+        trailingPad,
+        VocabularyFiles.tokenizerJson(folder, JsonFile.read(model.resolve("config.json"))),
+        List.of(),
+        true);
   }
 
   /**
@@ -197,7 +215,7 @@ public final class TextTokenizer implements AutoCloseable {
    * token beside the special ones: tokens after which texts end where nobody says otherwise.
    */
   public OptionalInt modelMaxLength() {
-    double stated = statedMaxLength();
+    double stated = maxLength().asDouble(Double.NaN);
     return stated < 1 << 30 && !isTooShort(stated)
         ? OptionalInt.of((int) stated)
         : OptionalInt.empty();
@@ -205,13 +223,14 @@ public final class TextTokenizer implements AutoCloseable {
 
   /** {@code model_max_length} as the file has it, where no token of a text fits into it. */
   public Optional<String> tooShortMaxLength() {
-    return isTooShort(statedMaxLength())
-        ? Optional.of(config.path(MAX_LENGTH).asText())
+    return isTooShort(maxLength().asDouble(Double.NaN))
+        ? Optional.of(maxLength().asText())
         : Optional.empty();
   }
 
-  private double statedMaxLength() {
-    return config.path(MAX_LENGTH).asDouble(Double.NaN);
+  /** As the file has it, by the name that it has or had. */
+  private JsonNode maxLength() {
+    return config.has(MAX_LENGTH) ? config.get(MAX_LENGTH) : config.path("max_len");
   }
 
   private boolean isTooShort(double length) {
@@ -457,7 +476,10 @@ public final class TextTokenizer implements AutoCloseable {
     }
     int[] kept =
         Encoding.Truncation.kept(
-            toInts(TokenizersLibrary.LIB.getSequenceIds(encoding)), maxLength, truncatesLeft);
+            toInts(TokenizersLibrary.LIB.getSequenceIds(encoding)),
+            () -> toInts(TokenizersLibrary.LIB.getWordIds(encoding)),
+            maxLength,
+            truncatesLeft);
     return new TokenIds(
         Encoding.Truncation.pick(ids, kept),
         Encoding.Truncation.pick(types, kept),

@@ -21,6 +21,7 @@ public final class TokenVocabulary {
   private final String json;
   private final JsonNode modelConfig;
   private final SpecialTokens special;
+  private final Map<String, String> usual;
   private volatile List<String> specialSpellings; // null until needed
   private volatile BitSet byteTokens; // null until needed
   private volatile Map<String, Integer> ids; // null until needed
@@ -29,11 +30,14 @@ public final class TokenVocabulary {
    * @param json tokenizer.json as the library reads it
    * @param modelConfig config.json
    * @param special the special tokens that the files name
+   * @param usual those of the class by roles, where the files say nothing of a role
    */
-  TokenVocabulary(String json, JsonNode modelConfig, SpecialTokens special) {
+  TokenVocabulary(
+      String json, JsonNode modelConfig, SpecialTokens special, Map<String, String> usual) {
     this.json = json;
     this.modelConfig = modelConfig;
     this.special = special;
+    this.usual = usual;
   }
 
   /**
@@ -122,7 +126,7 @@ public final class TokenVocabulary {
 
   /** The id of a special token by its role: "mask_token", "eos_token", "bos_token" and so on. */
   OptionalInt specialId(String role) {
-    String spelling = special.spelling(role);
+    String spelling = special.state(role) ? special.spelling(role) : usual.get(role);
     return spelling == null ? OptionalInt.empty() : tokenId(spelling);
   }
 

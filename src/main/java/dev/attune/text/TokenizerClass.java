@@ -1,19 +1,16 @@
 package dev.attune.text;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
+import static dev.attune.text.TokenizerParts.isType;
+import static dev.attune.text.TokenizerParts.typed;
+
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
-import dev.attune.core.WholeJson;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -34,32 +31,39 @@ enum TokenizerClass {
   /** BERT's words: folding of case and accents. */
   BERT {
     @Override
-    void apply(Parts parts, JsonNode config) {
+    void apply(TokenizerParts parts, JsonNode config) {
       if (parts.normalizer instanceof ObjectNode bert && isType(bert, "BertNormalizer")) {
         bert.put("lowercase", flag(config, "do_lower_case", true));
         bert.put("handle_chinese_chars", flag(config, "tokenize_chinese_chars", true));
         JsonNode strip = config.path("strip_accents");
         bert.set("strip_accents", strip.isBoolean() ? strip : NODES.nullNode());
+        bert.put("clean_text", true);
+        JsonNode most = NODES.numberNode(100);
+        parts.fix("WordPiece", "max_input_chars_per_word", most, most);
+        JsonNode inside = NODES.textNode("##");
+        parts.fix("WordPiece", "continuing_subword_prefix", inside, inside);
       }
     }
   },
   /** Pieces of bytes: whether a text begins with a space. */
   BYTE_LEVEL {
     @Override
-    void apply(Parts parts, JsonNode config) {
+    void apply(TokenizerParts parts, JsonNode config) {
       boolean prefix = flag(config, ADD_PREFIX_SPACE, false);
       for (ObjectNode part : typed(parts.preTokenizer, "ByteLevel", "pretokenizers")) {
         part.put(ADD_PREFIX_SPACE, prefix);
+        parts.fixMerges(false, false);
       }
       for (ObjectNode part : typed(parts.postProcessor, "RobertaProcessing", "processors")) {
         part.put(ADD_PREFIX_SPACE, prefix);
+        part.put("trim_offsets", flag(config, "trim_offsets", true));
       }
     }
   },
   /** GPT-NeoX, which moreover adds no special tokens, whatever its file says. */
   GPT_NEOX {
     @Override
-    void apply(Parts parts, JsonNode config) {
+    void apply(TokenizerParts parts, JsonNode config) {
       BYTE_LEVEL.apply(parts, config);
       if (parts.normalizer.isNull()) {
         parts.normalizer = NODES.objectNode().put("type", "NFC");
@@ -83,10 +87,11 @@ enum TokenizerClass {
   /** Qwen 2 and 3: pieces of bytes, split by a pattern of their own. */
   QWEN2 {
     @Override
-    void apply(Parts parts, JsonNode config) {
+    void apply(TokenizerParts parts, JsonNode config) {
       if (typed(parts.preTokenizer, "ByteLevel", "pretokenizers").isEmpty()) {
         return;
       }
+      parts.fixMerges(false, false);
       parts.normalizer = NODES.objectNode().put("type", "NFC");
       ObjectNode steps = NODES.objectNode().put("type", "Sequence");
       ArrayNode list = steps.putArray("pretokenizers");
@@ -120,7 +125,7 @@ enum TokenizerClass {
    */
   LLAMA {
     @Override
-    void apply(Parts parts, JsonNode config) {
+    void apply(TokenizerParts parts, JsonNode config) {
       boolean prepends = !typed(parts.normalizer, "Prepend", "normalizers").isEmpty();
       boolean metaspace = !typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty();
       boolean replaces = !typed(parts.normalizer, "Replace", "normalizers").isEmpty();
@@ -129,6 +134,7 @@ enum TokenizerClass {
       }
       boolean prefix = config.path(ADD_PREFIX_SPACE).asBoolean(true);
       boolean legacy = config.path("legacy").asBoolean(false);
+      parts.fixMerges(true, true);
       parts.normalizer = NODES.nullNode();
       parts.preTokenizer =
           NODES
@@ -153,70 +159,75 @@ enum TokenizerClass {
       parts.decoder = decoder;
     }
   },
-  /** CamemBERT and XLM-RoBERTa. */
+  /** CamemBERT: words at white space, each with the sign of a space before it. */
   SENTENCEPIECE {
     @Override
-    void apply(Parts parts, JsonNode config) {
-      String scheme = flag(config, ADD_PREFIX_SPACE, true) ? "always" : "never";
-      if (!typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty()) {
-        // Of a file's own normalizers only sentencepiece's table counts.
-        List<ObjectNode> table = typed(parts.normalizer, "Precompiled", "normalizers");
-        parts.normalizer = table.isEmpty() ? NODES.nullNode() : table.get(0);
+    void apply(TokenizerParts parts, JsonNode config) {
+      if (typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty()) {
+        return;
       }
-      for (JsonNode root : List.of(parts.preTokenizer, parts.decoder)) {
-        for (ObjectNode part : typed(root, "Metaspace", "pretokenizers")) {
-          part.remove(ADD_PREFIX_SPACE); // how it was written before there were schemes
-          part.put(SCHEME, scheme);
-        }
-      }
+      // Of a file's own normalizers only sentencepiece's table counts.
+      List<ObjectNode> table = typed(parts.normalizer, "Precompiled", "normalizers");
+      parts.normalizer = table.isEmpty() ? NODES.nullNode() : table.get(0);
+      ObjectNode words =
+          NODES
+              .objectNode()
+              .put("type", "Metaspace")
+              .put("replacement", UNDERLINE)
+              .put(SCHEME, flag(config, ADD_PREFIX_SPACE, true) ? "always" : "never")
+              .put("split", true);
+      ObjectNode cuts = NODES.objectNode().put("type", "Sequence");
+      ArrayNode list = cuts.putArray("pretokenizers");
+      list.addObject().put("type", "WhitespaceSplit");
+      list.add(words);
+      parts.preTokenizer = cuts;
+      parts.decoder = words.deepCopy();
     }
   },
-  /** ALBERT: that, and folding of case and accents. */
+  /** XLM-RoBERTa: that, and the fourth piece is the unknown one. */
+  XLM_ROBERTA {
+    @Override
+    void apply(TokenizerParts parts, JsonNode config) {
+      SENTENCEPIECE.apply(parts, config);
+      parts.fixUnigrams(3);
+    }
+  },
+  /**
+   * ALBERT: that, quotes of TeX, folding of case and accents; the second piece is the unknown one.
+   */
   ALBERT {
     @Override
-    void apply(Parts parts, JsonNode config) {
-      JsonNode steps = parts.normalizer.path("normalizers");
+    void apply(TokenizerParts parts, JsonNode config) {
+      if (typed(parts.preTokenizer, "Metaspace", "pretokenizers").isEmpty()) {
+        return;
+      }
       SENTENCEPIECE.apply(parts, config);
-      if (steps.isArray()) {
-        parts.normalizer =
-            NODES
-                .objectNode()
-                .put("type", "Sequence")
-                .set(
-                    "normalizers",
-                    folding(
-                        steps,
-                        flag(config, "do_lower_case", true),
-                        flag(config, "keep_accents", false)));
+      parts.fixUnigrams(1);
+      JsonNode table = parts.normalizer;
+      ObjectNode all = NODES.objectNode().put("type", "Sequence");
+      ArrayNode steps = all.putArray("normalizers");
+      for (String quotes : List.of("``", "''")) {
+        ObjectNode replace = steps.addObject().put("type", "Replace");
+        replace.putObject("pattern").put("String", quotes);
+        replace.put("content", "\"");
       }
-    }
-
-    private ArrayNode folding(JsonNode steps, boolean lowercase, boolean keepAccents) {
-      ArrayNode out = NODES.arrayNode();
-      for (JsonNode step : steps) {
-        if (isType(step, "Replace") && !step.path("pattern").has("Regex")) {
-          out.add(step);
-        }
+      if (!flag(config, "keep_accents", false)) {
+        steps.addObject().put("type", "NFKD");
+        steps.addObject().put("type", "StripAccents");
       }
-      if (!keepAccents) {
-        out.addObject().put("type", "NFKD");
-        out.addObject().put("type", "StripAccents");
+      if (flag(config, "do_lower_case", true)) {
+        steps.addObject().put("type", "Lowercase");
       }
-      if (lowercase) {
-        out.addObject().put("type", "Lowercase");
+      if (!table.isNull()) {
+        steps.add(table);
       }
-      for (JsonNode step : steps) {
-        if (isType(step, "Precompiled")) {
-          out.add(step);
-        }
-      }
-      return out;
+      parts.normalizer = all;
     }
   },
   /** DeBERTa-v2 and -v3: sentencepiece's pieces under a normalizer of their own. */
   DEBERTA {
     @Override
-    void apply(Parts parts, JsonNode config) {
+    void apply(TokenizerParts parts, JsonNode config) {
       ObjectNode normalizer = NODES.objectNode().put("type", "Sequence");
       ArrayNode steps = normalizer.putArray("normalizers");
       if (flag(config, "do_lower_case", false)) {
@@ -251,19 +262,23 @@ enum TokenizerClass {
   /** No class of its own: tokenizer.json as it is. */
   PLAIN {
     @Override
-    void apply(Parts parts, JsonNode config) {}
+    void apply(TokenizerParts parts, JsonNode config) {}
   };
 
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String ADD_PREFIX_SPACE = "add_prefix_space";
   private static final String SCHEME = "prepend_scheme";
   private static final String UNDERLINE = "▁";
 
   /** Of tokenization_qwen2.py. */
   private static final String QWEN2_PATTERN =
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-          + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r"
+          + "\\n"
+          + "\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r"
+          + "\\n"
+          + "]*|\\s*[\\r"
+          + "\\n"
+          + "]+|\\s+(?!\\S)|\\s+";
 
   private static final Map<String, TokenizerClass> BY_NAME =
       Map.ofEntries(
@@ -279,7 +294,7 @@ enum TokenizerClass {
           Map.entry("MPNetTokenizer", BERT),
           Map.entry("Qwen2Tokenizer", QWEN2),
           Map.entry("RobertaTokenizer", BYTE_LEVEL),
-          Map.entry("XLMRobertaTokenizer", SENTENCEPIECE));
+          Map.entry("XLMRobertaTokenizer", XLM_ROBERTA));
 
   /** What a model type has where its files name no class. */
   private static final Map<String, String> BY_MODEL =
@@ -301,7 +316,7 @@ enum TokenizerClass {
           Map.entry("xlm-roberta", "XLMRobertaTokenizer"));
 
   /** The class of tokenizer.json as it is. */
-  private static final String GENERIC = "TokenizersBackend";
+  static final String GENERIC = "TokenizersBackend";
 
   /** Model types whose folders name wrong classes so often that what they name does not count. */
   private static final Map<String, String> WHATEVER_IS_NAMED =
@@ -316,95 +331,32 @@ enum TokenizerClass {
   private static final Set<String> WITH_TYPES =
       Set.of("BertTokenizer", "DebertaV2Tokenizer", "ElectraTokenizer");
 
-  /** What stands in a tokenizer.json beside its vocabulary. */
-  private static final class Parts {
-    private JsonNode normalizer = NODES.nullNode();
-    private JsonNode preTokenizer = NODES.nullNode();
-    private JsonNode postProcessor = NODES.nullNode();
-    private JsonNode decoder = NODES.nullNode();
-
-    /** Reads no further than these: the vocabulary comes last and is long. */
-    static Parts of(String tokenizer) throws IOException {
-      Parts parts = new Parts();
-      try (JsonParser parser = JSON.getFactory().createParser(tokenizer)) {
-        parser.nextToken();
-        int missing = 4;
-        while (missing > 0 && parser.nextToken() == JsonToken.FIELD_NAME) {
-          String name = parser.currentName();
-          parser.nextToken();
-          missing--;
-          switch (name) {
-            case "normalizer" -> parts.normalizer = JSON.readTree(parser);
-            case "pre_tokenizer" -> parts.preTokenizer = JSON.readTree(parser);
-            case "post_processor" -> parts.postProcessor = JSON.readTree(parser);
-            case "decoder" -> parts.decoder = JSON.readTree(parser);
-            default -> {
-              missing++;
-              parser.skipChildren();
-            }
-          }
-        }
-      }
-      return parts;
-    }
-
-    /** The token that stands before a text, or the one behind it; null: nothing says it. */
-    String frame(boolean before) {
-      if (isType(postProcessor, "BertProcessing") || isType(postProcessor, "RobertaProcessing")) {
-        return postProcessor.path(before ? "cls" : "sep").path(0).asText(null);
-      }
-      JsonNode single = postProcessor.path("single");
-      JsonNode end = single.path(before ? 0 : single.size() - 1);
-      return isType(postProcessor, "TemplateProcessing")
-          ? end.path("SpecialToken").path("id").asText(null)
-          : null;
-    }
-
-    Parts copy() {
-      Parts copy = new Parts();
-      copy.normalizer = normalizer.deepCopy();
-      copy.preTokenizer = preTokenizer.deepCopy();
-      copy.postProcessor = postProcessor.deepCopy();
-      copy.decoder = decoder.deepCopy();
-      return copy;
-    }
-
-    boolean same(Parts other) {
-      return Objects.equals(normalizer, other.normalizer)
-          && Objects.equals(preTokenizer, other.preTokenizer)
-          && Objects.equals(postProcessor, other.postProcessor)
-          && Objects.equals(decoder, other.decoder);
-    }
-
-    String in(String tokenizer) throws IOException {
-      ObjectNode whole = (ObjectNode) WholeJson.of(tokenizer);
-      whole.set("normalizer", normalizer);
-      whole.set("pre_tokenizer", preTokenizer);
-      whole.set("post_processor", postProcessor);
-      whole.set("decoder", decoder);
-      return JSON.writeValueAsString(whole);
-    }
-  }
-
   /** Changes the parts to what the class builds by its arguments. */
-  abstract void apply(Parts parts, JsonNode config);
+  abstract void apply(TokenizerParts parts, JsonNode config);
 
-  /** tokenizer.json as the class of the folder builds it. */
-  static String applied(String tokenizer, JsonNode config, JsonNode modelConfig) {
+  /**
+   * tokenizer.json as the class of the folder builds it.
+   *
+   * @param isBuilt whether the folder has none: what was built in its place frames texts already
+   */
+  static String applied(String tokenizer, JsonNode config, JsonNode modelConfig, boolean isBuilt) {
     TokenizerClass found = of(config, modelConfig);
     if (found == PLAIN) {
       return tokenizer;
     }
     try {
-      Parts before = Parts.of(tokenizer);
-      if (FRAMED.contains(found)) {
+      TokenizerParts before = TokenizerParts.of(tokenizer);
+      if (FRAMED.contains(found) && !isBuilt) {
         checkNamed(config, "cls_token", before.frame(true));
         checkNamed(config, "sep_token", before.frame(false));
         Matcher unknown = UNKNOWN.matcher(found == BERT ? tokenizer : "");
         checkNamed(config, "unk_token", unknown.find() ? unknown.group(1) : null);
       }
-      Parts after = before.copy();
+      TokenizerParts after = before.copy();
       found.apply(after, config);
+      if (isBuilt) {
+        after.postProcessor = before.postProcessor;
+      }
       return after.same(before) ? tokenizer : after.in(tokenizer);
     } catch (IOException | ClassCastException e) {
       return tokenizer; // The native parser reports what is wrong, and where.
@@ -428,6 +380,27 @@ enum TokenizerClass {
     }
   }
 
+  /**
+   * tokenizer_config.json with the token of padding that tokenizer.json names, which the classes
+   * without one of their own take where no other file says which it is.
+   */
+  static JsonNode padded(JsonNode config, String tokenizer, JsonNode modelConfig) {
+    TokenizerClass found = of(config, modelConfig);
+    if (config.has("pad_token") || found != PLAIN && found != LLAMA) {
+      return config;
+    }
+    try {
+      JsonNode token = JsonFile.part(tokenizer, "padding").path("pad_token");
+      if (!token.isTextual()) {
+        return config;
+      }
+      ObjectNode padded = config.isObject() ? config.deepCopy() : NODES.objectNode();
+      return padded.put("pad_token", token.asText());
+    } catch (IOException e) {
+      return config; // The native parser reports what is wrong, and where.
+    }
+  }
+
   private static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
     return BY_NAME.getOrDefault(name(config, modelConfig), PLAIN);
   }
@@ -443,8 +416,13 @@ enum TokenizerClass {
       named = modelConfig.path("tokenizer_class").asText("");
     }
     return named.isEmpty() || named.equals("null")
-        ? BY_MODEL.getOrDefault(type, GENERIC)
+        ? ofModel(modelConfig)
         : named.replaceFirst("Fast$", "");
+  }
+
+  /** What a model has whose files name no class. */
+  static String ofModel(JsonNode modelConfig) {
+    return BY_MODEL.getOrDefault(modelConfig.path("model_type").asText(""), GENERIC);
   }
 
   /**
@@ -467,21 +445,5 @@ enum TokenizerClass {
   /** An argument that is not given has the default; null is given, and false. */
   private static boolean flag(JsonNode config, String name, boolean ifAbsent) {
     return config.has(name) ? config.get(name).asBoolean() : ifAbsent;
-  }
-
-  private static boolean isType(JsonNode part, String type) {
-    return part.path("type").asText().equals(type);
-  }
-
-  /** The parts of a type, in a sequence or on their own. */
-  private static List<ObjectNode> typed(JsonNode root, String type, String sequence) {
-    List<ObjectNode> found = new ArrayList<>();
-    if (isType(root, type)) {
-      found.add((ObjectNode) root);
-    }
-    for (JsonNode part : root.path(sequence)) {
-      found.addAll(typed(part, type, sequence));
-    }
-    return found;
   }
 }

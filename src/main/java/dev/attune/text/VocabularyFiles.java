@@ -9,357 +9,260 @@ import dev.attune.core.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.Comparator;
-import java.util.Iterator;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
- * Builds the {@code tokenizer.json} of the old BERT, RoBERTa and GPT-2 folders that have none, and
- * of DeBERTa's.
+ * Builds the {@code tokenizer.json} of folders that have none from the files of a vocabulary, as
+ * the class of the tokenizer in Transformers does.
  */
 final class VocabularyFiles {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
-  private static final Set<String> BERT_LIKE =
-      Set.of("bert", "distilbert", "electra", "mobilebert", "");
-
+  private static final Pattern SPACE_AT_THE_END = Pattern.compile("\\p{IsWhite_Space}+$");
+  private static final String WORDS = "vocab.txt";
+  private static final String PIECES = "vocab.json";
+  private static final String MERGES = "merges.txt";
   private static final String TEXT_END = "<|endoftext|>";
-  private static final String ADD_BOS = "add_bos_token";
-  private static final String ADD_EOS = "add_eos_token";
 
-  private static final Set<String> DEBERTA = Set.of("debertav2", "deberta-v2");
+  private static final Map<String, String> BERT =
+      Map.of(
+          "unk_token", "[UNK]",
+          "sep_token", "[SEP]",
+          "pad_token", "[PAD]",
+          "cls_token", "[CLS]",
+          "mask_token", "[MASK]");
+
+  private static final Map<String, String> ROBERTA = roberta("<unk>");
+  private static final Map<String, String> MPNET = roberta("[UNK]");
+
+  /**
+   * What a folder holds, as builders need it.
+   *
+   * @param named the special tokens that its files name
+   * @param stated further tokens with ids, which come before special ones that the vocabulary lacks
+   */
+  record Source(Path folder, JsonNode config, SpecialTokens named, List<String> stated) {
+    static Source of(Path folder, JsonNode config) {
+      SpecialTokens named = SpecialTokens.of(config, folder);
+      return new Source(folder, config, named, AddedTokens.numbered(config, folder, named));
+    }
+
+    Path file(String name) {
+      return folder.resolve(name);
+    }
+  }
+
+  /** Makes a tokenizer.json. */
+  private interface Builder {
+    String build(Source source);
+  }
+
+  /** The files that a class is built from, and how. */
+  private record Recipe(List<String> files, Builder builder) {}
+
+  private static final Map<String, Recipe> RECIPES =
+      Map.ofEntries(
+          recipe("BertTokenizer", VocabularyFiles::bert, WORDS),
+          recipe("DistilBertTokenizer", VocabularyFiles::bert, WORDS),
+          recipe("ElectraTokenizer", VocabularyFiles::bert, WORDS),
+          recipe("MPNetTokenizer", VocabularyFiles::mpnet, WORDS),
+          recipe("RobertaTokenizer", VocabularyFiles::roberta, PIECES, MERGES),
+          recipe("GPT2Tokenizer", VocabularyFiles::gpt2, PIECES, MERGES),
+          recipe("GPTNeoXTokenizer", VocabularyFiles::gptNeox, PIECES, MERGES),
+          recipe("Qwen2Tokenizer", VocabularyFiles::qwen2, PIECES, MERGES),
+          recipe("DebertaV2Tokenizer", PieceFiles::debertaV2, "spm.model"),
+          recipe("AlbertTokenizer", PieceFiles::albert, "spiece.model"),
+          recipe("XLMRobertaTokenizer", PieceFiles::xlmRoberta, "sentencepiece.bpe.model"),
+          recipe("CamembertTokenizer", PieceFiles::camembert, "sentencepiece.bpe.model"),
+          recipe("LlamaTokenizer", PieceFiles::llama, "tokenizer.model"));
 
   private VocabularyFiles() {}
 
-  static String tokenizerJson(Path folder) {
+  private static Map<String, String> roberta(String unknown) {
+    return Map.of(
+        "bos_token", "<s>",
+        "pad_token", "<pad>",
+        "eos_token", "</s>",
+        "unk_token", unknown,
+        "cls_token", "<s>",
+        "sep_token", "</s>",
+        "mask_token", "<mask>");
+  }
+
+  private static Map.Entry<String, Recipe> recipe(String name, Builder builder, String... files) {
+    return Map.entry(name, new Recipe(List.of(files), builder));
+  }
+
+  /**
+   * The tokenizer.json of a folder.
+   *
+   * @param modelConfig config.json of its model
+   * @throws InputException if the class of its tokenizer is built from other files
+   */
+  static String tokenizerJson(Path folder, JsonNode modelConfig) {
     JsonNode config = TokenizerConfig.read(folder);
-    String family = family(folder, config);
-    Path pieces = folder.resolve("spm.model");
-    if (Files.exists(pieces) && DEBERTA.contains(family)) {
-      return sentencePieces(pieces, config).toString();
+    String name = TokenizerClass.name(config, modelConfig);
+    if (name.startsWith("PreTrainedTokenizer") || name.equals(TokenizerClass.GENERIC)) {
+      // Transformers' name for any tokenizer.json: the model's own class is what is left.
+      name = TokenizerClass.ofModel(modelConfig);
     }
-    boolean words = Files.exists(folder.resolve("vocab.txt"));
-    boolean bytes = Files.exists(folder.resolve("vocab.json"));
-    boolean merges = Files.exists(folder.resolve("merges.txt"));
-    if (words && BERT_LIKE.contains(family)) {
-      return wordPiece(folder.resolve("vocab.txt"), config).toString();
+    if (name.equals(TokenizerClass.GENERIC)
+        && !modelConfig.has("model_type")
+        && Files.exists(folder.resolve(WORDS))) {
+      name = "BertTokenizer"; // of a vocabulary alone
     }
-    if (bytes && merges && (family.equals("roberta") || family.equals("gpt2"))) {
-      return byteLevel(folder, config, family.equals("roberta")).toString();
-    }
-    if (bytes != merges) {
-      throw new InputException(
-          folder
-              + " has no tokenizer.json, and of the pair vocab.json and merges.txt that could stand"
-              + " in for it "
-              + (bytes ? "merges.txt" : "vocab.json")
-              + " is missing.");
+    Recipe recipe = RECIPES.get(name);
+    String problem = "";
+    if (recipe != null) {
+      List<String> missing = new ArrayList<>(recipe.files);
+      missing.removeIf(file -> Files.exists(folder.resolve(file)));
+      if (missing.isEmpty()) {
+        return recipe.builder.build(Source.of(folder, config));
+      }
+      problem =
+          missing.size() < recipe.files.size()
+              ? ", and of "
+                  + String.join(" and ", recipe.files)
+                  + ", from which its class "
+                  + name
+                  + " can be built, "
+                  + missing.get(0)
+                  + " is missing"
+              : ", nor "
+                  + String.join(" and ", recipe.files)
+                  + ", from which its class "
+                  + name
+                  + " can be built";
+    } else if (!name.equals(TokenizerClass.GENERIC)) {
+      problem = ", and its class " + name + " cannot be built from other files";
     }
     throw new InputException(
         folder
             + " has no tokenizer.json"
-            + (words || bytes
-                ? ", and a tokenizer can be built from "
-                    + (words ? "vocab.txt" : "vocab.json and merges.txt")
-                    + " only for "
-                    + (words ? "BERT" : "RoBERTa and GPT-2")
-                    + " models (this folder says: "
-                    + (family.isEmpty() ? "nothing" : family)
-                    + ")"
-                : "")
+            + problem
             + ". Copy tokenizer.json from the model's page, or write it with"
             + " AutoTokenizer.from_pretrained(...).save_pretrained(...) in Transformers.");
   }
 
-  /**
-   * The model family in lower case from the tokenizer's class or the model's type; "" if unknown.
-   */
-  private static String family(Path folder, JsonNode config) {
-    String name = config.path("tokenizer_class").asText("");
-    if (!name.isEmpty() && !name.startsWith("PreTrainedTokenizer")) {
-      return name.replaceFirst("Tokenizer(Fast)?$", "").toLowerCase(Locale.ROOT);
-    }
-    return JsonFile.read(folder.resolve("config.json")).path("model_type").asText("");
+  private static String bert(Source source) {
+    TokenizerFile out = words(source, BERT);
+    out.addRoles(false);
+    out.frame(TokenizerFile.BERT_TEXT, TokenizerFile.BERT_PAIR);
+    return out.json();
   }
 
-  private static ObjectNode wordPiece(Path file, JsonNode config) {
-    List<String> lines = lines(file);
-    ObjectNode vocabulary = NODES.objectNode();
-    for (int i = 0; i < lines.size(); i++) {
-      vocabulary.put(lines.get(i), i);
-    }
-    String cls = token(config, "cls_token", "[CLS]");
-    String sep = token(config, "sep_token", "[SEP]");
-    String unk = token(config, "unk_token", "[UNK]");
-    for (String needed : List.of(cls, sep, unk)) {
-      Check.input(
-          vocabulary.has(needed),
-          "%s has no %s, so this is not a BERT vocabulary, and the folder has no tokenizer.json.",
-          file,
-          needed);
-    }
-    ObjectNode root = root();
-    ArrayNode added = root.putArray("added_tokens");
-    for (String special :
-        List.of(
-            token(config, "pad_token", "[PAD]"),
-            unk,
-            cls,
-            sep,
-            token(config, "mask_token", "[MASK]"))) {
-      if (vocabulary.has(special)) {
-        addToken(added, vocabulary.get(special).asInt(), special, false);
-      }
-    }
-    ObjectNode normalizer = root.putObject("normalizer");
-    normalizer.put("type", "BertNormalizer");
-    normalizer.put("clean_text", true);
-    normalizer.put("handle_chinese_chars", config.path("tokenize_chinese_chars").asBoolean(true));
-    if (config.path("strip_accents").isBoolean()) {
-      normalizer.put("strip_accents", config.get("strip_accents").asBoolean());
-    } else {
-      normalizer.putNull("strip_accents");
-    }
-    normalizer.put("lowercase", config.path("do_lower_case").asBoolean(true));
-    root.putObject("pre_tokenizer").put("type", "BertPreTokenizer");
-    ObjectNode post = root.putObject("post_processor");
-    post.put("type", "BertProcessing");
-    post.putArray("sep").add(sep).add(vocabulary.get(sep).asInt());
-    post.putArray("cls").add(cls).add(vocabulary.get(cls).asInt());
-    root.putObject("decoder").put("type", "WordPiece").put("prefix", "##").put("cleanup", true);
-    ObjectNode model = root.putObject("model");
-    model.put("type", "WordPiece");
-    model.put("unk_token", unk);
-    model.put("continuing_subword_prefix", "##");
-    model.put("max_input_chars_per_word", 100);
-    model.set("vocab", vocabulary);
-    return root;
+  private static String mpnet(Source source) {
+    TokenizerFile out = words(source, MPNET).normalized();
+    out.addRoles(true);
+    out.frameAsRoberta(false);
+    return out.json();
   }
 
-  /** What {@link TokenizerClass} builds by its arguments is left to it. */
-  private static ObjectNode sentencePieces(Path file, JsonNode config) {
-    SentencePieceModel model = SentencePieceModel.read(file);
+  private static TokenizerFile words(Source source, Map<String, String> usual) {
+    Path file = source.file(WORDS);
     Map<String, Integer> ids = new LinkedHashMap<>();
-    ObjectNode root = root();
-    ArrayNode added = root.putArray("added_tokens");
-    ObjectNode unigram = NODES.objectNode().put("type", "Unigram").put("byte_fallback", false);
-    ArrayNode vocabulary = unigram.putArray("vocab");
-    for (SentencePieceModel.Piece piece : model.pieces()) {
-      int id = ids.size();
-      ids.put(piece.text(), id);
-      vocabulary.addArray().add(piece.text()).add(piece.score());
-      if (piece.isControl() || piece.isUserDefined()) {
-        addToken(added, id, piece.text(), false, piece.isControl());
-      }
+    List<String> lines = lines(file);
+    for (int id = 0; id < lines.size(); id++) {
+      ids.put(SPACE_AT_THE_END.matcher(lines.get(id)).replaceFirst(""), id);
     }
-    String cls = token(config, "cls_token", "[CLS]");
-    String sep = token(config, "sep_token", "[SEP]");
-    String unknown = token(config, "unk_token", "[UNK]");
-    unigram.put("unk_id", ids.getOrDefault(unknown, model.unknown()));
-    for (String special :
-        List.of(
-            token(config, "bos_token", "[CLS]"),
-            token(config, "eos_token", "[SEP]"),
-            unknown,
-            sep,
-            token(config, "pad_token", "[PAD]"),
-            cls,
-            token(config, "mask_token", "[MASK]"))) {
-      boolean isKnown = ids.containsKey(special);
-      int id = isKnown ? ids.get(special) : ids.size();
-      ids.putIfAbsent(special, id);
-      boolean isAdded = false;
-      for (JsonNode token : added) {
-        isAdded |= token.get("id").asInt() == id;
-      }
-      if (!isAdded) {
-        addToken(added, id, special, false, true);
-      }
+    TokenizerFile out = new TokenizerFile(ids, usual, source);
+    for (String role : List.of("cls_token", "sep_token", "unk_token")) {
+      Check.input(
+          ids.containsKey(out.spelling(role)),
+          "%s has no %s, so it is not the vocabulary of this tokenizer, and the folder has no"
+              + " tokenizer.json.",
+          file,
+          out.spelling(role));
     }
-    ObjectNode post = root.putObject("post_processor").put("type", "TemplateProcessing");
-    ArrayNode single = post.putArray("single");
-    template(single, "SpecialToken", cls, 0);
-    template(single, "Sequence", "A", 0);
-    template(single, "SpecialToken", sep, 0);
-    ArrayNode pair = post.putArray("pair").addAll(single);
-    template(pair, "Sequence", "B", 1);
-    template(pair, "SpecialToken", sep, 1);
-    ObjectNode specials = post.putObject("special_tokens");
-    for (String special : Set.of(cls, sep)) {
-      ObjectNode entry = specials.putObject(special).put("id", special);
-      entry.putArray("ids").add(ids.get(special));
-      entry.putArray("tokens").add(special);
-    }
-    root.putNull("normalizer").putNull("pre_tokenizer").putNull("decoder");
-    root.set("model", unigram);
-    return root;
+    ObjectNode model = out.part("model", "WordPiece").put("unk_token", out.spelling("unk_token"));
+    model.put("continuing_subword_prefix", "##").put("max_input_chars_per_word", 100);
+    ObjectNode vocabulary = model.putObject("vocab");
+    ids.forEach(vocabulary::put);
+    JsonNode accents = source.config.path("strip_accents");
+    out.part("normalizer", "BertNormalizer")
+        .put("clean_text", true)
+        .put("handle_chinese_chars", source.config.path("tokenize_chinese_chars").asBoolean(true))
+        .put("lowercase", source.config.path("do_lower_case").asBoolean(true))
+        .set("strip_accents", accents.isBoolean() ? accents : NODES.nullNode());
+    out.part("pre_tokenizer", "BertPreTokenizer");
+    out.part("decoder", "WordPiece").put("prefix", "##").put("cleanup", true);
+    return out;
   }
 
-  private static void template(ArrayNode template, String kind, String id, int type) {
-    template.addObject().putObject(kind).put("id", id).put("type_id", type);
+  private static String roberta(Source source) {
+    TokenizerFile out = bytes(source, ROBERTA);
+    for (String role : List.of("cls_token", "sep_token")) {
+      Check.input(
+          out.has(role),
+          "%s has no %s, so this is not a RoBERTa vocabulary, and there is no tokenizer.json.",
+          source.file(PIECES),
+          out.spelling(role));
+    }
+    out.addRoles(false);
+    out.frameAsRoberta(source.config.path("add_prefix_space").asBoolean(false));
+    return out.json();
   }
 
-  private static ObjectNode byteLevel(Path folder, JsonNode config, boolean roberta) {
-    JsonNode vocabulary = JsonFile.read(folder.resolve("vocab.json"));
-    boolean prefix = config.path("add_prefix_space").asBoolean(false);
-    ObjectNode root = root();
-    ArrayNode added = root.putArray("added_tokens");
-    Map<String, String> specials =
-        roberta
-            ? Map.of(
-                "bos_token", "<s>",
-                "pad_token", "<pad>",
-                "eos_token", "</s>",
-                "unk_token", "<unk>",
-                "cls_token", "<s>",
-                "sep_token", "</s>",
-                "mask_token", "<mask>")
-            : Map.of("bos_token", TEXT_END, "eos_token", TEXT_END, "unk_token", TEXT_END);
-    String mask = roberta ? token(config, "mask_token", specials.get("mask_token")) : null;
-    // Ascending ids: the native side wants them in order.
-    specials.entrySet().stream()
-        .map(role -> token(config, role.getKey(), role.getValue()))
-        .filter(vocabulary::has)
-        .distinct()
-        .sorted(Comparator.comparingInt(spelling -> vocabulary.get(spelling).asInt()))
-        .forEach(
-            spelling ->
-                addToken(
-                    added,
-                    vocabulary.get(spelling).asInt(),
-                    spelling,
-                    spelling.equals(mask)
-                        && config.path("mask_token").path("lstrip").asBoolean(true)));
-    root.putNull("normalizer");
-    root.putObject("pre_tokenizer")
-        .put("type", "ByteLevel")
-        .put("add_prefix_space", prefix)
+  private static String gpt2(Source source) {
+    return plain(
+        source, Map.of("bos_token", TEXT_END, "eos_token", TEXT_END, "unk_token", TEXT_END));
+  }
+
+  private static String gptNeox(Source source) {
+    return plain(source, SpecialTokens.usual("GPTNeoXTokenizer"));
+  }
+
+  private static String qwen2(Source source) {
+    return plain(source, SpecialTokens.usual("Qwen2Tokenizer"));
+  }
+
+  private static String plain(Source source, Map<String, String> usual) {
+    TokenizerFile out = bytes(source, usual);
+    out.addRoles(false);
+    out.frameAsAsked(source.config);
+    return out.json();
+  }
+
+  private static TokenizerFile bytes(Source source, Map<String, String> usual) {
+    JsonNode vocabulary = JsonFile.read(source.file(PIECES));
+    Map<String, Integer> ids = new LinkedHashMap<>();
+    vocabulary.properties().forEach(piece -> ids.put(piece.getKey(), piece.getValue().asInt()));
+    TokenizerFile out = new TokenizerFile(ids, usual, source);
+    out.part("pre_tokenizer", "ByteLevel")
+        .put("add_prefix_space", source.config.path("add_prefix_space").asBoolean(false))
         .put("trim_offsets", true)
         .put("use_regex", true);
-    ObjectNode post = root.putObject("post_processor");
-    if (roberta) {
-      String cls = token(config, "cls_token", "<s>");
-      String sep = token(config, "sep_token", "</s>");
-      for (String needed : List.of(cls, sep)) {
-        Check.input(
-            vocabulary.has(needed),
-            "%s has no %s, so this is not a RoBERTa vocabulary, and there is no tokenizer.json.",
-            folder.resolve("vocab.json"),
-            needed);
-      }
-      post.put("type", "RobertaProcessing");
-      post.putArray("sep").add(sep).add(vocabulary.get(sep).asInt());
-      post.putArray("cls").add(cls).add(vocabulary.get(cls).asInt());
-      post.put("trim_offsets", true);
-      post.put("add_prefix_space", prefix);
-    } else if (isTrue(config, ADD_BOS) || isTrue(config, ADD_EOS)) {
-      String begin = isTrue(config, ADD_BOS) ? token(config, "bos_token", TEXT_END) : null;
-      String end = isTrue(config, ADD_EOS) ? token(config, "eos_token", TEXT_END) : null;
-      ends(post, vocabulary, folder, begin, end);
-    } else {
-      post.put("type", "ByteLevel");
-      post.put("add_prefix_space", true);
-      post.put("trim_offsets", false);
-      post.put("use_regex", true);
-    }
-    root.putObject("decoder")
-        .put("type", "ByteLevel")
+    out.part("decoder", "ByteLevel")
         .put("add_prefix_space", true)
         .put("trim_offsets", true)
         .put("use_regex", true);
-    ObjectNode model = root.putObject("model");
-    model.put("type", "BPE");
-    model.putNull("dropout");
-    model.putNull("unk_token");
-    model.putNull("continuing_subword_prefix");
-    model.putNull("end_of_word_suffix");
-    model.put("fuse_unk", false);
-    model.put("byte_fallback", false);
+    ObjectNode model = out.part("model", "BPE").putNull("dropout").putNull("unk_token");
+    model.putNull("continuing_subword_prefix").putNull("end_of_word_suffix");
+    model.put("fuse_unk", false).put("byte_fallback", false);
     model.set("vocab", vocabulary);
-    ArrayNode merges = model.putArray("merges");
-    Iterator<String> lines = lines(folder.resolve("merges.txt")).iterator();
-    while (lines.hasNext()) {
-      String line = lines.next();
+    ArrayNode merges = NODES.arrayNode();
+    for (String line : lines(source.file(MERGES))) {
       if (!line.isEmpty() && !line.startsWith("#version")) {
         merges.add(line);
       }
     }
-    return root;
-  }
-
-  private static boolean isTrue(JsonNode config, String key) {
-    return config.path(key).asBoolean(false);
-  }
-
-  /** Puts tokens around texts; null: none. */
-  private static void ends(
-      ObjectNode post, JsonNode vocabulary, Path folder, String begin, String end) {
-    post.put("type", "TemplateProcessing");
-    ObjectNode known = post.putObject("special_tokens");
-    for (String spelling : begin == null ? List.of(end) : Arrays.asList(begin, end)) {
-      if (spelling != null) {
-        Check.input(
-            vocabulary.has(spelling),
-            "%s has no %s, which tokenizer_config.json puts around texts",
-            folder.resolve("vocab.json"),
-            spelling);
-        ObjectNode token = known.putObject(spelling).put("id", spelling);
-        token.putArray("ids").add(vocabulary.get(spelling).asInt());
-        token.putArray("tokens").add(spelling);
-      }
-    }
-    ArrayNode single = post.putArray("single");
-    ArrayNode pair = post.putArray("pair");
-    for (int text = 0; text < 2; text++) {
-      for (ArrayNode template : text == 0 ? List.of(single, pair) : List.of(pair)) {
-        if (begin != null) {
-          template(template, "SpecialToken", begin, text);
-        }
-        template(template, "Sequence", text == 0 ? "A" : "B", text);
-        if (end != null) {
-          template(template, "SpecialToken", end, text);
-        }
-      }
-    }
-  }
-
-  private static ObjectNode root() {
-    ObjectNode root = NODES.objectNode();
-    root.put("version", "1.0");
-    root.putNull("truncation");
-    root.putNull("padding");
-    return root;
-  }
-
-  private static String token(JsonNode config, String role, String otherwise) {
-    JsonNode token = config.path(role);
-    return token.isObject() ? token.path("content").asText(otherwise) : token.asText(otherwise);
-  }
-
-  private static void addToken(ArrayNode added, int id, String content, boolean eatsSpaceBefore) {
-    addToken(added, id, content, eatsSpaceBefore, true);
-  }
-
-  private static void addToken(
-      ArrayNode added, int id, String content, boolean eatsSpaceBefore, boolean isSpecial) {
-    added
-        .addObject()
-        .put("id", id)
-        .put("content", content)
-        .put("single_word", false)
-        .put("lstrip", eatsSpaceBefore)
-        .put("rstrip", false)
-        .put("normalized", false)
-        .put("special", isSpecial);
+    model.set("merges", merges);
+    return out;
   }
 
   private static List<String> lines(Path file) {
     try {
-      return Files.readAllLines(file);
+      List<String> lines = new ArrayList<>();
+      for (String line : Files.readString(file).split("\n", -1)) {
+        lines.add(line.endsWith("\r") ? line.substring(0, line.length() - 1) : line);
+      }
+      if (lines.get(lines.size() - 1).isEmpty()) {
+        lines.remove(lines.size() - 1); // behind the last line
+      }
+      return lines;
     } catch (IOException e) {
       throw new InputException(file + " cannot be read as UTF-8 text: " + e.getMessage(), e);
     }

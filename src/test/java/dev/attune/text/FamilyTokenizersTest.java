@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Small tokenizers of the families of encoders, as Transformers' classes save them: Unigram with
  * metaspaces, WordPiece and byte-level BPE give texts, pairs and words the ids, types and offsets
- * that Transformers gives them.
+ * that Transformers gives them; so do folders that have the files of a vocabulary alone.
  */
 class FamilyTokenizersTest {
   private static final Path FOLDER = Path.of("src/test/resources/tokenizers");
@@ -35,7 +35,16 @@ class FamilyTokenizersTest {
         "mpnet",
         "modernbert",
         "deberta",
-        "deberta_spm"
+        "deberta_spm",
+        "xlm_roberta_spm",
+        "camembert_spm",
+        "albert_spm",
+        "llama_spm",
+        "ernie_words",
+        "mpnet_words",
+        "roberta_files",
+        "gpt_neox_files",
+        "qwen2_files"
       })
   void equalsTransformers(String family) {
     Path folder = FOLDER.resolve(family);

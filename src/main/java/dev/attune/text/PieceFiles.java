@@ -1,0 +1,228 @@
+package dev.attune.text;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Builds the {@code tokenizer.json} of folders that have a sentencepiece file in its place. What a
+ * class of tokenizers builds by its arguments is left to {@link TokenizerClass}.
+ *
+ * <p>Source: {@code SentencePieceExtractor} and the converters in {@code convert_slow_tokenizer.py}
+ * of Transformers 5.18.
+ */
+final class PieceFiles {
+  private static final String UNDERLINE = "▁";
+  private static final String MASK = "mask_token";
+  private static final String UNKNOWN = "unk_token";
+
+  private static final Map<String, String> ROBERTA =
+      Map.of(
+          "bos_token",
+          "<s>",
+          "eos_token",
+          "</s>",
+          "sep_token",
+          "</s>",
+          "cls_token",
+          "<s>",
+          UNKNOWN,
+          "<unk>",
+          "pad_token",
+          "<pad>",
+          MASK,
+          "<mask>");
+
+  private static final Map<String, String> DEBERTA =
+      Map.of(
+          "bos_token",
+          "[CLS]",
+          "eos_token",
+          "[SEP]",
+          "sep_token",
+          "[SEP]",
+          "cls_token",
+          "[CLS]",
+          UNKNOWN,
+          "[UNK]",
+          "pad_token",
+          "[PAD]",
+          MASK,
+          "[MASK]");
+
+  private static final Map<String, String> ALBERT =
+      Map.of(
+          "bos_token",
+          "[CLS]",
+          "eos_token",
+          "[SEP]",
+          "sep_token",
+          "[SEP]",
+          "cls_token",
+          "[CLS]",
+          UNKNOWN,
+          "<unk>",
+          "pad_token",
+          "<pad>",
+          MASK,
+          "[MASK]");
+
+  private final SentencePieceModel model;
+  private final VocabularyFiles.Source source;
+  private final List<SentencePieceModel.Piece> pieces = new ArrayList<>(); // by their ids
+
+  private PieceFiles(VocabularyFiles.Source source, String file, int type) {
+    this.model = SentencePieceModel.read(source.file(file), type);
+    this.source = source;
+  }
+
+  static String debertaV2(VocabularyFiles.Source source) {
+    PieceFiles of = new PieceFiles(source, "spm.model", SentencePieceModel.UNIGRAM);
+    of.take(0);
+    TokenizerFile out = of.file(DEBERTA);
+    Integer unknown = of.ids().get(out.spelling(UNKNOWN));
+    of.unigrams(out, unknown == null ? of.model.unknown() : unknown);
+    out.addRoles(false);
+    out.frame(TokenizerFile.BERT_TEXT, TokenizerFile.BERT_PAIR);
+    return out.json();
+  }
+
+  static String albert(VocabularyFiles.Source source) {
+    PieceFiles of = new PieceFiles(source, "spiece.model", SentencePieceModel.UNIGRAM);
+    of.take(0);
+    TokenizerFile out = of.file(ALBERT);
+    of.unigrams(out, 1); // whatever the file says
+    out.addRoles(false);
+    out.frame(TokenizerFile.BERT_TEXT, TokenizerFile.BERT_PAIR);
+    of.words(out);
+    return out.json();
+  }
+
+  static String xlmRoberta(VocabularyFiles.Source source) {
+    PieceFiles of = new PieceFiles(source, "sentencepiece.bpe.model", SentencePieceModel.UNIGRAM);
+    for (String role : List.of("bos_token", "pad_token", "eos_token", UNKNOWN)) {
+      of.put(role, ROBERTA);
+    }
+    of.take(3); // its own first three
+    of.put(MASK, ROBERTA);
+    return of.twoEnds(false);
+  }
+
+  static String camembert(VocabularyFiles.Source source) {
+    PieceFiles of = new PieceFiles(source, "sentencepiece.bpe.model", SentencePieceModel.UNIGRAM);
+    of.put("<s>NOTUSED", 0);
+    of.put("pad_token", ROBERTA);
+    of.put("</s>NOTUSED", 0);
+    of.put(UNKNOWN, ROBERTA);
+    of.put("<unk>NOTUSED", -100);
+    of.take(1);
+    of.put(MASK, ROBERTA);
+    return of.twoEnds(true);
+  }
+
+  /**
+   * Llama 1 and 2, whose pieces are merged: two pieces are, where both and what they make are in
+   * the vocabulary, the earlier in it the sooner.
+   */
+  static String llama(VocabularyFiles.Source source) {
+    PieceFiles of = new PieceFiles(source, "tokenizer.model", SentencePieceModel.MERGES);
+    of.take(0);
+    Map<String, String> usual = SpecialTokens.usual("LlamaTokenizer");
+    TokenizerFile out = of.file(usual);
+    ObjectNode merged = out.part("model", "BPE");
+    merged.putNull("dropout").put(UNKNOWN, out.spelling(UNKNOWN));
+    merged.putNull("continuing_subword_prefix").putNull("end_of_word_suffix");
+    merged.put("fuse_unk", true).put("byte_fallback", true);
+    ObjectNode vocabulary = merged.putObject("vocab");
+    Map<String, Integer> ids = of.ids();
+    ids.forEach(vocabulary::put);
+    ArrayNode merges = merged.putArray("merges");
+    for (String piece : ids.keySet()) {
+      for (int cut = 1; cut < piece.length(); cut++) {
+        String left = piece.substring(0, cut);
+        String right = piece.substring(cut);
+        if (ids.containsKey(left) && ids.containsKey(right)) {
+          merges.addArray().add(left).add(right);
+        }
+      }
+    }
+    of.wholePieces(out);
+    out.addRoles(false);
+    out.part("pre_tokenizer", "Metaspace").put("replacement", UNDERLINE).put("split", false);
+    out.frameAsAsked(source.config());
+    return out.json();
+  }
+
+  private TokenizerFile file(Map<String, String> usual) {
+    return new TokenizerFile(ids(), usual, source);
+  }
+
+  private Map<String, Integer> ids() {
+    Map<String, Integer> ids = new LinkedHashMap<>();
+    for (int id = 0; id < pieces.size(); id++) {
+      ids.put(pieces.get(id).text(), id);
+    }
+    return ids;
+  }
+
+  private void put(String role, Map<String, String> usual) {
+    String spelling = source.named().spelling(role);
+    put(spelling == null ? usual.get(role) : spelling, 0);
+  }
+
+  private void put(String text, float score) {
+    pieces.add(new SentencePieceModel.Piece(text, score, 0));
+  }
+
+  private void take(int first) {
+    pieces.addAll(model.pieces().subList(first, model.pieces().size()));
+  }
+
+  /** As XLM-RoBERTa and CamemBERT have it. */
+  private String twoEnds(boolean maskEatsSpace) {
+    TokenizerFile out = file(ROBERTA);
+    unigrams(out, ids().get(out.spelling(UNKNOWN)));
+    out.addRoles(maskEatsSpace);
+    out.frame(
+        "bos_token:0 A:0 eos_token:0", "bos_token:0 A:0 eos_token:0 eos_token:0 B:0 eos_token:0");
+    words(out);
+    return out.json();
+  }
+
+  private void unigrams(TokenizerFile out, int unknown) {
+    ObjectNode unigrams = out.part("model", "Unigram");
+    unigrams.put("unk_id", unknown).put("byte_fallback", false);
+    ArrayNode vocabulary = unigrams.putArray("vocab");
+    pieces.forEach(piece -> vocabulary.addArray().add(piece.text()).add(piece.score()));
+    wholePieces(out);
+  }
+
+  /** Those of the file that are never split, unless a list in the folder's files says which. */
+  private void wholePieces(TokenizerFile out) {
+    if (source.named().state("extra_special_tokens")) {
+      return;
+    }
+    for (SentencePieceModel.Piece piece : model.pieces()) {
+      if (piece.isControl() || piece.isUserDefined()) {
+        out.keepWhole(piece.text(), piece.isControl());
+      }
+    }
+  }
+
+  /** What is common to the classes that cut at white space; the file may have a table. */
+  private void words(TokenizerFile out) {
+    ArrayNode cuts = out.part("pre_tokenizer", "Sequence").putArray("pretokenizers");
+    cuts.addObject().put("type", "WhitespaceSplit");
+    ObjectNode words = cuts.addObject().put("type", "Metaspace");
+    words.put("replacement", UNDERLINE).put("prepend_scheme", "always").put("split", true);
+    out.set("decoder", words.deepCopy());
+    if (model.table().length > 0) {
+      out.part("normalizer", "Precompiled")
+          .put("precompiled_charsmap", Base64.getEncoder().encodeToString(model.table()));
+    }
+  }
+}
