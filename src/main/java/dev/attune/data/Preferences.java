@@ -52,7 +52,7 @@ final class Preferences {
     }
     boolean areTurns = values.get(chosen) instanceof List<?>;
     boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
-    if (!areTurns && !isInstruction && prompt == null) {
+    if (!areTurns && !isInstruction && prompt == null && !roles.containsKey(Columns.Role.SYSTEM)) {
       return dialogue(row, values, chosen, rejected, fields);
     }
     if (!areTurns) {

@@ -140,65 +140,68 @@ public final class CommandOptions {
 
   private static final List<RunOption> INFERENCE =
       joined(
-          List.of(MODEL, BASE_MODEL, FILE),
-          ROWS,
           List.of(
-              SKIP_BAD_ROWS,
-              MAX_LENGTH,
-              TRAIN_ON_PROMPT,
-              DOC_STRIDE,
-              MAX_ANSWER_LENGTH,
-              N_BEST,
-              NULL_THRESHOLD,
-              ZERO_SHOT,
-              LABELS,
-              LABEL_DESCRIPTIONS,
-              HYPOTHESIS_TEMPLATE,
-              MULTI_LABEL,
-              TEMPERATURE),
-          WEIGHTS,
-          COMPUTING);
+              List.of(MODEL, BASE_MODEL, FILE),
+              ROWS,
+              List.of(
+                  SKIP_BAD_ROWS,
+                  MAX_LENGTH,
+                  TRAIN_ON_PROMPT,
+                  DOC_STRIDE,
+                  MAX_ANSWER_LENGTH,
+                  N_BEST,
+                  NULL_THRESHOLD,
+                  ZERO_SHOT,
+                  LABELS,
+                  LABEL_DESCRIPTIONS,
+                  HYPOTHESIS_TEMPLATE,
+                  MULTI_LABEL,
+                  TEMPERATURE),
+              WEIGHTS,
+              COMPUTING));
 
   /** Options of {@code attune embed}. */
   public static final List<RunOption> EMBED =
       joined(
-          List.of(MODEL, BASE_MODEL, FILE, OUTPUT),
-          ROWS,
-          List.of(PROMPT_NAME, TRUNCATE_DIM, NORMALIZE, MAX_LENGTH),
-          COMPUTING);
+          List.of(
+              List.of(MODEL, BASE_MODEL, FILE, OUTPUT),
+              ROWS,
+              List.of(PROMPT_NAME, TRUNCATE_DIM, NORMALIZE, MAX_LENGTH),
+              COMPUTING));
 
   /** Options of {@code attune generate}. */
   public static final List<RunOption> GENERATE =
       joined(
-          List.of(MODEL, BASE_MODEL, PROMPT, PROMPTS),
-          ROWS,
           List.of(
-              SKIP_BAD_ROWS,
-              INTERACTIVE,
-              CHAT,
-              SYSTEM,
-              OUTPUT,
-              MAX_NEW_TOKENS,
-              TEMPERATURE,
-              TOP_K,
-              TOP_P,
-              MIN_P,
-              REPETITION_PENALTY,
-              NUM_BEAMS,
-              LENGTH_PENALTY,
-              STOP,
-              STREAMS,
-              PROMPT_LOOKUP_NUM_TOKENS,
-              LOGPROBS,
-              TOP_LOGPROBS,
-              SEED,
-              MAX_LENGTH),
-          WEIGHTS,
-          COMPUTING);
+              List.of(MODEL, BASE_MODEL, PROMPT, PROMPTS),
+              ROWS,
+              List.of(
+                  SKIP_BAD_ROWS,
+                  INTERACTIVE,
+                  CHAT,
+                  SYSTEM,
+                  OUTPUT,
+                  MAX_NEW_TOKENS,
+                  TEMPERATURE,
+                  TOP_K,
+                  TOP_P,
+                  MIN_P,
+                  REPETITION_PENALTY,
+                  NUM_BEAMS,
+                  LENGTH_PENALTY,
+                  STOP,
+                  STREAMS,
+                  PROMPT_LOOKUP_NUM_TOKENS,
+                  LOGPROBS,
+                  TOP_LOGPROBS,
+                  SEED,
+                  MAX_LENGTH),
+              WEIGHTS,
+              COMPUTING));
 
   /** Options of {@code attune fill}. */
   public static final List<RunOption> FILL =
-      joined(List.of(MODEL, TOP_K, TARGETS, MAX_LENGTH), COMPUTING);
+      joined(List.of(List.of(MODEL, TOP_K, TARGETS, MAX_LENGTH), COMPUTING));
 
   /** Options of {@code attune merge}. */
   public static final List<RunOption> MERGE =
@@ -264,60 +267,61 @@ public final class CommandOptions {
   /** Options of {@code attune evaluate}. */
   public static final List<RunOption> EVALUATE =
       joined(
-          INFERENCE,
           List.of(
-              LABEL_NAMES,
-              MLM_PROBABILITY,
-              MASK_REPLACE_PROB,
-              RANDOM_REPLACE_PROB,
-              WHOLE_WORD_MASK,
-              GENERATOR,
-              MAX_EVAL_SAMPLES,
-              STRIDE,
-              EVALUATE_WITH,
-              MAX_NEW_TOKENS,
-              STOP,
-              STREAMS,
-              WORST,
-              CONFUSION_MATRIX));
+              INFERENCE,
+              List.of(
+                  LABEL_NAMES,
+                  MLM_PROBABILITY,
+                  MASK_REPLACE_PROB,
+                  RANDOM_REPLACE_PROB,
+                  WHOLE_WORD_MASK,
+                  GENERATOR,
+                  MAX_EVAL_SAMPLES,
+                  STRIDE,
+                  EVALUATE_WITH,
+                  MAX_NEW_TOKENS,
+                  STOP,
+                  STREAMS,
+                  WORST,
+                  CONFUSION_MATRIX)));
 
   /** Options of {@code attune predict}. */
   public static final List<RunOption> PREDICT =
-      joined(INFERENCE, List.of(OUTPUT, WORST, CONFUSION_MATRIX));
+      joined(List.of(INFERENCE, List.of(OUTPUT, WORST, CONFUSION_MATRIX)));
 
   /** Options of {@code attune bench}. */
   public static final List<RunOption> BENCH =
       joined(
-          List.of(MODEL, SHAPE, FILE),
-          ROWS,
           List.of(
-              SKIP_BAD_ROWS,
-              BATCH_SIZE,
-              MAX_STEPS,
-              MAX_LENGTH,
-              FIXED_LENGTH,
-              LORA_R,
-              LORA_ALPHA,
-              LORA_DROPOUT,
-              LORA_TARGETS,
-              USE_RSLORA,
-              USE_DORA),
-          WEIGHTS,
-          List.of(
-              GRADIENT_CHECKPOINTING,
-              OPTIMIZER,
-              DROPOUT,
-              STREAMS,
-              MAX_NEW_TOKENS,
-              PROMPT_LOOKUP_NUM_TOKENS),
-          COMPUTING,
-          List.of(SEED, PROFILE));
+              List.of(MODEL, SHAPE, FILE),
+              ROWS,
+              List.of(
+                  SKIP_BAD_ROWS,
+                  BATCH_SIZE,
+                  MAX_STEPS,
+                  MAX_LENGTH,
+                  FIXED_LENGTH,
+                  LORA_R,
+                  LORA_ALPHA,
+                  LORA_DROPOUT,
+                  LORA_TARGETS,
+                  USE_RSLORA,
+                  USE_DORA),
+              WEIGHTS,
+              List.of(
+                  GRADIENT_CHECKPOINTING,
+                  OPTIMIZER,
+                  DROPOUT,
+                  STREAMS,
+                  MAX_NEW_TOKENS,
+                  PROMPT_LOOKUP_NUM_TOKENS),
+              COMPUTING,
+              List.of(SEED, PROFILE)));
 
   private CommandOptions() {}
 
-  @SafeVarargs
-  private static List<RunOption> joined(List<RunOption>... parts) {
-    return Stream.of(parts).flatMap(List::stream).toList();
+  private static List<RunOption> joined(List<List<RunOption>> parts) {
+    return parts.stream().flatMap(List::stream).toList();
   }
 
   /**
