@@ -11,7 +11,7 @@ interface Command {
       "tokens of a text; longer ones are cut, and counted; as it was trained where not given";
 
   /** Of commands that write a file, once it is whole. */
-  String OUTPUT_STAYS = "interrupted; the file of " + RunOption.OUTPUT + " is as it was, or whole";
+  String OUTPUT_STAYS = "interrupted; a file of " + RunOption.OUTPUT + " is as it was, or whole";
 
   String name();
 

@@ -40,7 +40,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(36_000)
 class StopsAnywhereTest {
   /** Of each kind of command. */
-  private static final int STOPS = Integer.getInteger("attune.stops", 3);
+  private static final int STOPS = Integer.getInteger("attune.stops", 2);
 
   /** To the end of the process; where the machine has other work, it takes longer. */
   private static final long MOST_MILLIS = Long.getLong("attune.stops.millis", 15_000);
