@@ -19,7 +19,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** A session goes on with the files that it was begun with, whatever has become of their place. */
 @Timeout(240)
 class SessionBaseTest {
-  private static final String SAMPLE = "{'prompt': 'a', 'max_tokens': 4, 'temperature': 0, 'seed': 1}";
+  private static final String SAMPLE =
+      "{'prompt': 'a', 'max_tokens': 4, 'temperature': 0, 'seed': 1}";
   private static final String LINE = "line-test";
 
   @TempDir Path scratch;
