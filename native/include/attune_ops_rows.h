@@ -1,4 +1,5 @@
-// Bytes, norms, embeddings, pooling, activations: what works on rows one by one. The conventions are those of attune_ops.h.
+// Bytes, norms, embeddings, pooling, activations: what works on rows one by one. The conventions are those of
+// attune_ops.h.
 #ifndef ATTUNE_OPS_ROWS_H
 #define ATTUNE_OPS_ROWS_H
 
