@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.NearestName;
 import dev.attune.core.TerminalText;
 import dev.attune.hub.Hub;
 import dev.attune.kernels.BackendException;
@@ -68,8 +69,7 @@ public final class Main {
     Command command =
         COMMANDS.stream().filter(c -> c.name().equals(args[0])).findFirst().orElse(null);
     if (command == null) {
-      System.err.println("attune: there is no command '" + TerminalText.visible(args[0]) + "'\n");
-      System.err.print(overview());
+      System.err.println(noCommand(args[0]));
       return ExitStatus.BAD_INPUT;
     }
     List<String> words = Arrays.asList(args).subList(1, args.length);
@@ -133,6 +133,16 @@ public final class Main {
     result.removeAll();
     result.put("error", message);
     return status;
+  }
+
+  private static String noCommand(String typed) {
+    List<String> known = COMMANDS.stream().map(Command::name).toList();
+    return "attune: there is no command '"
+        + TerminalText.visible(typed)
+        + "'; "
+        + NearestName.of(typed, known)
+            .map(name -> "did you mean " + name + "?")
+            .orElse("attune help lists them");
   }
 
   private static String overview() {

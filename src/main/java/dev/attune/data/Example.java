@@ -112,6 +112,11 @@ public record Example(
     return new Example(row, null, null, null, tokens, tags, Map.of());
   }
 
+  /** The words of a text, which white space parts. */
+  public static List<String> words(String text) {
+    return text.isBlank() ? List.of() : List.of(text.strip().split("\\s+"));
+  }
+
   /** A prompt and its completion. */
   public static Example ofPrompt(int row, String prompt, String completion) {
     return new Example(

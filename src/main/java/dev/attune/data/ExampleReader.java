@@ -8,7 +8,6 @@ import dev.attune.text.ChatMessage;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -332,14 +331,9 @@ final class ExampleReader {
       int row, Map<String, Object> values, String column, Columns columns, boolean numbersToo) {
     boolean isText = column != null && values.get(column) instanceof String;
     if (isText && (isTable || columns.asksFor(column))) {
-      return words((String) values.get(column));
+      return Example.words((String) values.get(column));
     }
     return cells.strings(row, values, column, numbersToo);
-  }
-
-  /** Words of a text are parted by white space. */
-  static List<String> words(String text) {
-    return text.isBlank() ? List.of() : Arrays.asList(text.strip().split("\\s+"));
   }
 
   private List<GoldAnswer> answers(

@@ -1,7 +1,6 @@
 package dev.attune.hub;
 
 import dev.attune.core.InterruptedCallException;
-import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.ConnectException;
@@ -17,14 +16,9 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.ScheduledFuture;
-import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -83,8 +77,7 @@ final class HubHttp implements AutoCloseable {
   private final HubProxies proxies;
   private final Pause pause;
   private final HttpClient client;
-  private final ScheduledExecutorService watch;
-  private final Set<Watched> open = ConcurrentHashMap.newKeySet();
+  private final WatchedBodies bodies;
   private volatile boolean stopped;
 
   HubHttp(HubSettings settings) {
@@ -109,20 +102,7 @@ final class HubHttp implements AutoCloseable {
             .connectTimeout(Duration.ofSeconds(settings.answerTimeoutSeconds()))
             .proxy(proxies)
             .build();
-    this.watch = watch();
-  }
-
-  private static ScheduledExecutorService watch() {
-    ScheduledThreadPoolExecutor watch =
-        new ScheduledThreadPoolExecutor(
-            1,
-            work -> {
-              Thread thread = new Thread(work, "attune-hub-watch");
-              thread.setDaemon(true);
-              return thread;
-            });
-    watch.setRemoveOnCancelPolicy(true);
-    return watch;
+    this.bodies = new WatchedBodies(settings.transferTimeoutSeconds());
   }
 
   /** Whether requests carry a token. */
@@ -255,7 +235,7 @@ final class HubHttp implements AutoCloseable {
    */
   void stop() {
     stopped = true;
-    open.forEach(Watched::wake);
+    bodies.stop();
   }
 
   private static InterruptedCallException interrupted() {
@@ -293,7 +273,7 @@ final class HubHttp implements AutoCloseable {
       HubAnswer answer = new HubAnswer(response.statusCode(), seen, place);
       int family = response.statusCode() / 100;
       if (family == 2) {
-        return new Opened(answer, watched(response.body()));
+        return new Opened(answer, bodies.watch(response.body()));
       }
       Optional<String> location = response.headers().firstValue("Location");
       if (family != 3 || location.isEmpty()) {
@@ -485,7 +465,7 @@ final class HubHttp implements AutoCloseable {
 
   private HubFailure refusal(HubAnswer answer, InputStream body, boolean ofHub) {
     String text;
-    try (InputStream in = watched(body)) {
+    try (InputStream in = bodies.watch(body)) {
       text = new String(in.readNBytes(MOST_ERROR_BYTES), StandardCharsets.UTF_8);
     } catch (IOException e) {
       text = "";
@@ -504,80 +484,8 @@ final class HubHttp implements AutoCloseable {
     return wish.matches("\\d{1,9}") ? Long.parseLong(wish) : -1;
   }
 
-  /** A body that ends with an exception when nothing comes for too long. */
-  private InputStream watched(InputStream body) {
-    return new Watched(body, settings.transferTimeoutSeconds());
-  }
-
-  private final class Watched extends FilterInputStream {
-    private final int patienceSeconds;
-    private final ScheduledFuture<?> task;
-    private volatile long waitingSince; // 0: nobody waits
-    private volatile boolean silent;
-
-    Watched(InputStream body, int patienceSeconds) {
-      super(body);
-      this.patienceSeconds = patienceSeconds;
-      open.add(this);
-      this.task = watch.scheduleWithFixedDelay(this::look, 1, 1, TimeUnit.SECONDS);
-    }
-
-    private void look() {
-      long since = waitingSince;
-      if (since != 0 && System.nanoTime() - since > patienceSeconds * 1_000_000_000L) {
-        silent = true;
-        wake();
-      }
-    }
-
-    /** Lets the reader, if there is one, go on with an exception. */
-    void wake() {
-      try {
-        in.close();
-      } catch (IOException e) {
-        // The reader hears of it.
-      }
-    }
-
-    @Override
-    public int read() throws IOException {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
-    }
-
-    @Override
-    public int read(byte[] bytes, int from, int length) throws IOException {
-      waitingSince = System.nanoTime() | 1;
-      try {
-        int count = in.read(bytes, from, length);
-        if (stopped) {
-          throw new IOException("stopped");
-        }
-        if (silent) {
-          throw silence(null);
-        }
-        return count;
-      } catch (IOException e) {
-        throw silent ? silence(e) : e;
-      } finally {
-        waitingSince = 0;
-      }
-    }
-
-    private IOException silence(IOException cause) {
-      return new IOException("nothing came for " + patienceSeconds + " seconds", cause);
-    }
-
-    @Override
-    public void close() throws IOException {
-      open.remove(this);
-      task.cancel(false);
-      in.close();
-    }
-  }
-
   @Override
   public void close() {
-    watch.shutdownNow();
+    bodies.close();
   }
 }

@@ -1,16 +1,13 @@
 package dev.attune.hub;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
-import java.net.http.HttpRequest;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -28,21 +25,14 @@ import java.util.Set;
  */
 final class HubPush {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final int MOST_ANSWER_BYTES = 64 << 20;
   private static final int FILES_OF_A_QUESTION = 256;
   private static final int SAMPLE_BYTES = 512;
   private static final int MOST_TRIES = 4;
-
-  /** Files that git itself keeps come inside the request for a commit, which must end some day. */
-  private static final long MOST_INLINE_BYTES = 256L << 20;
 
   /** From here on a hash takes so long that somebody may wonder. */
   private static final long SLOW_BYTES = 1L << 30;
 
   private static final String CARD = "README.md";
-  private static final Map<String, String> JSON_HEADERS =
-      Map.of("Content-Type", "application/json");
-
   private final HubSettings settings;
   private final HubHttp.Pause pause;
   private final Progress progress;
@@ -52,6 +42,7 @@ final class HubPush {
   private final HubMessages messages;
 
   private HubHttp http;
+  private HubJson hub;
   private boolean isNew;
 
   /**
@@ -108,6 +99,7 @@ final class HubPush {
     }
     try (HubHttp opened = new HubHttp(settings, pause)) {
       http = opened;
+      hub = new HubJson(opened);
       return push();
     } catch (HubFailure e) {
       throw messages.ofPush(name, e, isNew);
@@ -118,7 +110,7 @@ final class HubPush {
 
   private PushResult push() throws IOException {
     create();
-    State before = state();
+    BranchState before = state();
     List<String> kept = new ArrayList<>();
     List<PushFile> files = new ArrayList<>();
     for (PushFile file : request.files()) {
@@ -140,7 +132,7 @@ final class HubPush {
         progress.report(
             "Reading " + file.name() + " (" + Meter.size(file.sizeBytes()) + ") for its hash.");
       }
-      String hash = answer.isLarge() ? sha256(file) : gitHash(file);
+      String hash = answer.isLarge() ? file.sha256() : file.gitHash();
       if (answer.isIgnored()) {
         ignored.add(file.name());
       } else if (hash.equals(answer.etag())) {
@@ -159,18 +151,19 @@ final class HubPush {
     String page = messages.page(name);
     if (pushed.isEmpty() && removed.isEmpty()) {
       return new PushResult(
-          page, before.commit, null, isNew, pushed, unchanged, kept, ignored, removed, 0);
+          page, before.commit(), null, isNew, pushed, unchanged, kept, ignored, removed, 0);
     }
     LfsUpload upload = new LfsUpload(http, name, progress);
     upload.all(large);
     for (PushFile file : files) {
       file.checkUnchanged();
     }
-    Committed committed = commit(new Content(before, inline, large, removed));
+    HubCommit.Made made =
+        new HubCommit(before, inline, large, removed).make(hub, name, branch, request);
     return new PushResult(
         page,
-        committed.commit,
-        committed.pullRequest,
+        made.commit(),
+        made.pullRequest(),
         isNew,
         pushed,
         unchanged,
@@ -190,7 +183,7 @@ final class HubPush {
     }
     for (int tries = 1; ; tries++) {
       try {
-        post(http.at("/api/repos/create"), content);
+        hub.post(http.at("/api/repos/create"), content);
         isNew = true;
         return;
       } catch (HubFailure e) {
@@ -218,7 +211,7 @@ final class HubPush {
   private boolean isThere(HubFailure notMade) throws IOException {
     JsonNode info;
     try {
-      info = get(name.apiPath());
+      info = hub.get(name.apiPath());
     } catch (HubFailure e) {
       if (e.isPassing()) {
         throw e;
@@ -237,18 +230,16 @@ final class HubPush {
     return true;
   }
 
-  /** A branch as it is before the push; commit null: it has none. */
-  private record State(String commit, RepositoryFiles files) {}
-
-  private State state() throws IOException {
+  private BranchState state() throws IOException {
     try {
-      return at();
+      return BranchState.of(hub, name, branch);
     } catch (HubFailure e) {
       if (e.kind() != HubFailure.Kind.REVISION) {
         throw e;
       }
       if (branch.equals(HubName.MAIN)) {
-        return new State(null, new RepositoryFiles(Map.of())); // a repository without any commit
+        return new BranchState(
+            null, new RepositoryFiles(Map.of())); // a repository without any commit
       }
       if (branch.startsWith("refs/")) {
         throw e;
@@ -257,40 +248,23 @@ final class HubPush {
     progress.report("Making the branch " + branch + " of " + name.id() + ".");
     URI uri = http.at(name.apiPath() + "/branch/" + HubName.encoded(branch));
     try {
-      post(uri, JSON.createObjectNode());
+      hub.post(uri, JSON.createObjectNode());
     } catch (HubFailure e) {
       if (e.kind() != HubFailure.Kind.CONFLICT) { // made by another meanwhile
         throw e;
       }
     }
-    return at();
-  }
-
-  private State at() throws IOException {
-    JsonNode info = get(name.apiPath() + "/revision/" + HubName.encoded(branch) + "?blobs=true");
-    String commit = info.path("sha").asText();
-    if (!HubName.isCommit(commit)) {
-      throw broken("names no commit of " + name);
-    }
-    return new State(commit, RepositoryFiles.ofAnswer(info));
-  }
-
-  private HubFailure broken(String what) {
-    return new HubFailure(
-        HubFailure.Kind.BROKEN,
-        settings.endpoint()
-            + " does not answer as a hub does: it "
-            + what
-            + "; is HF_ENDPOINT right, and does no proxy or login page stand between?");
+    return BranchState.of(hub, name, branch);
   }
 
   /** Whether the hub has a file of that name that is not ours to replace. */
-  private boolean isForeign(PushFile file, State before) throws IOException {
-    if (file.mark() == null || !before.files.has(file.name())) {
+  private boolean isForeign(PushFile file, BranchState before) throws IOException {
+    if (file.mark() == null || !before.files().has(file.name())) {
       return false;
     }
-    URI uri = http.at(name.filePath(before.commit, file.name()));
-    String there = new String(http.get(uri, MOST_ANSWER_BYTES, false), StandardCharsets.UTF_8);
+    URI uri = http.at(name.filePath(before.commit(), file.name()));
+    String there =
+        new String(http.get(uri, HubJson.MOST_ANSWER_BYTES, false), StandardCharsets.UTF_8);
     return !there.contains(file.mark());
   }
 
@@ -303,7 +277,7 @@ final class HubPush {
     content.put("content", new String(file.bytes(), StandardCharsets.UTF_8));
     content.put("repoType", "model");
     try {
-      post(http.at("/api/validate-yaml"), content);
+      hub.post(http.at("/api/validate-yaml"), content);
     } catch (HubFailure e) {
       if (e.status() == 400) {
         throw new InputException(
@@ -327,7 +301,7 @@ final class HubPush {
    */
   private record Answer(boolean isLarge, boolean isIgnored, String etag) {}
 
-  private Map<String, Answer> asked(List<PushFile> files, State before) throws IOException {
+  private Map<String, Answer> asked(List<PushFile> files, BranchState before) throws IOException {
     URI uri =
         http.at(
             name.apiPath()
@@ -347,9 +321,9 @@ final class HubPush {
               .put("size", file.sizeBytes());
         }
       }
-      for (JsonNode said : post(uri, question).path("files")) {
+      for (JsonNode said : hub.post(uri, question).path("files")) {
         String path = said.path("path").asText();
-        String there = before.files.has(path) ? before.files.entry(path).etag() : null;
+        String there = before.files().has(path) ? before.files().entry(path).etag() : null;
         String mode = said.path("uploadMode").asText();
         if (mode.equals("lfs") || mode.equals("regular")) {
           answers.put(
@@ -365,7 +339,7 @@ final class HubPush {
     for (PushFile file : files) {
       Answer answer = answers.get(file.name());
       if (answer == null) {
-        throw broken("does not say how it wants " + file.name());
+        throw hub.broken("does not say how it wants " + file.name());
       }
       // Stores do not take nothing.
       boolean isLarge = answer.isLarge() && file.sizeBytes() > 0;
@@ -374,176 +348,13 @@ final class HubPush {
     return out;
   }
 
-  private static String sha256(PushFile file) throws IOException {
-    try (InputStream in = file.open(0)) {
-      return BlobDownload.sha256(in);
-    }
-  }
-
-  private static String gitHash(PushFile file) throws IOException {
-    try (InputStream in = file.open(0)) {
-      return BlobDownload.gitHash(in, file.sizeBytes());
-    }
-  }
-
   /** Files of an earlier model that this one has not: they would be read beside it. */
-  private List<String> removed(State before) {
+  private List<String> removed(BranchState before) {
     Set<String> ours = new HashSet<>();
     request.files().forEach(file -> ours.add(file.name()));
-    return before.files.names().stream()
+    return before.files().names().stream()
         .filter(file -> request.isReplaced().test(file) && !ours.contains(file))
         .sorted()
         .toList();
-  }
-
-  /** What a commit is made of. */
-  private record Content(
-      State before, List<PushFile> inline, List<LfsObject> large, List<String> removed) {
-    /** Whether a branch is what it would be after this commit. */
-    boolean isIn(State state) throws IOException {
-      for (PushFile file : inline) {
-        if (!has(state, file.name(), gitHash(file))) {
-          return false;
-        }
-      }
-      for (LfsObject object : large) {
-        if (!has(state, object.file().name(), object.sha256())) {
-          return false;
-        }
-      }
-      return removed.stream().noneMatch(state.files::has);
-    }
-
-    private static boolean has(State state, String file, String etag) {
-      return state.files.has(file) && etag.equals(state.files.entry(file).etag());
-    }
-  }
-
-  private record Committed(String commit, String pullRequest) {}
-
-  /**
-   * Commits. Where the answer is lost, the commit may have been made or not: the branch tells, so
-   * that there are never two of it. A pull request cannot be looked for so, and is tried once.
-   */
-  private Committed commit(Content content) throws IOException {
-    byte[] lines = lines(content);
-    URI uri =
-        http.at(
-            name.apiPath()
-                + "/commit/"
-                + HubName.encoded(branch)
-                + (request.asPullRequest() ? "?create_pr=1" : ""));
-    for (int tries = 1; ; tries++) {
-      try {
-        return committed(
-            http.send(
-                "POST",
-                uri,
-                Map.of("Content-Type", "application/x-ndjson"),
-                HttpRequest.BodyPublishers.ofByteArray(lines),
-                MOST_ANSWER_BYTES));
-      } catch (HubFailure e) {
-        if (!e.isPassing() || request.asPullRequest() || tries == MOST_TRIES) {
-          throw e;
-        }
-        http.waitBeforeTry(tries, e);
-        State now = http.persistently(this::at);
-        if (!now.commit.equals(content.before.commit) && content.isIn(now)) {
-          return new Committed(now.commit, null);
-        }
-      }
-    }
-  }
-
-  private Committed committed(byte[] answer) throws IOException {
-    JsonNode json = parsed(answer);
-    String commit = json.path("commitOid").asText();
-    if (!HubName.isCommit(commit)) {
-      throw broken("does not name the commit that it made");
-    }
-    JsonNode pullRequest = json.path("pullRequestUrl");
-    return new Committed(commit, pullRequest.isTextual() ? pullRequest.asText() : null);
-  }
-
-  private byte[] lines(Content content) throws IOException {
-    long bytes = content.inline.stream().mapToLong(PushFile::sizeBytes).sum();
-    if (bytes > MOST_INLINE_BYTES) {
-      throw new InputException(
-          "the hub wants "
-              + Meter.size(bytes)
-              + " of files inside of one commit, and takes "
-              + Meter.size(MOST_INLINE_BYTES)
-              + " at most; its .gitattributes should send the largest to its store of large files");
-    }
-    ByteArrayOutputStream lines = new ByteArrayOutputStream();
-    ObjectNode header = line("header");
-    ObjectNode value = (ObjectNode) header.get("value");
-    value.put("summary", request.message()).put("description", "");
-    if (content.before.commit != null) {
-      value.put("parentCommit", content.before.commit);
-    }
-    append(lines, header);
-    for (PushFile file : content.inline) {
-      ObjectNode line = line("file");
-      ((ObjectNode) line.get("value"))
-          .put("content", Base64.getEncoder().encodeToString(file.bytes()))
-          .put("path", file.name())
-          .put("encoding", "base64");
-      append(lines, line);
-    }
-    for (LfsObject object : content.large) {
-      ObjectNode line = line("lfsFile");
-      ((ObjectNode) line.get("value"))
-          .put("path", object.file().name())
-          .put("algo", "sha256")
-          .put("oid", object.sha256())
-          .put("size", object.file().sizeBytes());
-      append(lines, line);
-    }
-    for (String file : content.removed) {
-      ObjectNode line = line("deletedFile");
-      ((ObjectNode) line.get("value")).put("path", file);
-      append(lines, line);
-    }
-    return lines.toByteArray();
-  }
-
-  private static ObjectNode line(String key) {
-    ObjectNode line = JSON.createObjectNode().put("key", key);
-    line.putObject("value");
-    return line;
-  }
-
-  private static void append(ByteArrayOutputStream lines, ObjectNode line) throws IOException {
-    lines.write(JSON.writeValueAsBytes(line));
-    lines.write('\n');
-  }
-
-  private JsonNode get(String path) throws IOException {
-    return parsed(http.get(http.at(path), MOST_ANSWER_BYTES, false));
-  }
-
-  private JsonNode post(URI uri, JsonNode content) throws IOException {
-    byte[] bytes = JSON.writeValueAsBytes(content);
-    return parsed(
-        http.persistently(
-            () ->
-                http.send(
-                    "POST",
-                    uri,
-                    JSON_HEADERS,
-                    HttpRequest.BodyPublishers.ofByteArray(bytes),
-                    MOST_ANSWER_BYTES)));
-  }
-
-  private JsonNode parsed(byte[] answer) throws HubFailure {
-    try {
-      JsonNode json = JSON.readTree(answer);
-      return json == null ? JSON.missingNode() : json;
-    } catch (JsonProcessingException e) {
-      throw broken("answers with what is no JSON");
-    } catch (IOException e) {
-      throw new IllegalStateException("it is in memory", e);
-    }
   }
 }

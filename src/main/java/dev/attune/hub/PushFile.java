@@ -83,6 +83,20 @@ public final class PushFile {
     return Channels.newInputStream(channel.position(from));
   }
 
+  /** The hash by which the hub's store of large files names it. */
+  String sha256() throws IOException {
+    try (InputStream in = open(0)) {
+      return BlobDownload.sha256(in);
+    }
+  }
+
+  /** The hash by which git names it. */
+  String gitHash() throws IOException {
+    try (InputStream in = open(0)) {
+      return BlobDownload.gitHash(in, sizeBytes);
+    }
+  }
+
   /**
    * Refuses a file that is no longer what it was.
    *

@@ -8,66 +8,14 @@ import java.util.Map;
 import java.util.Set;
 
 /** Tokens to expressions, in jinja2's order of precedence. */
-final class ExpressionParser {
+final class ExpressionParser extends TokenReader {
   private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
   private static final Set<String> NO_ARGUMENT = Set.of("else", "or", "and", "if", "in", "is");
 
-  private final List<Token> tokens;
-  private int at;
   private int depth;
 
   ExpressionParser(List<Token> tokens) {
-    this.tokens = tokens;
-  }
-
-  // ---- tokens
-
-  Token peek() {
-    return tokens.get(at);
-  }
-
-  boolean isAt(Kind kind) {
-    return peek().kind() == kind;
-  }
-
-  Token take() {
-    Token token = tokens.get(at);
-    at = Math.min(at + 1, tokens.size() - 1);
-    return token;
-  }
-
-  /** The token so many before the next one. */
-  Token previous(int count) {
-    return tokens.get(at - count);
-  }
-
-  boolean takes(Kind kind, String text) {
-    boolean found = peek().is(kind, text);
-    if (found) {
-      take();
-    }
-    return found;
-  }
-
-  /** Takes a token that must come; null allows any text. */
-  Token expect(Kind kind, String text) {
-    Token token = peek();
-    if (token.kind() != kind || (text != null && !token.text().equals(text))) {
-      throw unexpected();
-    }
-    return take();
-  }
-
-  TemplateException unexpected() {
-    Token token = peek();
-    return token.kind() == Kind.END
-        ? new TemplateException("the template ends too early")
-        : TemplateException.of(
-            "line %d: unexpected %s",
-            token.line(),
-            token.text().isEmpty()
-                ? token.kind().name().toLowerCase(java.util.Locale.ROOT).replace('_', ' ')
-                : "'" + token.text() + "'");
+    super(tokens);
   }
 
   private boolean takesOperator(String text) {
@@ -181,11 +129,11 @@ final class ExpressionParser {
     List<String> operators = new ArrayList<>();
     List<Expression> others = new ArrayList<>();
     while (true) {
-      boolean notIn = peek().is(Kind.NAME, "not") && tokens.get(at + 1).is(Kind.NAME, "in");
+      boolean notIn = peek().is(Kind.NAME, "not") && next().is(Kind.NAME, "in");
       if (isAt(Kind.OPERATOR) && COMPARISONS.contains(peek().text())) {
         operators.add(take().text());
       } else if (notIn || peek().is(Kind.NAME, "in")) {
-        at += notIn ? 2 : 1;
+        skip(notIn ? 2 : 1);
         operators.add(notIn ? "not in" : "in");
       } else {
         break;
@@ -331,7 +279,7 @@ final class ExpressionParser {
       }
       default -> {}
     }
-    at--;
+    back();
     throw unexpected();
   }
 
@@ -388,7 +336,7 @@ final class ExpressionParser {
         } else if (name.kind() == Kind.NAME) {
           value = scope -> Access.attribute(owner.value(scope), name.text());
         } else {
-          at--;
+          back();
           throw unexpected();
         }
       } else if (takesOperator("[")) {
@@ -465,7 +413,7 @@ final class ExpressionParser {
     List<Expression> values = new ArrayList<>();
     Map<String, Expression> named = new LinkedHashMap<>();
     while (!takesOperator(")")) {
-      if (isAt(Kind.NAME) && tokens.get(at + 1).is(Kind.OPERATOR, "=")) {
+      if (isAt(Kind.NAME) && next().is(Kind.OPERATOR, "=")) {
         String name = take().text();
         take();
         named.put(name, expression());

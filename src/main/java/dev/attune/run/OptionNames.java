@@ -1,7 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.core.InputException;
-import java.util.Comparator;
+import dev.attune.core.NearestName;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -98,10 +98,8 @@ public final class OptionNames {
     }
     if (advice == null) {
       advice =
-          known.stream()
-              .filter(option -> badness(wanted, option.option()) <= allowed(wanted))
-              .min(Comparator.comparingInt(option -> badness(wanted, option.option())))
-              .map(option -> "did you mean " + option + "?")
+          NearestName.of(wanted, known.stream().map(RunOption::option).toList())
+              .map(option -> "did you mean --" + option + "?")
               .orElse("attune help lists those of each command");
     }
     return new InputException(where + "there is no option '" + name + "'; " + advice);
@@ -109,34 +107,5 @@ public final class OptionNames {
 
   private static String plain(String name) {
     return name.toLowerCase(Locale.ROOT).replace('_', '-');
-  }
-
-  /** With a third of its letters wrong it would be another word. */
-  private static int allowed(String typed) {
-    return Math.max(2, typed.length() / 3);
-  }
-
-  /** Wrong letters; a beginning of the other is nearly right. */
-  private static int badness(String typed, String option) {
-    boolean begins = typed.length() >= 4 && option.startsWith(typed);
-    return begins ? 1 : distance(typed, option);
-  }
-
-  /** Letters to insert, remove or replace (Levenshtein). */
-  private static int distance(String a, String b) {
-    int[] row = new int[b.length() + 1];
-    for (int j = 0; j <= b.length(); j++) {
-      row[j] = j;
-    }
-    for (int i = 1; i <= a.length(); i++) {
-      int diagonal = row[0];
-      row[0] = i;
-      for (int j = 1; j <= b.length(); j++) {
-        int replaced = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-        diagonal = row[j];
-        row[j] = Math.min(replaced, 1 + Math.min(row[j], row[j - 1]));
-      }
-    }
-    return row[b.length()];
   }
 }

@@ -151,19 +151,30 @@ final class OutputFolder implements AutoCloseable {
     return missing;
   }
 
-  /**
-   * Gives the folder back as it was when nothing has been written to it: one that is empty goes.
-   */
+  /** The same as {@link #close} for who must end the process: what fails then is nothing to it. */
   void release() {
     try {
-      lock.close();
-      Path at = folder.toAbsolutePath();
-      while (made != null && at.startsWith(made)) {
-        FileOps.SYSTEM.delete(at);
-        at = at.getParent();
-      }
+      giveBack();
     } catch (IOException e) {
       return; // it is in use, or has gone
+    }
+  }
+
+  private void giveBack() throws IOException {
+    lock.close();
+    Path at = folder.toAbsolutePath();
+    while (made != null && at.startsWith(made) && isEmpty(at)) {
+      FileOps.SYSTEM.delete(at);
+      at = at.getParent();
+    }
+  }
+
+  private static boolean isEmpty(Path folder) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.findAny().isEmpty();
     }
   }
 
@@ -282,10 +293,14 @@ final class OutputFolder implements AutoCloseable {
         : kind + " " + e.getMessage();
   }
 
+  /**
+   * Gives the folder back. Where nothing was written to it, it is as it was: one that was made for
+   * the run goes.
+   */
   @Override
   public void close() {
     try {
-      lock.close();
+      giveBack();
     } catch (IOException e) {
       throw new UncheckedIOException(folder + " cannot be released: " + describe(e), e);
     }

@@ -3,26 +3,20 @@ package dev.attune.run;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.batch.Encoder;
 import dev.attune.core.InputException;
-import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.storage.AtomicFile;
-import dev.attune.task.Objective;
 import dev.attune.task.Prediction;
-import dev.attune.task.Purpose;
 import dev.attune.task.Task;
-import dev.attune.task.TaskType;
-import dev.attune.task.ZeroShot;
-import dev.attune.train.Inference;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Writes a fine-tuned model's predictions for a file. */
+/** A fine-tuned model's predictions: for a file, written to another, or for a few texts. */
 public final class PredictRun {
   /**
    * What came out.
@@ -46,6 +40,19 @@ public final class PredictRun {
       String method,
       List<String> notes) {}
 
+  private static final List<RunOption> OF_FILES =
+      List.of(
+          RunOption.FILE,
+          RunOption.OUTPUT,
+          RunOption.COLUMNS,
+          RunOption.FORMAT,
+          RunOption.ENCODING,
+          RunOption.DELIMITER,
+          RunOption.QUOTING,
+          RunOption.SKIP_BAD_ROWS,
+          RunOption.WORST,
+          RunOption.CONFUSION_MATRIX);
+
   private final PredictionFile out;
   private final Comparison comparison; // null: none
   private final Dataset gold;
@@ -62,58 +69,17 @@ public final class PredictRun {
     IdleOptions.check(config);
     Path output = OutputFile.of(config, RunOption.FILE);
     PredictionFile.delimiter(output);
-    try (Session session = Session.open(config);
-        TrainedModel trained = TrainedModel.open(config, session);
-        Inference inference = new Inference(session.backend())) {
-      TaskType type = trained.task().type();
-      if (type.readsPairs()) {
-        String model = config.text(RunOption.MODEL);
-        throw new InputException(
-            RunOption.MODEL.with(model)
-                + " makes embeddings of texts; attune embed "
-                + RunOption.MODEL.with(model)
-                + " writes them. To have it predict, "
-                + (trained.folder().isAdapter()
-                    ? "make one model of the adapter and its base (attune merge "
-                        + RunOption.MODEL.with(model)
-                        + ") and train that for a task"
-                    : "train it for a task: " + Term.TRAINING.of(model)));
-      }
-      if (type.fillsMasks()) {
-        throw new InputException(
-            RunOption.MODEL.with(config.text(RunOption.MODEL))
-                + " is a masked language model; attune fill finds words for masks. To have it"
-                + " predict, train it first: "
-                + Term.TRAINING.of(config.text(RunOption.MODEL)));
-      }
-      if (type.generates() && !type.predicts()) {
-        throw new InputException(
-            RunOption.MODEL.with(config.text(RunOption.MODEL))
-                + " is a language model; use attune generate "
-                + RunOption.PROMPTS.with(config.texts(RunOption.FILE).get(0)));
-      }
-      Comparison comparison = Comparison.of(config, trained.task());
-      Dataset dataset = Datasets.file(config, trained.task(), false, false);
-      Dataset gold = comparison == null ? dataset : Datasets.withTargets(dataset, trained.task());
-      int threads = Backends.threads(config.smallInteger(RunOption.THREADS));
-      Task task = trained.ready(inference, session.tape(0), threads);
-      EncodedDataset encoded =
-          new Encoder(
-                  task.encoder(trained.tokenizer(), trained.maxLength(), Purpose.PREDICTION),
-                  threads)
-              .encode(dataset);
-      Data.checkVocabulary(encoded, trained.vocabularySize());
+    try (Predictor predictor = Predictor.open(config)) {
+      Task task = predictor.task();
+      Comparison comparison = Comparison.of(config, task);
+      Dataset dataset = Datasets.file(config, task, false, false);
+      Dataset gold = comparison == null ? dataset : Datasets.withTargets(dataset, task);
+      EncodedDataset encoded = predictor.encoded(dataset);
       long begin = System.nanoTime();
       Map<String, String> renamed;
       try (AtomicFile file = AtomicFile.create(output)) {
         PredictionFile rows = new PredictionFile(output, file.writer(), dataset);
-        PredictRun run = new PredictRun(rows, comparison, gold);
-        inference.run(
-            trained.model(),
-            session.tape(0),
-            encoded,
-            Objective.read(task),
-            task.reading(dataset, encoded, run::write));
+        predictor.predict(dataset, encoded, new PredictRun(rows, comparison, gold)::write);
         renamed = rows.renamed();
         file.commit();
       } catch (IOException e) {
@@ -125,24 +91,73 @@ public final class PredictRun {
           dataset,
           seconds,
           encoded.droppedTokens(),
-          (int) dataset.examples().stream().filter(task::isEmpty).count(),
+          (int) dataset.examples().stream().filter(predictor.task()::isEmpty).count(),
           output,
           comparison,
           renamed,
-          ZeroShot.method(task),
-          trained.unusedNote().stream().toList());
+          predictor.method(),
+          predictor.notes());
     }
   }
 
+  /**
+   * What is predicted of texts that somebody has typed.
+   *
+   * @param predictions of each text, as rows of a file have them
+   * @param truncated tokens that were cut off
+   * @param method how labels were chosen that the model has not learned; null: it has learned them
+   * @param notes what whoever asked should know of the model
+   */
+  public record TextOutcome(
+      List<ObjectNode> predictions, long truncated, String method, List<String> notes) {}
+
+  /**
+   * Predicts texts.
+   *
+   * @param texts at least one
+   * @throws InputException if one of them is empty, or one text is no row of the model's task; or
+   *     if an option is given that is of files alone
+   */
+  public static TextOutcome run(List<String> texts, RunConfig config) {
+    for (RunOption option : OF_FILES) {
+      if (config.isGiven(option)) {
+        throw new InputException(
+            option + " is of the rows of a file; leave it out, or the texts beside it");
+      }
+    }
+    IdleOptions.check(config);
+    try (Predictor predictor = Predictor.open(config)) {
+      List<Example> rows = new ArrayList<>();
+      for (String text : texts) {
+        Example row = predictor.task().type().typed(rows.size() + 1, text);
+        if (predictor.task().isEmpty(row)) {
+          throw new InputException("there is nothing to predict of an empty text");
+        }
+        rows.add(row);
+      }
+      Dataset dataset = new Dataset(Path.of("the text"), rows, "text");
+      EncodedDataset encoded = predictor.encoded(dataset);
+      List<ObjectNode> predictions = new ArrayList<>();
+      predictor.predict(
+          dataset, encoded, (example, prediction) -> predictions.add(fields(prediction)));
+      return new TextOutcome(
+          predictions, encoded.droppedTokens(), predictor.method(), predictor.notes());
+    }
+  }
+
+  private static ObjectNode fields(Prediction prediction) {
+    ObjectNode fields = JsonNodeFactory.instance.objectNode();
+    prediction.write(fields);
+    return fields;
+  }
+
   private void write(Example example, Prediction prediction) {
-    ObjectNode predicted = JsonNodeFactory.instance.objectNode();
-    prediction.write(predicted);
     if (comparison != null) {
       comparison.add(gold.get(row), prediction);
     }
     row++; // they come in their order
     try {
-      out.write(example, predicted);
+      out.write(example, fields(prediction));
     } catch (IOException e) {
       throw new UncheckedIOException(
           "the predictions cannot be written: " + OutputFolder.describe(e), e);

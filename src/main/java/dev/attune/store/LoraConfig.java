@@ -184,6 +184,11 @@ public record LoraConfig(
     };
   }
 
+  /** Whether a tensor is such a bias. */
+  boolean trainsBias(Part tensor) {
+    return tensor.name().endsWith(".bias") && trainsBias(tensor.module());
+  }
+
   /** A module's name after its layer's number: "self_attn.q_proj". */
   public static String suffix(String module) {
     return AFTER_LAYER.matcher(module).replaceFirst("");

@@ -5,12 +5,10 @@ import dev.attune.core.DType;
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
-import dev.attune.store.TrainedBeside.Biases;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.function.BiPredicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
@@ -238,7 +236,7 @@ public final class ParameterBuilder {
     String has =
         modules.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", "));
     if (adapterFolder == null && !goesOn) {
-      checkOptions(has);
+      new LoraCheck(lora, modules, adapted, declared).run(has);
     }
     if (adapted.isEmpty()) {
       throw new InputException(
@@ -247,91 +245,6 @@ public final class ParameterBuilder {
               : adapterFolder
                   + ": target_modules names no product of this base model; it has "
                   + has);
-    }
-  }
-
-  /** Checks that everything which was asked for is there: a slip of the pen is none. */
-  private void checkOptions(String has) {
-    ModuleTargets targets = lora.targets();
-    if (!targets.isAllLinear()) {
-      Set<String> known = new LinkedHashSet<>(modules);
-      known.addAll(adapted);
-      checkEach(
-          Term.LORA_TARGETS, targets.named(), known, ModuleTargets::isLastPart, "product", has);
-    }
-    checkEach(
-        Term.LORA_EXCLUDE_MODULES,
-        targets.excluded(),
-        modules,
-        ModuleTargets::isLastPart,
-        "product",
-        has);
-    PythonPattern excluded = targets.excludedPattern();
-    checkEach(
-        Term.LORA_EXCLUDE_MODULES,
-        excluded == null ? List.of() : List.of(excluded),
-        modules,
-        PythonPattern::matchesAll,
-        "product",
-        has);
-    checkEach(
-        Term.LORA_LAYERS,
-        targets.layers(),
-        modules,
-        (layer, module) -> layer.equals(targets.layerOf(module)),
-        "layer",
-        "layers whose modules are " + has);
-    checkEach(
-        Term.LORA_RANK_PATTERN,
-        lora.patterns().ranks().keySet(),
-        adapted,
-        LoraConfig.Patterns::matches,
-        "module with an adapter",
-        String.join(", ", adapted));
-    checkEach(
-        Term.LORA_ALPHA_PATTERN,
-        lora.patterns().alphas().keySet(),
-        adapted,
-        LoraConfig.Patterns::matches,
-        "module with an adapter",
-        String.join(", ", adapted));
-    Set<String> all = new LinkedHashSet<>();
-    declared.forEach(p -> p.declaration().parts().forEach(part -> all.add(part.module())));
-    checkEach(
-        Term.LORA_MODULES_TO_SAVE,
-        lora.beside().modules(),
-        all,
-        (name, module) -> TrainedBeside.of(Biases.NONE, List.of(name)).saves(module),
-        "module",
-        all.stream().map(LoraConfig::suffix).distinct().collect(Collectors.joining(", ")));
-    checkBiases();
-  }
-
-  private void checkBiases() {
-    Biases wanted = lora.beside().biases();
-    boolean hasOne =
-        declared.stream()
-            .flatMap(p -> p.declaration().parts().stream())
-            .anyMatch(this::isTrainedBias);
-    if (wanted != Biases.NONE && !hasOne) {
-      throw new InputException(
-          Term.LORA_BIAS.of(wanted.option())
-              + ": this model has no such biases to train; leave it out");
-    }
-  }
-
-  private static <T> void checkEach(
-      Term option,
-      Iterable<T> wanted,
-      Set<String> names,
-      BiPredicate<T, String> rule,
-      String what,
-      String has) {
-    for (T one : wanted) {
-      if (names.stream().noneMatch(name -> rule.test(one, name))) {
-        throw new InputException(
-            option + ": '" + one + "' matches no " + what + " of this model; it has " + has);
-      }
     }
   }
 
@@ -442,12 +355,8 @@ public final class ParameterBuilder {
   Parameter stackedVectors(List<Part> parts, Layout layout) {
     Check.argument(
         layout == Layout.PLAIN || parts.size() == 1, "a layout of several tensors: %s", parts);
-    boolean trains = lora != null && parts.stream().anyMatch(this::isTrainedBias);
+    boolean trains = lora != null && parts.stream().anyMatch(lora::trainsBias);
     return declare(parts, 1, layout, false, false, false, trains ? null : held(parts, frozenAs));
-  }
-
-  private boolean isTrainedBias(Part tensor) {
-    return tensor.name().endsWith(".bias") && lora.trainsBias(tensor.module());
   }
 
   /** The word embedding (V, C): decays, and is updated by row. At most one. */

@@ -2,13 +2,9 @@ package dev.attune.tape;
 
 import dev.attune.core.Check;
 import dev.attune.core.DType;
-import dev.attune.core.Term;
 import dev.attune.kernels.Backend;
 import dev.attune.kernels.Call;
-import dev.attune.kernels.RowCall;
 import dev.attune.kernels.RowRange;
-import dev.attune.kernels.calls.CopyCall;
-import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.memory.Arena;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.HostMirror;
@@ -25,17 +21,13 @@ public final class Tape implements AutoCloseable {
   private final Backend backend;
   private final Arena arena;
   private final DType dtype;
-  private final long seed;
+  private final SharedRows shared;
   private List<RowGroup> groups = List.of();
   private List<Recorded> nodes = new ArrayList<>();
-  private List<RowRange> ranges = List.of(); // of a pass that several jobs share
-  private RowRange within; // whose ops run; null: those of all rows
-  private boolean whole; // a kernel runs for all rows of a shared pass at once
   private int rowsAtOnce; // 0: all
   private boolean recording = true;
   private boolean checkpoints;
   private boolean training;
-  private int streams;
   private long flops;
   private HostMirror one; // null until it is asked for
   private NumericsCheck numerics; // null: values are not looked at
@@ -61,7 +53,7 @@ public final class Tape implements AutoCloseable {
     this.backend = backend;
     this.arena = arena;
     this.dtype = dtype;
-    this.seed = seed;
+    this.shared = new SharedRows(backend, seed);
   }
 
   /**
@@ -75,8 +67,7 @@ public final class Tape implements AutoCloseable {
     this.training = training;
     nodes.clear();
     groups = List.of();
-    ranges = List.of();
-    within = null;
+    shared.begin();
     rowsAtOnce = 0;
     layer = NumericsCheck.NO_LAYER;
     if (numerics != null) {
@@ -85,7 +76,6 @@ public final class Tape implements AutoCloseable {
     arena.reset();
     loan = null;
     lentLayers = 0;
-    streams = 0;
     flops = 0;
   }
 
@@ -129,49 +119,27 @@ public final class Tape implements AutoCloseable {
    * @param jobs one range after the other
    */
   public void share(List<RowRange> jobs) {
-    ranges = List.copyOf(jobs);
+    shared.share(jobs);
   }
 
   /** The ranges of rows in their order, where ops run for the rows of several jobs; else none. */
   public List<RowRange> ranges() {
-    return within == null ? ranges : List.of();
+    return shared.ranges();
   }
 
   /** Runs ops for the rows of one job alone, forward and backward. */
   public <T> T within(RowRange range, Supplier<T> body) {
-    RowRange outer = within;
-    within = range;
-    try {
-      return body.get();
-    } finally {
-      within = outer;
-    }
+    return shared.within(range, body);
   }
 
   /** Runs kernels whose rows do not depend on each other, for the rows of several jobs as one. */
   public void whole(Runnable body) {
-    whole = true;
-    try {
-      body.run();
-    } finally {
-      whole = false;
-    }
+    shared.whole(body);
   }
 
   /** Runs a kernel; in a pass that several jobs share, once for the rows of each. */
   public void run(Call call) {
-    boolean isOfBytes = call instanceof CopyCall || call instanceof FillZeroCall;
-    if (whole || isOfBytes || ranges().isEmpty()) {
-      backend.run(call);
-      return;
-    }
-    if (!(call instanceof RowCall rows)) {
-      throw new UnsupportedOperationException(
-          call.getClass().getName() + " does not tell the rows of jobs apart");
-    }
-    for (RowRange range : ranges) {
-      backend.run(rows.ofRows(range));
-    }
+    shared.run(call);
   }
 
   public Backend backend() {
@@ -199,18 +167,12 @@ public final class Tape implements AutoCloseable {
 
   /** Of the masks; in a pass that several jobs share, of the one whose ops run. */
   public long seed() {
-    return within == null ? seed : within.seed();
+    return shared.seed();
   }
 
   /** Takes {@code count} consecutive random streams of this pass; returns the first. */
   public long takeStreams(int count) {
-    if (within != null) {
-      return within.takeStreams(count);
-    }
-    long first = streams;
-    streams += count;
-    ranges.forEach(range -> range.takeStreams(first, count));
-    return first;
+    return shared.takeStreams(count);
   }
 
   /** Counts floating-point operations of matrix products, forward and backward. */
@@ -254,28 +216,13 @@ public final class Tape implements AutoCloseable {
       return arena.allocate(sizeBytes);
     } catch (DeviceMemoryException e) {
       throw new DeviceMemoryException(
-          "out of memory for activations: " + e.getMessage() + "; " + remedies() + " takes less",
+          "out of memory for activations: "
+              + e.getMessage()
+              + "; "
+              + (training ? Remedies.inTraining(checkpoints, dtype) : Remedies.inInference())
+              + " takes less",
           e);
     }
-  }
-
-  /** Options with which the activations of a pass like this one would be smaller. */
-  private String remedies() {
-    if (!training) {
-      return "a smaller " + Term.MAX_LENGTH + ", or of generation " + Term.STREAMS + ",";
-    }
-    List<String> options = new ArrayList<>();
-    if (!checkpoints) {
-      options.add(Term.GRADIENT_CHECKPOINTING.toString());
-    }
-    options.add(
-        "a smaller " + Term.BATCH_SIZE + " (with more " + Term.GRADIENT_ACCUMULATION_STEPS + ")");
-    options.add("a smaller " + Term.MAX_LENGTH);
-    if (dtype == DType.F32) {
-      options.add(Term.PRECISION.of("bf16"));
-    }
-    int last = options.size() - 1;
-    return String.join(", ", options.subList(0, last)) + " or " + options.get(last);
   }
 
   public void free(long address) {
@@ -368,19 +315,7 @@ public final class Tape implements AutoCloseable {
 
   /** Which random streams are taken: for {@link #replay}. */
   long[] streams() {
-    long[] taken = new long[1 + ranges.size()];
-    taken[0] = streams;
-    for (int i = 0; i < ranges.size(); i++) {
-      taken[i + 1] = ranges.get(i).taken();
-    }
-    return taken;
-  }
-
-  private void takeAgain(long[] taken) {
-    streams = (int) taken[0];
-    for (int i = 0; i < ranges.size(); i++) {
-      ranges.get(i).takeAgain(taken[i + 1]);
-    }
+    return shared.streams();
   }
 
   <T> T withoutRecording(Supplier<T> body) {
@@ -398,11 +333,11 @@ public final class Tape implements AutoCloseable {
     long[] outerStreams = streams();
     long outerFlops = flops;
     nodes = new ArrayList<>();
-    takeAgain(firstStreams);
+    shared.takeAgain(firstStreams);
     body.run();
     walk(nodes);
     nodes = outer;
-    takeAgain(outerStreams);
+    shared.takeAgain(outerStreams);
     flops = outerFlops; // utilization counts the model's work, not what is done twice
   }
 
@@ -412,7 +347,7 @@ public final class Tape implements AutoCloseable {
       numerics.forward(node, layer);
     }
     if (recording()) {
-      nodes.add(new Recorded(node, within));
+      nodes.add(new Recorded(node, shared.current()));
     } else {
       node.release(this);
     }
@@ -552,10 +487,10 @@ public final class Tape implements AutoCloseable {
   }
 
   private void walk(List<Recorded> recorded) {
-    RowRange outer = within;
+    RowRange outer = shared.current();
     for (int i = recorded.size() - 1; i >= 0; i--) {
       Node node = recorded.get(i).node;
-      within = recorded.get(i).within;
+      shared.enter(recorded.get(i).within);
       Tensor out = node.out();
       if (out.gradient() != 0) {
         node.backward(this);
@@ -567,7 +502,7 @@ public final class Tape implements AutoCloseable {
       discard(out);
       dropGradient(out);
     }
-    within = outer;
+    shared.enter(outer);
   }
 
   @Override

@@ -481,6 +481,13 @@ public final class QuestionAnswering implements Task {
     }
 
     @Override
+    public Example typed(int row, String text) {
+      throw new InputException(
+          "a question is answered from a text that holds the answer; give both as a row of a file,"
+              + " {\"question\": \"…\", \"context\": \"…\"}");
+    }
+
+    @Override
     public List<Term> options() {
       return List.of(
           Term.DOC_STRIDE,

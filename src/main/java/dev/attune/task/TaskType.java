@@ -153,6 +153,16 @@ public interface TaskType {
     return data -> data;
   }
 
+  /**
+   * A row to predict, of a text that somebody has typed.
+   *
+   * @param row its number, from 1
+   * @throws dev.attune.core.InputException if one text is no row of this type
+   */
+  default Example typed(int row, String text) {
+    return Example.of(row, text, null);
+  }
+
   /** What examples must be spread evenly by where some are held out; null: nothing. */
   default String stratum(Example example) {
     return null;

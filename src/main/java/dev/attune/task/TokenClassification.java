@@ -449,6 +449,12 @@ public final class TokenClassification implements Task {
       return List.of("ner");
     }
 
+    /** Spaces part words, as in a field of a table. */
+    @Override
+    public Example typed(int row, String text) {
+      return Example.ofTokens(row, Example.words(text), null);
+    }
+
     @Override
     public String peftType() {
       return "TOKEN_CLS";

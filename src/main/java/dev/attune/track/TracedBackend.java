@@ -7,8 +7,9 @@ import dev.attune.kernels.calls.Op;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.util.Set;
 
-/** A backend that tells when each call of another began and ended. */
+/** A backend that tells when each work of another began and ended. */
 public final class TracedBackend {
   /** Hears of a call once it is done. */
   public interface Listener {
@@ -18,6 +19,10 @@ public final class TracedBackend {
      */
     void called(String name, long beginNanos, long endNanos);
   }
+
+  /** Kernels, and what is done with memory; all else asks what the backend is, or ends it. */
+  private static final Set<String> WORK =
+      Set.of("run", "allocate", "free", "advise", "discard", "upload", "download");
 
   private TracedBackend() {}
 
@@ -35,19 +40,27 @@ public final class TracedBackend {
               if (isDevice && method.getName().equals("recorder")) {
                 return null;
               }
+              if (!WORK.contains(method.getName())) {
+                return invoked(method, traced, arguments);
+              }
               long begin = System.nanoTime();
               try {
-                Object result = method.invoke(traced, arguments);
-                if (!method.getName().equals("close")) { // after which there is nothing to wait for
-                  traced.synchronize();
-                }
+                Object result = invoked(method, traced, arguments);
+                traced.synchronize();
                 return result;
-              } catch (InvocationTargetException e) {
-                throw e.getCause();
               } finally {
                 listener.called(name(method, arguments), begin, System.nanoTime());
               }
             });
+  }
+
+  private static Object invoked(Method method, Backend traced, Object[] arguments)
+      throws Throwable {
+    try {
+      return method.invoke(traced, arguments);
+    } catch (InvocationTargetException e) {
+      throw e.getCause();
+    }
   }
 
   private static String name(Method method, Object[] arguments) {

@@ -42,6 +42,13 @@ class BadInputTest {
     output = scratch.resolve("out");
   }
 
+  @Test
+  void aCommandThatIsNoneIsOneLineWithTheNearest() {
+    Ended ended = AttuneProcess.run(scratch, "trian", "--model", "x");
+    assertEquals(2, ended.status());
+    assertEquals("attune: there is no command 'trian'; did you mean train?\n", ended.err());
+  }
+
   /** Trains with further options, which replace sound ones; expects status 2. */
   private void refused(List<String> parts, String... options) {
     List<String> words =

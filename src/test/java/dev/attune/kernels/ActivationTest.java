@@ -124,7 +124,7 @@ class ActivationTest extends KernelContract {
   protected List<KernelCase> realCases() {
     List<KernelCase> cases = new ArrayList<>();
     for (DType dtype : DTYPES) {
-      for (Activation activation : LinearTest.FUSED) {
+      for (Activation activation : LinearCases.FUSED) {
         cases.add(forward(activation, null, 512 * 3072, dtype, false));
         cases.add(backward(activation, null, 512 * 3072, dtype, false, false));
       }

@@ -40,7 +40,7 @@ class DoraTest extends KernelContract {
     double[] values = k.draw(Storage.F32, l.rows * l.C);
     double[] weight =
         CODED.contains(weightDtype)
-            ? LinearTest.coded(k, values, l.rows, l.C, weightDtype)
+            ? LinearCases.coded(k, values, l.rows, l.C, weightDtype)
             : k.input("weight", weightDtype, values);
     double[] down = k.normal("down", Storage.F32, l.R * l.C);
     double[] up = k.normal("up", Storage.F32, l.F * l.R);

@@ -140,7 +140,7 @@ class LinearInt8Test {
     for (int F : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 96, 97, 145}) {
       cases.add(forward(9, 36, F, Activation.NONE, true));
     }
-    for (Activation activation : LinearTest.FUSED) {
+    for (Activation activation : LinearCases.FUSED) {
       cases.add(forward(10, 52, 55, activation, true));
     }
     return cases;

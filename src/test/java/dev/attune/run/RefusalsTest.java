@@ -84,6 +84,24 @@ class RefusalsTest {
     assertFalse(Files.exists(scratch.resolve("out")));
   }
 
+  /** The folder is taken by then, so that no other run writes there; nothing was written. */
+  @Test
+  void aRunThatIsRefusedLateLeavesNoEmptyFolder() throws IOException {
+    Path bare = Files.createDirectory(scratch.resolve("bare"));
+    try (Stream<Path> files = Files.list(model)) {
+      for (Path file : files.filter(f -> !f.endsWith("vocab.txt")).toList()) {
+        Files.copy(file, bare.resolve(file.getFileName()));
+      }
+    }
+    RecordedRun run = new RecordedRun(bare, train, scratch.resolve("new/out"));
+    assertTrue(run.refusal().contains("tokenizer.json"));
+    assertFalse(Files.exists(scratch.resolve("new")));
+
+    Path mine = Files.createDirectories(scratch.resolve("mine"));
+    assertTrue(new RecordedRun(bare, train, mine).refusal().contains("tokenizer.json"));
+    assertTrue(Files.exists(mine));
+  }
+
   /** Options that are nothing together: before the data are read, of which there are none. */
   @ParameterizedTest
   @CsvSource(

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.attune.core.DeviceKind;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.calls.FillZeroCall;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,13 +31,16 @@ class TracedBackendTest {
   }
 
   @Test
-  void aCallIsWaitedForAndTheEndIsNot() {
+  void workIsWaitedForAndToldAndQuestionsAreNot() {
     List<String> calls = new ArrayList<>();
     List<String> heard = new ArrayList<>();
     Backend traced = TracedBackend.of(device(calls), (name, begin, end) -> heard.add(name));
     traced.description();
+    traced.free(64, 64);
+    traced.run(new FillZeroCall(64, 64));
     traced.close();
-    assertEquals(List.of("description", "synchronize", "close"), calls);
-    assertEquals(List.of("description", "close"), heard);
+    assertEquals(
+        List.of("description", "free", "synchronize", "run", "synchronize", "close"), calls);
+    assertEquals(List.of("free", "fill_zero"), heard);
   }
 }
