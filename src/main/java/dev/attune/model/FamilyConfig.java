@@ -466,14 +466,17 @@ public final class FamilyConfig {
               + Term.LOAD_IN_8BIT);
     }
     if (!unknown.isEmpty()) {
+      boolean isOne = unknown.size() == 1;
       throw new InputException(
           "config.json: "
               + String.join(", ", unknown)
-              + (unknown.size() == 1 ? " is a key" : " are keys")
+              + (isOne ? " is a key" : " are keys")
               + " that no "
               + json.path("model_type").asText()
-              + " model here knows; it may change what the model computes. Remove it if it does"
-              + " not");
+              + " model here knows; "
+              + (isOne ? "it" : "they")
+              + " may change what the model computes. Remove "
+              + (isOne ? "it if it does not" : "them if they do not"));
     }
   }
 

@@ -49,11 +49,11 @@ final class PieceRules {
       }
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
         String name = parser.currentName();
-        parser.nextToken();
+        JsonToken value = parser.nextToken();
         if (PARTS.contains(name)) {
           parts.put(name, JSON.readTree(parser));
-        } else if (name.equals("model")) {
-          model.putAll(scalars(parser));
+        } else if (name.equals("model") && value == JsonToken.START_OBJECT) {
+          readSmall(parser, model);
         } else {
           parser.skipChildren();
         }
@@ -72,13 +72,9 @@ final class PieceRules {
     return takeWhatIsBefore(added) ? Cuts.AT_SPACES : Cuts.AT_SPACES_AND_BREAKS;
   }
 
-  /** The fields of the object that a parser stands at, but for lists and objects. */
-  static Map<String, JsonNode> scalars(JsonParser parser) throws IOException {
-    Map<String, JsonNode> fields = new HashMap<>();
-    if (parser.currentToken() != JsonToken.START_OBJECT) {
-      parser.skipChildren();
-      return fields;
-    }
+  /** The fields of a model that are no lists and no objects. */
+  private static void readSmall(JsonParser parser, Map<String, JsonNode> fields)
+      throws IOException {
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       if (parser.nextToken().isScalarValue()) {
@@ -87,7 +83,6 @@ final class PieceRules {
         parser.skipChildren();
       }
     }
-    return fields;
   }
 
   private static String type(JsonNode part) {

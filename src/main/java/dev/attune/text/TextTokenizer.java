@@ -510,12 +510,19 @@ public final class TextTokenizer implements AutoCloseable {
     String[] out = words.toArray(String[]::new);
     if (prefixesWords) {
       for (int i = 0; i < out.length; i++) {
-        if (!out[i].isEmpty() && !Character.isWhitespace(out[i].codePointAt(0))) {
+        if (!out[i].isEmpty() && !isSpace(out[i].codePointAt(0))) {
           out[i] = " " + out[i];
         }
       }
     }
     return out;
+  }
+
+  /** White space as Unicode and the library have it, which is not what Java calls so. */
+  private static boolean isSpace(int codePoint) {
+    return Character.isSpaceChar(codePoint)
+        || codePoint >= '\t' && codePoint <= '\r'
+        || codePoint == 0x85;
   }
 
   private static int[] toInts(long[] values) {

@@ -55,6 +55,8 @@ final class TokenizerCheck {
           if (part.equals("post_processor")) {
             check.postProcessor(tree);
           }
+        } else if (part.equals("model") && parser.currentToken() == JsonToken.START_OBJECT) {
+          check.model(parser);
         } else {
           parser.skipChildren();
         }
@@ -63,6 +65,22 @@ final class TokenizerCheck {
       throw check.refusal(JsonProblem.of(e));
     } catch (IOException e) {
       throw new IllegalStateException("a text in memory cannot be read", e);
+    }
+  }
+
+  /** Pieces that are left unmerged at random give a text other tokens each time. */
+  private void model(JsonParser parser) throws IOException {
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      boolean isDropout = parser.currentName().equals("dropout");
+      parser.nextToken();
+      if (isDropout && parser.currentToken().isNumeric() && parser.getDoubleValue() != 0) {
+        throw new InputException(
+            file
+                + ": its model has a 'dropout' of "
+                + parser.getDoubleValue()
+                + ", so that a text has other tokens each time it is read. Set it to null");
+      }
+      parser.skipChildren();
     }
   }
 

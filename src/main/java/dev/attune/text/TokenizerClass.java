@@ -68,14 +68,11 @@ enum TokenizerClass {
       if (parts.normalizer.isNull()) {
         parts.normalizer = NODES.objectNode().put("type", "NFC");
       }
-      if (isType(parts.postProcessor, "TemplateProcessing")
-          || isType(parts.postProcessor, "RobertaProcessing")) {
-        ObjectNode none = NODES.objectNode().put("type", "TemplateProcessing");
-        none.putArray("single").add(sequence("A", 0));
-        none.putArray("pair").add(sequence("A", 0)).add(sequence("B", 1));
-        none.putObject("special_tokens");
-        parts.postProcessor = none;
-      }
+      ObjectNode none = NODES.objectNode().put("type", "TemplateProcessing");
+      none.putArray("single").add(sequence("A", 0));
+      none.putArray("pair").add(sequence("A", 0)).add(sequence("B", 1));
+      none.putObject("special_tokens");
+      parts.postProcessor = none;
     }
 
     private ObjectNode sequence(String id, int type) {
@@ -182,6 +179,7 @@ enum TokenizerClass {
       list.add(words);
       parts.preTokenizer = cuts;
       parts.decoder = words.deepCopy();
+      parts.fixUnigrams(named(config, "unk_token", "<unk>"));
     }
   },
   /** XLM-RoBERTa: that, and the fourth piece is the unknown one. */
@@ -228,6 +226,7 @@ enum TokenizerClass {
   DEBERTA {
     @Override
     void apply(TokenizerParts parts, JsonNode config) {
+      parts.fixUnigrams(named(config, "unk_token", "[UNK]"));
       ObjectNode normalizer = NODES.objectNode().put("type", "Sequence");
       ArrayNode steps = normalizer.putArray("normalizers");
       if (flag(config, "do_lower_case", false)) {
@@ -365,8 +364,7 @@ enum TokenizerClass {
 
   /** Of two files that contradict each other the class would follow the one, Attune the other. */
   private static void checkNamed(JsonNode config, String role, String used) {
-    JsonNode named = config.path(role);
-    String spelling = named.isObject() ? named.path("content").asText(null) : named.asText(null);
+    String spelling = named(config, role, null);
     if (used != null && spelling != null && !spelling.equals(used)) {
       throw new InputException(
           "tokenizer_config.json: '"
@@ -378,6 +376,12 @@ enum TokenizerClass {
               + "\" in its place: the class of this tokenizer in Transformers follows the first,"
               + " other programs the second. Make both say what the model was trained with");
     }
+  }
+
+  /** The spelling that tokenizer_config.json gives the token with a role. */
+  private static String named(JsonNode config, String role, String otherwise) {
+    JsonNode named = config.path(role);
+    return named.isObject() ? named.path("content").asText(otherwise) : named.asText(otherwise);
   }
 
   /**

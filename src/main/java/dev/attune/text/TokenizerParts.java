@@ -17,6 +17,9 @@ final class TokenizerParts {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  /** More than there are special pieces, which come first. */
+  private static final int FIRST = 16;
+
   JsonNode normalizer = NODES.nullNode();
   JsonNode preTokenizer = NODES.nullNode();
   JsonNode postProcessor = NODES.nullNode();
@@ -24,6 +27,9 @@ final class TokenizerParts {
 
   /** The model without its vocabulary and merges, which are long. */
   private ObjectNode model = NODES.objectNode();
+
+  /** The spellings of the first unigrams, among which the unknown one is. */
+  private final List<String> first = new ArrayList<>();
 
   static TokenizerParts of(String tokenizer) throws IOException {
     TokenizerParts parts = new TokenizerParts();
@@ -37,12 +43,41 @@ final class TokenizerParts {
           case "pre_tokenizer" -> parts.preTokenizer = JSON.readTree(parser);
           case "post_processor" -> parts.postProcessor = JSON.readTree(parser);
           case "decoder" -> parts.decoder = JSON.readTree(parser);
-          case "model" -> parts.model.setAll(PieceRules.scalars(parser));
+          case "model" -> parts.readModel(parser);
           default -> parser.skipChildren();
         }
       }
     }
     return parts;
+  }
+
+  private void readModel(JsonParser parser) throws IOException {
+    if (parser.currentToken() != JsonToken.START_OBJECT) {
+      parser.skipChildren();
+      return;
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String name = parser.currentName();
+      JsonToken value = parser.nextToken();
+      if (value.isScalarValue()) {
+        model.set(name, JSON.readTree(parser));
+      } else if (value == JsonToken.START_ARRAY && name.equals("vocab")) {
+        readPieces(parser);
+      } else {
+        parser.skipChildren();
+      }
+    }
+  }
+
+  private void readPieces(JsonParser parser) throws IOException {
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      if (first.size() < FIRST && parser.currentToken() == JsonToken.START_ARRAY) {
+        JsonNode piece = JSON.readTree(parser);
+        first.add(piece.path(0).asText());
+      } else {
+        parser.skipChildren();
+      }
+    }
   }
 
   /** Sets what a class gives its model whatever the file says, if it is of that type. */
@@ -59,6 +94,13 @@ final class TokenizerParts {
     fix("BPE", "fuse_unk", NODES.booleanNode(fusesUnknown), no);
     fix("BPE", "byte_fallback", NODES.booleanNode(fallsBackToBytes), no);
     fix("BPE", "ignore_merges", no, no);
+  }
+
+  /** The same of a class that finds the unknown piece by its spelling. */
+  void fixUnigrams(String unknown) {
+    if (first.contains(unknown)) {
+      fixUnigrams(first.indexOf(unknown));
+    }
   }
 
   /** A model of unigrams as the classes have it. */
@@ -87,6 +129,7 @@ final class TokenizerParts {
     copy.postProcessor = postProcessor.deepCopy();
     copy.decoder = decoder.deepCopy();
     copy.model = model.deepCopy();
+    copy.first.addAll(first);
     return copy;
   }
 

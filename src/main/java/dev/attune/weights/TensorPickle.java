@@ -19,6 +19,7 @@ import java.util.Map;
  */
 final class TensorPickle {
   private static final int MAX_DIMS = 64;
+  private static final long OLDER_VERSION = 1001;
 
   /** Of the order of 64 bytes each: 150,000 tensors have as many. */
   private static final int MAX_VALUES = 4_000_000;
@@ -51,17 +52,62 @@ final class TensorPickle {
   private final ByteBuffer in;
   private final List<Object> stack = new ArrayList<>();
   private final Map<Long, Object> memo = new HashMap<>();
+  private final Map<Object, StorageRef> storages = new HashMap<>();
   private int values;
 
-  private TensorPickle(Path file, byte[] bytes) {
+  private TensorPickle(Path file, ByteBuffer bytes) {
     this.file = file;
-    this.in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    this.in = bytes.order(ByteOrder.LITTLE_ENDIAN);
   }
 
   /** The tensors by name, in the order of the file. */
   static Map<String, TensorRef> parse(Path file, byte[] bytes) {
-    TensorPickle pickle = new TensorPickle(file, bytes);
-    Object top = pickle.run();
+    return tensors(file, new TensorPickle(file, ByteBuffer.wrap(bytes)).run());
+  }
+
+  /**
+   * What stands before the storages of a file as torch.save wrote it before PyTorch 1.6.
+   *
+   * @param tensors by name
+   * @param storages in the order in which they follow
+   * @param end bytes before the first of them
+   */
+  record Older(Map<String, TensorRef> tensors, List<StorageRef> storages, int end) {}
+
+  /**
+   * Reads five pickles: a number, which the caller has seen, a version, the writer's machine, the
+   * tensors and the keys of their storages.
+   */
+  static Older older(Path file, byte[] bytes, int begin) {
+    TensorPickle pickle = new TensorPickle(file, ByteBuffer.wrap(bytes).position(begin));
+    Object version = pickle.next();
+    if (!Long.valueOf(OLDER_VERSION).equals(version)) {
+      throw pickle.broken("another version of the older format");
+    }
+    if (!(pickle.next() instanceof Map<?, ?> machine)
+        || !Boolean.TRUE.equals(machine.get("little_endian"))) {
+      throw Messages.bad(file, "was written on a big-endian machine, which is not supported");
+    }
+    Map<String, TensorRef> tensors = tensors(file, pickle.next());
+    List<StorageRef> storages = new ArrayList<>();
+    for (Object key : pickle.list(pickle.next())) {
+      StorageRef storage = pickle.storages.get(key);
+      if (storage == null) {
+        throw pickle.broken("a storage of which no tensor is");
+      }
+      storages.add(storage);
+    }
+    return new Older(tensors, storages, pickle.in.position());
+  }
+
+  /** The next of several pickles, each of which remembers nothing of those before. */
+  private Object next() {
+    memo.clear();
+    stack.clear();
+    return run();
+  }
+
+  private static Map<String, TensorRef> tensors(Path file, Object top) {
     if (!(top instanceof Map<?, ?> map)) {
       throw Messages.bad(file, "holds %s, not a dictionary of tensors", describe(top));
     }
@@ -207,9 +253,9 @@ final class TensorPickle {
         storage.elements());
   }
 
-  // ("storage", class, key, location, elements)
+  // ("storage", class, key, location, elements), and in the older format a view, which is none
   private StorageRef storage(List<Object> id) {
-    if (id.size() == 5
+    if ((id.size() == 5 || id.size() == 6 && id.get(5) == NONE)
         && "storage".equals(id.get(0))
         && id.get(1) instanceof Global global
         && id.get(2) instanceof String key
@@ -224,7 +270,9 @@ final class TensorPickle {
             Messages.shown(global.name()),
             STORAGES.keySet().stream().sorted().toList());
       }
-      return new StorageRef(key, type, elements);
+      StorageRef storage = new StorageRef(key, type, elements);
+      storages.put(key, storage);
+      return storage;
     }
     throw broken("an unknown kind of storage");
   }

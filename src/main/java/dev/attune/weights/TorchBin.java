@@ -8,10 +8,14 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -20,20 +24,29 @@ import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 
 /**
- * A pytorch_model.bin as {@code torch.save} has written it since PyTorch 1.6: a ZIP archive of one
- * pickle and one uncompressed entry for each storage. Tensors may share storages and have strides.
+ * A pytorch_model.bin as {@code torch.save} has written it since PyTorch 1.6, a ZIP archive of one
+ * pickle and one uncompressed entry for each storage; or as it wrote it before, pickles followed by
+ * the storages. Tensors may share storages and have strides.
  */
 public final class TorchBin implements WeightSource {
   private static final int MAX_PICKLE_BYTES = 32 << 20;
   private static final int CHUNK_BYTES = 1 << 20;
   private static final String PICKLE = "/data.pkl";
 
+  /** The first pickle of the older format: a number. */
+  private static final byte[] OLDER = HexFormat.of().parseHex("80028a0a6cfc9c46f9206aa850192e");
+
+  /** Opens what a storage holds. */
+  private interface Storage {
+    InputStream open() throws IOException;
+  }
+
   private final Path file;
-  private final ZipFile zip;
+  private final ZipFile zip; // null: the older format
   private final long sizeBytes;
   private final Map<String, TensorPickle.TensorRef> tensors;
   private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
-  private final Map<String, ZipEntry> storages = new HashMap<>();
+  private final Map<String, Storage> storages = new HashMap<>();
   private boolean closed;
 
   private TorchBin(Path file, ZipFile zip) throws IOException {
@@ -73,11 +86,48 @@ public final class TorchBin implements WeightSource {
             bytes,
             entry == null ? "none" : "one of " + entry.getSize());
       }
-      storages.put(storage.key(), entry);
-      infos.put(
-          tensor.getKey(),
-          new TensorInfo(tensor.getKey(), storage.type().name(), tensor.getValue().shape()));
+      storages.put(storage.key(), () -> zip.getInputStream(entry));
     }
+    describe();
+  }
+
+  /** Of the older format. */
+  private TorchBin(Path file) throws IOException {
+    this.file = file;
+    this.zip = null;
+    this.sizeBytes = Files.size(file);
+    TensorPickle.Older older;
+    try (InputStream in = Files.newInputStream(file)) {
+      older = TensorPickle.older(file, in.readNBytes(MAX_PICKLE_BYTES), OLDER.length);
+    }
+    this.tensors = older.tensors();
+    long at = older.end();
+    for (TensorPickle.StorageRef storage : older.storages()) {
+      long begin = at + Long.BYTES; // behind the number of its elements
+      at = begin + storage.elements() * storage.type().bytes();
+      if (storage.elements() > sizeBytes || at > sizeBytes) {
+        throw Messages.bad(file, "ends early; copy or download it again");
+      }
+      storages.put(storage.key(), () -> from(begin));
+    }
+    for (TensorPickle.TensorRef tensor : tensors.values()) {
+      if (!storages.containsKey(tensor.storage().key())) {
+        throw Messages.bad(file, "lacks the storage %s", Messages.shown(tensor.storage().key()));
+      }
+    }
+    describe();
+  }
+
+  private InputStream from(long begin) throws IOException {
+    FileChannel channel = FileChannel.open(file);
+    channel.position(begin);
+    return Channels.newInputStream(channel);
+  }
+
+  private void describe() {
+    tensors.forEach(
+        (name, tensor) ->
+            infos.put(name, new TensorInfo(name, tensor.storage().type().name(), tensor.shape())));
   }
 
   /** Whether the archive holds so many bytes of it: what is read is never more than the file. */
@@ -98,7 +148,9 @@ public final class TorchBin implements WeightSource {
     ZipFile zip = null;
     TorchBin opened = null;
     try {
-      requireZip(file);
+      if (isOlder(file)) {
+        return new TorchBin(file);
+      }
       zip = new ZipFile(file.toFile());
       opened = new TorchBin(file, zip);
       return opened;
@@ -109,21 +161,23 @@ public final class TorchBin implements WeightSource {
     } catch (IOException e) {
       throw Messages.unreadable(file, e);
     } finally {
-      if (opened == null && zip != null) {
+      if (opened == null) {
         closeQuietly(zip);
       }
     }
   }
 
-  private static void requireZip(Path file) throws IOException {
+  private static boolean isOlder(Path file) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
-      byte[] head = in.readNBytes(4);
-      if (head.length < 4 || head[0] != 'P' || head[1] != 'K') {
+      byte[] head = in.readNBytes(OLDER.length);
+      boolean isZip = head.length >= 4 && head[0] == 'P' && head[1] == 'K';
+      if (!isZip && !Arrays.equals(head, OLDER)) {
         throw Messages.bad(
             file,
-            "is not in the ZIP format of PyTorch 1.6 and later; the older format is not read."
-                + " Convert it to safetensors, or load and torch.save it with a newer PyTorch");
+            "is neither in the ZIP format of PyTorch 1.6 and later nor in the one before. Convert"
+                + " it to safetensors where it came from");
       }
+      return !isZip;
     }
   }
 
@@ -176,7 +230,7 @@ public final class TorchBin implements WeightSource {
         first + out.remaining(),
         info);
     int limit = out.limit();
-    try (InputStream in = zip.getInputStream(storages.get(tensor.storage().key()))) {
+    try (InputStream in = storages.get(tensor.storage().key()).open()) {
       if (isContiguous(tensor)) {
         in.skipNBytes((tensor.offset() + first) * type.bytes());
         readRun(in, type, out, name);
@@ -255,7 +309,9 @@ public final class TorchBin implements WeightSource {
 
   private static void closeQuietly(ZipFile zip) {
     try {
-      zip.close();
+      if (zip != null) {
+        zip.close();
+      }
     } catch (IOException e) {
       // Nothing was written, so nothing can be lost.
     }

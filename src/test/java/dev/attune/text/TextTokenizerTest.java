@@ -573,6 +573,24 @@ class TextTokenizerTest {
     }
   }
 
+  /** A no-break space is one, a separator of files is none. */
+  @Test
+  void wordsThatBeginWithASpaceGetNoFurtherOne() {
+    Path own = Path.of("src/test/resources/tokenizers/roberta_files");
+    try (TextTokenizer tokenizer = TextTokenizer.open(own)) {
+      for (String word : List.of("\u00a0b", "\u3000b", "\tb", "\u0085b")) {
+        assertArrayEquals(
+            tokenizer.encodeIds(word, null, 100).ids(),
+            tokenizer.encodeWordIds(List.of(word), 100).ids());
+      }
+      for (String word : List.of("b", "\u001cb", "\u200bb")) {
+        assertArrayEquals(
+            tokenizer.encodeIds(" " + word, null, 100).ids(),
+            tokenizer.encodeWordIds(List.of(word), 100).ids());
+      }
+    }
+  }
+
   /** As types of BERT's tokens, which GPT-2 takes for tokens. */
   @Test
   void tokenTypesOfGpt2AreRefused(@TempDir Path folder) throws IOException {

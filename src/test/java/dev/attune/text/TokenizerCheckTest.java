@@ -71,6 +71,21 @@ class TokenizerCheckTest {
     assertTrue(message.contains(reason), message);
   }
 
+  @Test
+  void piecesThatAreLeftUnmergedAtRandomAreRefused() throws Exception {
+    String json =
+        "{\"version\": \"1.0\", \"model\": {\"type\": \"BPE\", \"dropout\": %s, \"vocab\":"
+            + " {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [[\"a\", \"b\"]]}}";
+    Path file = folder.resolve("tokenizer.json");
+    for (String none : new String[] {"null", "0.0"}) {
+      TokenizerCheck.check(file, json.formatted(none));
+    }
+    String message =
+        assertThrows(InputException.class, () -> TokenizerCheck.check(file, json.formatted("0.1")))
+            .getMessage();
+    assertTrue(message.contains("its model has a 'dropout' of 0.1"), message);
+  }
+
   /** Of these the native parser of a decoder does not say that it cannot read them: it panics. */
   @ParameterizedTest
   @CsvSource(

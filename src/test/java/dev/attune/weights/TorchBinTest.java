@@ -16,21 +16,24 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TorchBinTest {
   @TempDir Path folder;
 
-  @Test
-  void everyTensorOfAStateDictionaryEqualsPyTorchs() throws Exception {
-    try (TorchBin file = TorchBin.open(Resources.file(folder, "state.bin"));
+  /** As PyTorch has saved them since 1.6, and as it did before. */
+  @ParameterizedTest
+  @ValueSource(strings = {"state.bin", "state_old.bin"})
+  void everyTensorOfAStateDictionaryEqualsPyTorchs(String name) throws Exception {
+    try (TorchBin file = TorchBin.open(Resources.file(folder, name));
         Safetensors expected = Safetensors.open(Resources.file(folder, "state_f32.safetensors"))) {
       assertEquals(expected.names(), file.names());
-      for (String name : file.names()) {
-        assertArrayEquals(expected.info(name).shape(), file.info(name).shape(), name);
-        if (name.equals("ids")) {
+      for (String tensor : file.names()) {
+        assertArrayEquals(expected.info(tensor).shape(), file.info(tensor).shape(), tensor);
+        if (tensor.equals("ids")) {
           assertThrows(InputException.class, () -> Resources.read(file, "ids"));
         } else {
-          assertArrayEquals(Resources.read(expected, name), Resources.read(file, name), name);
+          assertArrayEquals(Resources.read(expected, tensor), Resources.read(file, tensor), tensor);
         }
       }
     }
@@ -60,15 +63,23 @@ class TorchBinTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "state_old.bin|older format",
         "nested.bin|entry 'model' is a dictionary",
         "calls.bin|not a tensor",
-        "types.safetensors|not in the ZIP format"
+        "types.safetensors|neither in the ZIP format"
       })
   void otherFilesAreRefusedWithTheReason(String name, String reason) throws Exception {
     Path path = Resources.file(folder, name);
     String message = assertThrows(InputException.class, () -> TorchBin.open(path)).getMessage();
     assertTrue(message.contains(reason), message);
+  }
+
+  @Test
+  void aFileOfTheOlderFormatThatEndsEarlyIsRefused() throws Exception {
+    byte[] whole = Resources.bytes("state_old.bin");
+    for (int length : new int[] {15, 16, 200, whole.length / 2, whole.length - 1}) {
+      Path path = Files.write(folder.resolve("cut.bin"), Arrays.copyOf(whole, length));
+      assertThrows(InputException.class, () -> TorchBin.open(path), () -> length + " bytes");
+    }
   }
 
   /** Small on disk, gigabytes in memory: lists and dictionaries in a pickle that is compressed. */
