@@ -170,7 +170,7 @@ def truncations():
     tokenizer.post_processor = processors.TemplateProcessing(single="u $A u", pair="u $A u $B u", special_tokens=[("u", 2)])
     random.seed(5)
     rows = []
-    for i in range(600):
+    for i in range(130):
         first, second = ([random.randint(1, 4) for _ in range(random.randint(0, 7))] for _ in range(2))
         most, side = random.randint(4, 15), random.choice(["left", "right"])
         tokenizer.enable_truncation(most, strategy="longest_first", direction=side)

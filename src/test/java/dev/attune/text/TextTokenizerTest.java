@@ -576,7 +576,7 @@ class TextTokenizerTest {
   /** A no-break space is one, a separator of files is none. */
   @Test
   void wordsThatBeginWithASpaceGetNoFurtherOne() {
-    Path own = Path.of("src/test/resources/tokenizers/roberta_files");
+    Path own = Goldens.unpacked("tokenizers/roberta_files");
     try (TextTokenizer tokenizer = TextTokenizer.open(own)) {
       for (String word : List.of("\u00a0b", "\u3000b", "\tb", "\u0085b")) {
         assertArrayEquals(
