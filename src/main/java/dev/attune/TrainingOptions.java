@@ -20,7 +20,7 @@ import java.util.stream.IntStream;
  *
  * @param <T> the kind of object that is set
  */
-abstract class TrainingOptions<T extends TrainingOptions<T>> {
+public abstract class TrainingOptions<T extends TrainingOptions<T>> {
   private final Map<RunOption, String> options = new EnumMap<>(RunOption.class);
 
   TrainingOptions(String task, String model) {
