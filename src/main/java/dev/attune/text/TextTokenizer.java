@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongFunction;
@@ -55,13 +54,7 @@ public final class TextTokenizer implements AutoCloseable {
 
   private static final int MOST = Integer.MAX_VALUE;
 
-  private static final String SPLITS_SPECIAL = "split_special_tokens";
-
   private static final String MAX_LENGTH = "model_max_length";
-
-  /** Models with token types where config.json does not say how many. */
-  private static final Set<String> TYPED_FAMILIES =
-      Set.of("bert", "electra", "albert", "roberta", "xlm-roberta", "camembert");
 
   private final Path folder;
   private final Path model;
@@ -75,7 +68,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final SpecialTokens specialTokens;
   private final boolean typeIds;
   private final boolean truncatesLeft;
-  private final boolean prefixesWords;
+  private final SplitWords splitWords;
   private final long handle;
   private final TokenVocabulary vocabulary;
   private final Pieces pieces;
@@ -100,22 +93,10 @@ public final class TextTokenizer implements AutoCloseable {
     this.isExtended = !added.isEmpty();
     this.written = isWritten ? this.json : added.isEmpty() ? null : source;
     this.specialTokens = SpecialTokens.of(config, folder);
-    Check.input(
-        !config.path(SPLITS_SPECIAL).asBoolean(false),
-        "%s: %s is true, which is not supported: special tokens in a text would be split like"
-            + " words. Set it to false",
-        folder.resolve("tokenizer_config.json"),
-        SPLITS_SPECIAL);
-    this.typeIds = typeIdsInUse(modelConfig, config);
-    Check.input(
-        !modelConfig.path("model_type").asText().equals("gpt2")
-            || !TokenizerClass.givesTypes(config, modelConfig),
-        "%s: its class, or its 'model_input_names', gives a gpt2 model token_type_ids, which"
-            + " Transformers adds to the words as if they were tokens: not supported. Set"
-            + " 'model_input_names' to [\"input_ids\", \"attention_mask\"]",
-        folder.resolve("tokenizer_config.json"));
-    this.truncatesLeft = truncatesLeft(config, this.json);
-    this.prefixesWords = isByteLevelWithoutPrefix(this.json);
+    TokenizerSwitches.check(folder, config, modelConfig);
+    this.typeIds = TokenizerSwitches.typeIds(modelConfig, config);
+    this.truncatesLeft = TokenizerSwitches.truncatesLeft(config, this.json);
+    this.splitWords = SplitWords.of(this.json);
     TokenizerCheck.check(folder.resolve("tokenizer.json"), this.json);
     NativeTokenizers.load();
     long created;
@@ -265,7 +246,7 @@ public final class TextTokenizer implements AutoCloseable {
 
   /** Encodes words that are already split; word ids then index {@code words}. */
   public Encoding encodeWords(List<String> words) {
-    String[] prefixed = prefixed(words);
+    String[] prefixed = splitWords.spaced(words);
     Encoding full =
         reading(() -> TokenizersLibrary.LIB.encodeList(handle, prefixed, true), this::full);
     for (int i = 0; i < full.length(); i++) {
@@ -374,7 +355,7 @@ public final class TextTokenizer implements AutoCloseable {
   /** The ids of words that are already split, with word ids, truncated to {@code maxLength}. */
   public TokenIds encodeWordIds(List<String> words, int maxLength) {
     return reading(
-        () -> TokenizersLibrary.LIB.encodeList(handle, prefixed(words), true),
+        () -> TokenizersLibrary.LIB.encodeList(handle, splitWords.spaced(words), true),
         encoding -> lean(encoding, maxLength, true));
   }
 
@@ -506,25 +487,6 @@ public final class TextTokenizer implements AutoCloseable {
         truncatesLeft);
   }
 
-  private String[] prefixed(List<String> words) {
-    String[] out = words.toArray(String[]::new);
-    if (prefixesWords) {
-      for (int i = 0; i < out.length; i++) {
-        if (!out[i].isEmpty() && !isSpace(out[i].codePointAt(0))) {
-          out[i] = " " + out[i];
-        }
-      }
-    }
-    return out;
-  }
-
-  /** White space as Unicode and the library have it, which is not what Java calls so. */
-  private static boolean isSpace(int codePoint) {
-    return Character.isSpaceChar(codePoint)
-        || codePoint >= '\t' && codePoint <= '\r'
-        || codePoint == 0x85;
-  }
-
   private static int[] toInts(long[] values) {
     int[] out = new int[values.length];
     for (int i = 0; i < values.length; i++) {
@@ -536,50 +498,6 @@ public final class TextTokenizer implements AutoCloseable {
       out[i] = (int) values[i];
     }
     return out;
-  }
-
-  private static boolean typeIdsInUse(JsonNode modelConfig, JsonNode tokenizerConfig) {
-    if (!TokenizerClass.givesTypes(tokenizerConfig, modelConfig)) {
-      return false;
-    }
-    return modelConfig.has("type_vocab_size")
-        ? modelConfig.get("type_vocab_size").asInt() > 1
-        : !modelConfig.has("model_type")
-            || TYPED_FAMILIES.contains(modelConfig.get("model_type").asText());
-  }
-
-  /**
-   * Whether the pre-tokenizer is byte-level and adds no space of its own. Split words then get one,
-   * as in running text; see the package comment.
-   */
-  private static boolean isByteLevelWithoutPrefix(String json) {
-    try {
-      return byteLevelWithoutPrefix(JsonFile.part(json, "pre_tokenizer"));
-    } catch (IOException e) {
-      return false; // The native parser reports what is wrong, and where.
-    }
-  }
-
-  /** tokenizer.json may say it where tokenizer_config.json does not. */
-  private static boolean truncatesLeft(JsonNode config, String json) {
-    if (config.has("truncation_side")) {
-      return config.get("truncation_side").asText().equals("left");
-    }
-    try {
-      return JsonFile.part(json, "truncation").path("direction").asText().equals("Left");
-    } catch (IOException e) {
-      return false; // The native parser reports what is wrong, and where.
-    }
-  }
-
-  private static boolean byteLevelWithoutPrefix(JsonNode preTokenizer) {
-    for (JsonNode part : preTokenizer.path("pretokenizers")) {
-      if (byteLevelWithoutPrefix(part)) {
-        return true;
-      }
-    }
-    return preTokenizer.path("type").asText().equals("ByteLevel")
-        && !preTokenizer.path("add_prefix_space").asBoolean(true);
   }
 
   /** Makes a native encoding, reads it and frees it. */

@@ -1,0 +1,65 @@
+package dev.attune.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.Check;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Set;
+
+/** What the files of a tokenizer and the config of its model switch on or off. */
+final class TokenizerSwitches {
+  private static final String SPLITS_SPECIAL = "split_special_tokens";
+
+  /** Models with token types where config.json does not say how many. */
+  private static final Set<String> TYPED_FAMILIES =
+      Set.of("bert", "electra", "albert", "roberta", "xlm-roberta", "camembert");
+
+  private TokenizerSwitches() {}
+
+  /**
+   * Refuses what would change the ids of texts and is not supported.
+   *
+   * @throws dev.attune.core.InputException naming the key
+   */
+  static void check(Path folder, JsonNode config, JsonNode modelConfig) {
+    Check.input(
+        !config.path(SPLITS_SPECIAL).asBoolean(false),
+        "%s: %s is true, which is not supported: special tokens in a text would be split like"
+            + " words. Set it to false",
+        folder.resolve("tokenizer_config.json"),
+        SPLITS_SPECIAL);
+    Check.input(
+        !modelConfig.path("model_type").asText().equals("gpt2")
+            || !TokenizerClass.givesTypes(config, modelConfig),
+        "%s: its class, or its 'model_input_names', gives a gpt2 model token_type_ids, which"
+            + " Transformers adds to the words as if they were tokens: not supported. Set"
+            + " 'model_input_names' to [\"input_ids\", \"attention_mask\"]",
+        folder.resolve("tokenizer_config.json"));
+  }
+
+  /** Whether the model reads type ids. */
+  static boolean typeIds(JsonNode modelConfig, JsonNode tokenizerConfig) {
+    if (!TokenizerClass.givesTypes(tokenizerConfig, modelConfig)) {
+      return false;
+    }
+    return modelConfig.has("type_vocab_size")
+        ? modelConfig.get("type_vocab_size").asInt() > 1
+        : !modelConfig.has("model_type")
+            || TYPED_FAMILIES.contains(modelConfig.get("model_type").asText());
+  }
+
+  /**
+   * Whether long texts lose their beginning: tokenizer.json may say it where tokenizer_config.json
+   * does not.
+   */
+  static boolean truncatesLeft(JsonNode config, String json) {
+    if (config.has("truncation_side")) {
+      return config.get("truncation_side").asText().equals("left");
+    }
+    try {
+      return JsonFile.part(json, "truncation").path("direction").asText().equals("Left");
+    } catch (IOException e) {
+      return false; // The native parser reports what is wrong, and where.
+    }
+  }
+}
