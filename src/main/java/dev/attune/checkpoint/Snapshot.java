@@ -9,6 +9,7 @@ import dev.attune.core.Chunk;
 import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
+import dev.attune.core.Term;
 import dev.attune.core.WholeJson;
 import dev.attune.memory.Buffer;
 import java.io.IOException;
@@ -212,18 +213,11 @@ public final class Snapshot {
   }
 
   private void load(Map<String, Buffer> buffers, ByteBuffer read, ByteBuffer current) {
+    buffers.forEach((name, buffer) -> check(file(name), buffer)); // before any is changed
     for (Map.Entry<String, Buffer> entry : buffers.entrySet()) {
-      Path file = folder.resolve(entry.getKey() + ".bin");
+      Path file = file(entry.getKey());
       Buffer buffer = entry.getValue();
       try {
-        if (!Files.exists(file) || Files.size(file) != buffer.sizeBytes()) {
-          throw new InputException(
-              file
-                  + " is missing or not "
-                  + buffer.sizeBytes()
-                  + " bytes long: the checkpoint is another model's, or was begun with another"
-                  + " version of Attune");
-        }
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
           for (long at = 0; at < buffer.sizeBytes(); ) {
             read.clear();
@@ -242,6 +236,26 @@ public final class Snapshot {
       } catch (IOException e) {
         throw new UncheckedIOException(file + " cannot be read: " + e.getMessage(), e);
       }
+    }
+  }
+
+  private Path file(String name) {
+    return folder.resolve(name + ".bin");
+  }
+
+  private static void check(Path file, Buffer buffer) {
+    try {
+      if (!Files.exists(file) || Files.size(file) != buffer.sizeBytes()) {
+        throw new InputException(
+            file
+                + " is missing or not "
+                + buffer.sizeBytes()
+                + " bytes long: the checkpoint is another model's, or was begun with another"
+                + " version of Attune. Go on with that one, or begin again without "
+                + Term.RESUME);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(file + " cannot be read: " + e.getMessage(), e);
     }
   }
 

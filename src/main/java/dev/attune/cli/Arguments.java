@@ -6,6 +6,7 @@ import dev.attune.run.OptionNames;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -50,14 +51,9 @@ final class Arguments {
               .parse(parsed, words.stream().map(w -> named(w, options)).toArray(String[]::new));
       if (!line.getArgList().isEmpty() && !takesWords) {
         String first = line.getArgList().get(0);
-        throw usage(
-            command,
-            "unexpected argument '"
-                + first
-                + "'"
-                + (Files.exists(Path.of(first))
-                    ? ", a file: give the option again before each file, or a pattern in quotes"
-                    : ""));
+        throw isFile(first)
+            ? fileWithoutOption(command, first)
+            : usage(command, "unexpected argument '" + first + "'");
       }
       return new Arguments(command, options, line);
     } catch (UnrecognizedOptionException e) {
@@ -156,6 +152,40 @@ final class Arguments {
   /** The words beside options. */
   List<String> words() {
     return line.getArgList();
+  }
+
+  /**
+   * The words beside options, as texts: none is a file whose option was forgotten.
+   *
+   * @param option that a file has
+   * @throws InputException if a file has the name of one of them
+   */
+  List<String> texts(RunOption option) {
+    for (String word : words()) {
+      if (isFile(word)) {
+        throw line.hasOption(option.option())
+            ? fileWithoutOption(command, word)
+            : usage(command, "'" + word + "' is a file; give " + option.with(word));
+      }
+    }
+    return words();
+  }
+
+  private static boolean isFile(String word) {
+    try {
+      return Files.exists(Path.of(word));
+    } catch (InvalidPathException e) {
+      return false;
+    }
+  }
+
+  /** A pattern that a shell has replaced by the files. */
+  private static InputException fileWithoutOption(String command, String file) {
+    return usage(
+        command,
+        "unexpected argument '"
+            + file
+            + "', a file: give the option again before each file, or a pattern in quotes");
   }
 
   boolean json() {

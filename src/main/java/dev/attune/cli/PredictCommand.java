@@ -8,6 +8,7 @@ import dev.attune.run.CommandOptions;
 import dev.attune.run.Comparison;
 import dev.attune.run.Fetched;
 import dev.attune.run.PredictRun;
+import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import java.util.Comparator;
 import java.util.List;
@@ -80,9 +81,11 @@ final class PredictCommand implements Command {
   }
 
   private static int runTexts(Arguments arguments, Console console, ObjectNode result) {
-    List<String> texts = arguments.words();
+    List<String> texts = arguments.texts(RunOption.FILE);
+    RunConfig config = arguments.config();
+    PredictRun.checkOptions(config); // before anything is fetched
     PredictRun.TextOutcome outcome =
-        PredictRun.run(texts, Fetched.all(arguments.config(), new FetchView(console)));
+        PredictRun.run(texts, Fetched.all(config, new FetchView(console)));
     console.method(outcome.method(), result);
     console.notes(outcome.notes(), result);
     cut(console, outcome.truncated());

@@ -101,6 +101,21 @@ public final class PredictRun {
   }
 
   /**
+   * Checks the options beside texts.
+   *
+   * @throws InputException if one is given that is of files alone, or would do nothing
+   */
+  public static void checkOptions(RunConfig config) {
+    for (RunOption option : OF_FILES) {
+      if (config.isGiven(option)) {
+        throw new InputException(
+            option + " is of the rows of a file; leave it out, or the texts beside it");
+      }
+    }
+    IdleOptions.check(config);
+  }
+
+  /**
    * What is predicted of texts that somebody has typed.
    *
    * @param predictions of each text, as rows of a file have them
@@ -119,13 +134,7 @@ public final class PredictRun {
    *     if an option is given that is of files alone
    */
   public static TextOutcome run(List<String> texts, RunConfig config) {
-    for (RunOption option : OF_FILES) {
-      if (config.isGiven(option)) {
-        throw new InputException(
-            option + " is of the rows of a file; leave it out, or the texts beside it");
-      }
-    }
-    IdleOptions.check(config);
+    checkOptions(config);
     try (Predictor predictor = Predictor.open(config)) {
       List<Example> rows = new ArrayList<>();
       for (String text : texts) {

@@ -49,6 +49,25 @@ class BadInputTest {
     assertEquals("attune: there is no command 'trian'; did you mean train?\n", ended.err());
   }
 
+  /** It would be predicted as a text, and nobody would be told. */
+  @Test
+  void aFileWithoutItsOptionIsNoText() {
+    Ended alone = AttuneProcess.run(scratch, "predict", "--model", "x", train.toString());
+    assertEquals(2, alone.status());
+    assertEquals(
+        "attune: '"
+            + train
+            + "' is a file; give --file "
+            + train
+            + "; see: attune predict --help\n",
+        alone.err());
+    Ended further =
+        AttuneProcess.run(
+            scratch, "predict", "--model", "x", "--file", train.toString(), train.toString());
+    assertEquals(2, further.status());
+    assertTrue(further.err().contains("give the option again before each file"), further.err());
+  }
+
   /** Trains with further options, which replace sound ones; expects status 2. */
   private void refused(List<String> parts, String... options) {
     List<String> words =
