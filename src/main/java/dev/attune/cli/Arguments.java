@@ -165,7 +165,7 @@ final class Arguments {
       if (isFile(word)) {
         throw line.hasOption(option.option())
             ? fileWithoutOption(command, word)
-            : usage(command, "'" + word + "' is a file; give " + option.with(word));
+            : usage(command, "'" + word + "' is a file; give " + option + " " + word);
       }
     }
     return words();

@@ -5,15 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
-import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.attune.core.InputException;
-import dev.attune.run.RunOption;
 import dev.attune.testkit.Goldens;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -21,10 +18,8 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
@@ -132,160 +127,6 @@ class TextTokenizerTest {
     assertEquals(
         -1, Files.mismatch(source.resolve("tokenizer.json"), temp.resolve("tokenizer.json")));
     assertTrue(Files.exists(temp.resolve("special_tokens_map.json")));
-  }
-
-  /** Which text of a pair is the longer one depends on words, where both are longer than may be. */
-  @Test
-  void bothTextsOfAPairAreCutAsTransformersCutsThem() {
-    int uneven = 0;
-    Path goldens = Path.of("src/test/resources/tokenizers/classes/truncations.json");
-    for (JsonNode row : Goldens.json(goldens)) {
-      List<Integer> words = new ArrayList<>(List.of(-1));
-      List<Integer> sequences = new ArrayList<>(List.of(-1));
-      for (int sequence = 0; sequence < 2; sequence++) {
-        int word = 0;
-        for (JsonNode tokens : row.get(sequence == 0 ? "first" : "second")) {
-          words.addAll(Collections.nCopies(tokens.asInt(), word++));
-          sequences.addAll(Collections.nCopies(tokens.asInt(), sequence));
-        }
-        words.add(-1);
-        sequences.add(-1);
-      }
-      int[] wordIds = words.stream().mapToInt(Integer::intValue).toArray();
-      int[] sequenceIds = sequences.stream().mapToInt(Integer::intValue).toArray();
-      int[] none = new int[wordIds.length];
-      Encoding whole =
-          new Encoding(none, none, null, wordIds, sequenceIds, 0, row.get("left").asBoolean());
-      Encoding cut = whole.truncate(row.get("most").asInt());
-      int[] kept = {count(cut, 0), count(cut, 1)};
-      assertArrayEquals(ints(row.get("kept")), kept, row.toString());
-      uneven += kept[0] < kept[1] && count(whole, 0) > count(whole, 1) ? 1 : 0;
-    }
-    assertTrue(uneven > 5, "pairs of which the longer text loses more: " + uneven);
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"all-minilm-l6-v2", "roberta-base", "gpt2", "llama2"})
-  void truncationEqualsHuggingFacesLongestFirst(String name) throws IOException {
-    Path folder = SharedFolders.tokenizer(name);
-    Random random = new Random(7);
-    long oracle;
-    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      oracle =
-          TokenizersLibrary.LIB.createTokenizerFromString(
-              Files.readString(folder.resolve("tokenizer.json")));
-      try {
-        TokenizersLibrary.LIB.disablePadding(oracle);
-        int truncated = 0;
-        for (int round = 0; round < 400; round++) {
-          String text = words(random, random.nextInt(24));
-          String pair = random.nextInt(3) == 0 ? null : words(random, random.nextInt(24));
-          int maxLength = tokenizer.specialTokens(pair != null) + 1 + random.nextInt(30);
-          TokenizersLibrary.LIB.setTruncation(oracle, maxLength, "LONGEST_FIRST", 0);
-          long expected =
-              pair == null
-                  ? TokenizersLibrary.LIB.encode(oracle, text, true)
-                  : TokenizersLibrary.LIB.encodeDual(oracle, text, pair, true);
-          int[] ids = narrow(TokenizersLibrary.LIB.getTokenIds(expected));
-          int[] types = narrow(TokenizersLibrary.LIB.getTypeIds(expected));
-          int[] specials = narrow(TokenizersLibrary.LIB.getSpecialTokenMask(expected));
-          TokenizersLibrary.LIB.deleteEncoding(expected);
-
-          Encoding whole = tokenizer.encode(text, pair);
-          if (pair != null && Math.min(count(whole, 0), count(whole, 1)) >= maxLength) {
-            continue; // the library in the JAR is older here than the one of truncations.json
-          }
-          Encoding cut = whole.truncate(maxLength);
-          TokenIds lean = tokenizer.encodeIds(text, pair, maxLength);
-          String message = "max " + maxLength + " of '" + text + "' + '" + pair + "'";
-          assertArrayEquals(ids, cut.ids(), message);
-          assertArrayEquals(types, cut.typeIds(), message);
-          assertArrayEquals(specials, cut.specialTokensMask(), message);
-          assertArrayEquals(ids, lean.ids(), message);
-          assertEquals(whole.length() - ids.length, cut.droppedTokens(), message);
-          assertEquals(cut.droppedTokens(), lean.droppedTokens(), message);
-          assertEquals(2 * ids.length, cut.offsets().length, message);
-          truncated += cut.droppedTokens() > 0 ? 1 : 0;
-        }
-        assertTrue(truncated > 100, "cases that truncate: " + truncated);
-      } finally {
-        TokenizersLibrary.LIB.deleteTokenizer(oracle);
-      }
-    }
-  }
-
-  @Test
-  void truncationSideLeftKeepsTheEnd() throws IOException {
-    Files.copy(
-        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
-        temp.resolve("tokenizer.json"));
-    Files.writeString(
-        temp.resolve("tokenizer_config.json"),
-        "{\"tokenizer_class\": \"BertTokenizer\", \"truncation_side\": \"left\"}");
-    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
-      int[] all = tokenizer.encodeIds("one two three four", null, 512).ids();
-      assertArrayEquals(
-          new int[] {all[0], all[3], all[4], all[5]},
-          tokenizer.encodeIds("one two three four", null, 4).ids());
-    }
-  }
-
-  /** Transformers adds the tokens that tokenizer_config.json alone knows of. */
-  @Test
-  void addedTokensOfTheConfigCount() throws IOException {
-    Files.copy(
-        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
-        temp.resolve("tokenizer.json"));
-    Files.writeString(
-        temp.resolve("tokenizer_config.json"),
-        """
-        {"tokenizer_class": "BertTokenizer", "added_tokens_decoder": {
-          "0": {"content": "[PAD]", "special": true},
-          "30523": {"content": "[E2]", "special": true},
-          "30522": {"content": "[E1]", "lstrip": false, "rstrip": false, "single_word": false,
-                    "normalized": false, "special": true}}}
-        """);
-    try (TextTokenizer plain = TextTokenizer.open(SharedFolders.tokenizer("bert-base-uncased"));
-        TextTokenizer tokenizer = TextTokenizer.open(temp)) {
-      int[] expected = plain.encodeIds("one two three", null, 512).ids();
-      assertArrayEquals(
-          new int[] {expected[0], expected[1], 30522, expected[2], 30523, expected[3], expected[4]},
-          tokenizer.encodeIds("one [E1] two [E2] three", null, 512).ids());
-      assertEquals("one", tokenizer.decode(new int[] {expected[1], 30522}, true));
-    }
-  }
-
-  /** As {@code decode} of Transformers 5.18 has it. */
-  @Test
-  void spacesBeforePunctuationAreCleanedWhereTheConfigurationAsks() throws IOException {
-    Files.copy(
-        SharedFolders.tokenizer("bert-base-uncased").resolve("tokenizer.json"),
-        temp.resolve("tokenizer.json"));
-    String text = "don't say it's 'so' , they're !";
-    try (TextTokenizer plain = TextTokenizer.open(temp)) {
-      assertEquals(
-          "don ' t say it ' s ' so ', they ' re!",
-          plain.decodeClean(plain.encodePlain(text), true));
-    }
-    Files.writeString(
-        temp.resolve("tokenizer_config.json"), "{\"clean_up_tokenization_spaces\": true}");
-    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
-      assertEquals(
-          "don't say it's'so ', they're!",
-          tokenizer.decodeClean(tokenizer.encodePlain(text), true));
-    }
-  }
-
-  @Test
-  void maxLengthWithoutRoomForTextIsRefusedWithTheSmallestThatWorks() {
-    try (TextTokenizer tokenizer = TextTokenizer.open(SharedFolders.tokenizer("roberta-base"))) {
-      InputException e =
-          assertThrows(InputException.class, () -> tokenizer.encodeIds("some text", "more", 4));
-      assertEquals(
-          "max length 4 leaves no room for text: the tokenizer adds 4 special tokens. Give"
-              + " --max-length at least 5.",
-          RunOption.worded(e.getMessage()));
-    }
   }
 
   @Test
@@ -518,26 +359,6 @@ class TextTokenizerTest {
         () -> assertTrue(e.getMessage().contains("it ends too early"), e::getMessage));
   }
 
-  @Test
-  void shortEncodingsAreReturnedAsTheyAre() {
-    Encoding one =
-        new Encoding(new int[2], new int[2], new int[4], new int[2], new int[] {-1, 0}, 0, false);
-    assertSame(one, one.truncate(2));
-  }
-
-  private static String words(Random random, int count) {
-    String[] some = {"a", "film", "unbelievable", "naïve", "2,000", "don't", "😀", "transporting"};
-    StringBuilder text = new StringBuilder();
-    for (int i = 0; i < count; i++) {
-      text.append(i == 0 ? "" : " ").append(some[random.nextInt(some.length)]);
-    }
-    return text.toString();
-  }
-
-  private static int count(Encoding encoding, int sequence) {
-    return (int) Arrays.stream(encoding.sequenceIds()).filter(s -> s == sequence).count();
-  }
-
   private static int[] ints(JsonNode array) {
     int[] out = new int[array.size()];
     for (int i = 0; i < out.length; i++) {
@@ -552,10 +373,6 @@ class TextTokenizerTest {
       out[i] = pairs.get(i / 2).get(i % 2).asInt();
     }
     return out;
-  }
-
-  private static int[] narrow(long[] values) {
-    return Arrays.stream(values).mapToInt(v -> (int) v).toArray();
   }
 
   /**
@@ -588,120 +405,6 @@ class TextTokenizerTest {
             tokenizer.encodeIds(" " + word, null, 100).ids(),
             tokenizer.encodeWordIds(List.of(word), 100).ids());
       }
-    }
-  }
-
-  /** As types of BERT's tokens, which GPT-2 takes for tokens. */
-  @Test
-  void tokenTypesOfGpt2AreRefused(@TempDir Path folder) throws IOException {
-    Path own = Path.of("src/test/resources/tokenizers/modernbert");
-    Files.copy(own.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
-    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"gpt2\"}");
-    Path config = folder.resolve("tokenizer_config.json");
-    for (String given :
-        List.of(
-            "\"model_input_names\": [\"input_ids\", \"token_type_ids\"]",
-            "\"tokenizer_class\": \"BertTokenizer\"")) {
-      Files.writeString(config, "{" + given + "}");
-      String message =
-          assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
-      assertTrue(message.contains("Set 'model_input_names' to [\"input_ids\", "), message);
-      Files.writeString(config, "{\"model_input_names\": [\"input_ids\"], \"x\": {" + given + "}}");
-      TextTokenizer.open(folder).close();
-    }
-  }
-
-  @Test
-  void theOlderNameOfTheMaximumLengthCounts(@TempDir Path folder) throws IOException {
-    Path own = Path.of("src/test/resources/tokenizers/modernbert");
-    Files.copy(own.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
-    Path config = folder.resolve("tokenizer_config.json");
-    Files.writeString(config, "{\"max_len\": 40}");
-    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      assertEquals(OptionalInt.of(40), tokenizer.modelMaxLength());
-    }
-    Files.writeString(config, "{\"max_len\": 40, \"model_max_length\": 50}");
-    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      assertEquals(OptionalInt.of(50), tokenizer.modelMaxLength());
-    }
-  }
-
-  @Test
-  void splittingSpecialTokensIsRefused(@TempDir Path folder) throws IOException {
-    Path own = Path.of("src/test/resources/tokenizers/modernbert");
-    Files.copy(own.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
-    Path config = folder.resolve("tokenizer_config.json");
-    Files.writeString(config, "{\"split_special_tokens\": false}");
-    TextTokenizer.open(folder).close();
-    Files.writeString(config, "{\"split_special_tokens\": true}");
-    String message =
-        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
-    assertTrue(message.contains("split_special_tokens is true"), message);
-  }
-
-  @ParameterizedTest
-  @CsvSource(
-      quoteCharacter = '`',
-      value = {
-        "do_lower_case, \"false\"",
-        "strip_accents, 1",
-        "add_prefix_space, \"yes\"",
-        "split_special_tokens, \"true\"",
-        "truncation_side, \"Left\"",
-        "truncation_side, null"
-      })
-  void switchesThatAreNoneAreRefusedByName(String key, String value, @TempDir Path folder)
-      throws IOException {
-    Path own = Path.of("src/test/resources/tokenizers/modernbert");
-    Files.copy(own.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
-    String json = "{\"" + key + "\": " + value + "}";
-    Files.writeString(folder.resolve("tokenizer_config.json"), json);
-    String message =
-        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
-    assertTrue(message.contains("tokenizer_config.json: '" + key + "' is "), message);
-  }
-
-  /** The classes of Transformers take them from one file, all other programs from the other. */
-  @ParameterizedTest
-  @CsvSource({"cls_token,[UNK]", "sep_token,[MASK]", "unk_token,[PAD]"})
-  void specialTokensOfWhichTwoFilesDisagreeAreRefused(
-      String role, String spelling, @TempDir Path folder) throws IOException {
-    Files.copy(
-        Path.of("src/test/resources/tokenizers/modernbert/tokenizer.json"),
-        folder.resolve("tokenizer.json"));
-    Path config = folder.resolve("tokenizer_config.json");
-    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"bert\"}");
-    Files.writeString(
-        config, "{\"cls_token\": \"[CLS]\", \"sep_token\": {\"content\": \"[SEP]\"}}");
-    TextTokenizer.open(folder).close();
-    String json = "{\"tokenizer_class\": \"BertTokenizer\", \"%s\": \"%s\"}";
-    Files.writeString(config, json.formatted(role, spelling));
-    if (role.equals("unk_token")) {
-      Path file = folder.resolve("tokenizer.json");
-      String tokenizer =
-          Files.readString(file).replaceFirst("\"unk_token\": *null", "\"unk_token\": \"[UNK]\"");
-      Files.writeString(file, tokenizer);
-    }
-    String message =
-        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
-    assertTrue(message.contains("'" + role + "' is \"" + spelling + "\", and"), message);
-  }
-
-  /** Encodings of a template that writes the date are those of that day. */
-  @Test
-  void theDayIsPartOfTheContentWhereATemplateWritesIt(@TempDir Path folder) throws IOException {
-    Files.copy(
-        Path.of("src/test/resources/tokenizers/modernbert/tokenizer.json"),
-        folder.resolve("tokenizer.json"));
-    Path template = folder.resolve("chat_template.jinja");
-    Files.writeString(template, "{{ messages[0].content }}");
-    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
-      List<String> plain = tokenizer.content();
-      Files.writeString(template, "{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}");
-      List<String> dated = tokenizer.content();
-      assertEquals(plain.size() + 1, dated.size());
-      LocalDate day = LocalDate.parse(dated.get(dated.size() - 1));
-      assertTrue(!day.isAfter(LocalDate.now()) && day.isAfter(LocalDate.now().minusDays(2)));
     }
   }
 
