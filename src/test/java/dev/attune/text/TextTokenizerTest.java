@@ -252,7 +252,7 @@ class TextTokenizerTest {
       Random random = new Random(3);
       List<String> texts = new ArrayList<>();
       for (int i = 0; i < 2000; i++) {
-        texts.add(words(random, 1 + random.nextInt(20)));
+        texts.add(TruncationTest.words(random, 1 + random.nextInt(20)));
       }
       List<int[]> sequential = texts.stream().map(tokenizer::encodePlain).toList();
       List<int[]> parallel = texts.parallelStream().map(tokenizer::encodePlain).toList();

@@ -143,7 +143,7 @@ class TruncationTest {
     assertSame(one, one.truncate(2));
   }
 
-  private static String words(Random random, int count) {
+  static String words(Random random, int count) {
     String[] some = {"a", "film", "unbelievable", "naïve", "2,000", "don't", "😀", "transporting"};
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < count; i++) {
