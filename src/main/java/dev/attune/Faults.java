@@ -30,6 +30,7 @@ final class Faults {
   private static final Map<String, Method> METHODS =
       Stream.of(
               Trainer.class,
+              TrainingOptions.class,
               ModelOptions.class,
               Generator.Options.class,
               QuestionAnswerer.Options.class)

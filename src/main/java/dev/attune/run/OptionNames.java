@@ -99,7 +99,8 @@ public final class OptionNames {
     if (advice == null) {
       advice =
           NearestName.of(wanted, known.stream().map(RunOption::option).toList())
-              .map(option -> "did you mean --" + option + "?")
+              .flatMap(meant -> find(meant, known))
+              .map(option -> "did you mean " + option + "?")
               .orElse("attune help lists those of each command");
     }
     return new InputException(where + "there is no option '" + name + "'; " + advice);
