@@ -16,7 +16,8 @@ final class UnpinnedSessions {
 
   private final TrainingStore store;
   private final Workshop workshop;
-  private final Map<List<String>, Optional<String>> contents = new HashMap<>(); // by tenants and versions
+  private final Map<List<String>, Optional<String>> contents =
+      new HashMap<>(); // by tenants and versions
 
   UnpinnedSessions(TrainingStore store, Workshop workshop) {
     this.store = store;

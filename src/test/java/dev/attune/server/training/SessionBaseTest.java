@@ -194,19 +194,12 @@ class SessionBaseTest {
       ModelRoom room = new ModelRoom(models, data.models(), tenant -> Limits.NONE);
       Sessions.Parts parts =
           new Sessions.Parts(
-              data.journal(),
-              models,
-              room,
-              tenant -> Limits.NONE,
-              data.training(),
-              data.models());
+              data.journal(), models, room, tenant -> Limits.NONE, data.training(), data.models());
       try (Sessions sessions =
-          new Sessions(
-              parts, new TrainingMemory(1L << 30), Duration.ofMinutes(1), new Metrics())) {
+          new Sessions(parts, new TrainingMemory(1L << 30), Duration.ofMinutes(1), new Metrics())) {
         sessions.start();
         assertEquals("closed", sessions.desk("local", untrained).status());
-        ApiException busy =
-            assertThrows(ApiException.class, () -> sessions.desk("local", trained));
+        ApiException busy = assertThrows(ApiException.class, () -> sessions.desk("local", trained));
         assertEquals(429, busy.status());
         ApiException unknown =
             assertThrows(ApiException.class, () -> sessions.desk("other", trained));
