@@ -7,8 +7,8 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Chunk;
 import dev.attune.core.FileOps;
-import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
+import dev.attune.core.OtherVersionException;
 import dev.attune.core.Term;
 import dev.attune.core.WholeJson;
 import dev.attune.memory.Buffer;
@@ -246,8 +246,9 @@ public final class Snapshot {
   private static void check(Path file, Buffer buffer) {
     try {
       if (!Files.exists(file) || Files.size(file) != buffer.sizeBytes()) {
-        throw new InputException(
-            file
+        Path name = file.getParent().getFileName().resolve(file.getFileName());
+        throw new OtherVersionException(
+            name
                 + " is missing or not "
                 + buffer.sizeBytes()
                 + " bytes long: the checkpoint is another model's, or was begun with another"

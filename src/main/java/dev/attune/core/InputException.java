@@ -5,7 +5,7 @@ package dev.attune.core;
  * allowed range and the likely fix; the command line prints it alone, without a stack trace, and
  * ends with status 2.
  */
-public final class InputException extends RuntimeException {
+public class InputException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   public InputException(String message) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.OtherVersionException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.run.RunOption.OnResume;
 import java.util.Comparator;
@@ -113,7 +114,7 @@ final class RunIdentity {
     }
     for (Fact fact : facts.keySet()) {
       if (!state.path(FACTS).has(fact.key())) {
-        throw new InputException(
+        throw new OtherVersionException(
             RunOption.RESUME
                 + " goes on with the run as it was begun, but its checkpoint does not say what the "
                 + fact.words

@@ -204,6 +204,7 @@ public final class AttuneServer implements AutoCloseable {
     webhooks.start();
     parts.add(0, jobs::close);
     jobs.start();
+    sessions.startUnpinned();
     parts.add(0, feedback::close);
     feedback.start();
     return new AttuneServer(URI.create(web.address() + "/v1"), parts);

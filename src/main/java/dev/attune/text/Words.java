@@ -9,29 +9,49 @@ import java.util.List;
  * @param starts index of each word's first {@code char} in the text
  */
 public record Words(String text, List<String> words, List<Integer> starts) {
+  /** What is told of each word of a text. */
+  @FunctionalInterface
+  private interface Found {
+    void word(int begin, int end);
+  }
+
   /** Splits at white space and around punctuation marks and symbols. */
   public static Words split(String text) {
     List<String> words = new ArrayList<>();
     List<Integer> starts = new ArrayList<>();
+    scan(
+        text,
+        (begin, end) -> {
+          words.add(text.substring(begin, end));
+          starts.add(begin);
+        });
+    return new Words(text, words, starts);
+  }
+
+  /** How many {@link #split} finds: nothing is kept of them. */
+  public static int count(String text) {
+    int[] count = new int[1];
+    scan(text, (begin, end) -> count[0]++);
+    return count[0];
+  }
+
+  private static void scan(String text, Found found) {
     int begin = -1; // of the word in hand
     for (int i = 0; i <= text.length(); ) {
       int c = i < text.length() ? text.codePointAt(i) : ' ';
       boolean isSpace = Character.isWhitespace(c) || Character.isSpaceChar(c);
       boolean isMark = !isSpace && isMark(c);
       if (begin >= 0 && (isSpace || isMark)) {
-        words.add(text.substring(begin, i));
-        starts.add(begin);
+        found.word(begin, i);
         begin = -1;
       }
       if (isMark) {
-        words.add(Character.toString(c));
-        starts.add(i);
+        found.word(i, i + Character.charCount(c));
       } else if (!isSpace && begin < 0) {
         begin = i;
       }
       i += Character.charCount(c);
     }
-    return new Words(text, words, starts);
   }
 
   /** Words that are known, with one space between them. */

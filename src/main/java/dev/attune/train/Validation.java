@@ -3,6 +3,7 @@ package dev.attune.train;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.OtherVersionException;
 import dev.attune.core.Term;
 import dev.attune.model.Model;
 import dev.attune.optim.EvaluatedRate;
@@ -125,14 +126,14 @@ final class Validation {
   /**
    * Goes on with the rate that a checkpoint had come to.
    *
-   * @throws InputException if it does not say which
+   * @throws OtherVersionException if it does not say which
    */
   void restoreRate(TrainState state, Schedule.Kind kind) {
     if (rate == null) {
       return;
     }
     if (state.evaluatedRate == null) {
-      throw new InputException(
+      throw new OtherVersionException(
           "the checkpoint does not say which learning rate "
               + Term.LR_SCHEDULER.of(kind.option())
               + " had come to: it was begun with another version of Attune. Go on with that one,"

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.data.Example;
+import dev.attune.server.http.ApiException;
 import dev.attune.task.Prediction;
 import dev.attune.task.TagRun;
 import dev.attune.task.TokenClassification;
@@ -14,8 +15,21 @@ import java.util.List;
 
 /** Texts whose words get a tag each; one without words is told without the model. */
 record TaggedTexts(List<Words> all) implements JudgedTexts {
+  /** Of all texts of a request: each takes some hundred bytes on its way to the answer. */
+  private static final int MOST_WORDS = 1 << 17;
+
   static TaggedTexts of(List<JsonNode> inputs) {
+    long words = inputs.stream().mapToLong(TaggedTexts::count).sum();
+    if (words > MOST_WORDS) {
+      throw ApiException.badRequest(
+          "input",
+          "'input' has " + words + " words; a request has at most " + MOST_WORDS + " to be tagged");
+    }
     return new TaggedTexts(inputs.stream().map(TaggedTexts::words).toList());
+  }
+
+  private static int count(JsonNode input) {
+    return input.isArray() ? input.size() : Words.count(JudgedTexts.text(input));
   }
 
   /** An array has the words of a text; a string is split as the library does it. */
@@ -57,15 +71,32 @@ record TaggedTexts(List<Words> all) implements JudgedTexts {
       ObjectNode result = JudgedTexts.next(results);
       ArrayNode words = result.putArray("words");
       ArrayNode entities = result.putArray("entities");
+      int told = 0;
       if (!text.words().isEmpty()) {
-        tell(text, (TokenClassification.Predicted) next.next(), words, entities);
+        TokenClassification.Predicted tags = (TokenClassification.Predicted) next.next();
+        told = read(tags.tags());
+        tell(text, tags, told, words, entities);
       }
+      result.put("unread_words", text.words().size() - told);
     }
   }
 
+  /** Words up to the last that the model has read: the cut ones behind it are many at times. */
+  private static int read(List<String> tags) {
+    int read = tags.size();
+    while (read > 0 && tags.get(read - 1) == null) {
+      read--;
+    }
+    return read;
+  }
+
   private static void tell(
-      Words text, TokenClassification.Predicted said, ArrayNode words, ArrayNode entities) {
-    int[][] places = places(text);
+      Words text,
+      TokenClassification.Predicted said,
+      int told,
+      ArrayNode words,
+      ArrayNode entities) {
+    int[][] places = places(text, told);
     for (int i = 0; i < places.length; i++) {
       ObjectNode word = words.addObject();
       word.put("word", text.words().get(i));
@@ -84,8 +115,8 @@ record TaggedTexts(List<Words> all) implements JudgedTexts {
   }
 
   /** Where each word begins and ends, in code points: what most languages' strings count in. */
-  private static int[][] places(Words text) {
-    int[][] places = new int[text.words().size()][];
+  private static int[][] places(Words text, int words) {
+    int[][] places = new int[words][];
     int at = 0; // of chars
     int points = 0; // up to there
     for (int i = 0; i < places.length; i++) {

@@ -67,6 +67,20 @@ record JobConfig(ServedModel model, List<StoredFile> files, RunConfig config) {
     return of(job, job.request().model(), sources);
   }
 
+  /**
+   * A message on the job as its client understands it, without places on the disk.
+   *
+   * @param output folder of the run
+   */
+  String worded(String message, Path output) {
+    String words =
+        JobWords.of(message, files)
+            .replace(output.getParent().toString(), "the job's folder")
+            .replace(model.folder().toString(), "'" + model.id() + "'");
+    String base = config.text(RunOption.BASE_MODEL);
+    return base == null ? words : words.replace(base, "'" + model.base() + "'");
+  }
+
   /** The same of a job that is of another model. */
   static JobConfig of(Job job, String model, Sources sources) {
     return of(

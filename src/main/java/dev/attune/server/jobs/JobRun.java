@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.OtherVersionException;
 import dev.attune.data.DataReport;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunListener;
@@ -121,6 +122,8 @@ final class JobRun implements RunListener {
       left("it had not come to a step since it began to run");
     } catch (OtherBaseException e) {
       hold(e.getMessage());
+    } catch (OtherVersionException e) {
+      beginAgain(e);
     } catch (InputException e) {
       refuse(e);
     } catch (DivergedException e) {
@@ -169,6 +172,29 @@ final class JobRun implements RunListener {
     }
     untold.clear();
     leaveGroup().make();
+  }
+
+  /** That the server is of another version than a checkpoint is no fault of who made the job. */
+  private void beginAgain(OtherVersionException e) {
+    if (group != null) {
+      refuse(e);
+      return;
+    }
+    LOG.log(Level.WARNING, job.id() + " begins again: " + worded(e.getMessage()));
+    try {
+      JobFolders.remove(sources.folders().model(job));
+    } catch (IOException failure) {
+      LOG.log(Level.ERROR, job.id() + ": " + failure.getMessage(), failure);
+      hold("a checkpoint of another version of the server cannot be removed");
+      return;
+    }
+    store
+        .change(job.id(), Set.of(JobStatus.RUNNING), JobStatus.QUEUED)
+        .withPrecedence()
+        .tell(
+            JobEvent.Level.WARN,
+            "The job's checkpoint is of another version of the server; it begins again")
+        .make();
   }
 
   /** What there is too little memory for with others may fit by itself. */
@@ -280,7 +306,7 @@ final class JobRun implements RunListener {
 
   @Override
   public String worded(String message) {
-    return made == null ? JobWords.of(message) : JobWords.of(message, made.files());
+    return made == null ? JobWords.of(message) : made.worded(message, sources.folders().model(job));
   }
 
   @Override

@@ -111,6 +111,12 @@ final class CallBook {
     calls.remove(call.row().id());
   }
 
+  /** A call has failed before there was a model: whatever that goes on from lacks nothing of it. */
+  void undone(Call call, CallError error) {
+    ended(call, Call.Status.FAILED, null, error);
+    store.undone(call.row());
+  }
+
   /** The turn of the last call that the state has seen. */
   long turn() {
     return from == null ? 0 : from.turn();

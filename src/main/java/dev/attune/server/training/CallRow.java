@@ -14,7 +14,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
  * @param key by which the client knows it again; null: none
  * @param digest of what was asked
  * @param created second
- * @param turn in the order in which calls are done, from 1; null: those before it have not come
+ * @param turn in the order in which calls are done, from 1; 0: it was not done, for there was no
+ *     model; null: those before it have not come
  * @param isLost whether what it did, or would have done, is not in the model
  */
 record CallRow(

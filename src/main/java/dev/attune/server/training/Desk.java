@@ -1,6 +1,7 @@
 package dev.attune.server.training;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.InputException;
 import dev.attune.kernels.BackendException;
 import dev.attune.run.AdapterTraining;
 import dev.attune.server.http.ApiException;
@@ -43,6 +44,7 @@ final class Desk {
   private final CallBook book; // guarded by this, as all that follows
   private Thread thread; // null: it is closed
   private AdapterTraining training; // null: it is not open
+  private Throwable unopened; // why it could not be opened last; null: it could, or is being
   private Call running;
   private End end; // null: it goes on
   private boolean isOver; // no more calls are taken
@@ -104,6 +106,7 @@ final class Desk {
     started.setDaemon(true);
     started.start();
     end = null;
+    unopened = null;
     thread = started;
   }
 
@@ -155,7 +158,7 @@ final class Desk {
   /**
    * The model, once it is open: to encode and decode alone; null: it is still being opened.
    *
-   * @throws ApiException if it cannot be opened now
+   * @throws ApiException if it cannot be opened, with the cause where a client can know that
    */
   synchronized AdapterTraining opened(long millis) throws InterruptedException {
     touch();
@@ -164,10 +167,16 @@ final class Desk {
     while (training == null && thread != null && System.nanoTime() < until) {
       wait(LOOK_MILLIS);
     }
-    if (thread == null) {
-      throw ApiException.busy("The session's model is not open now; ask again");
+    if (thread != null) {
+      return training;
     }
-    return training;
+    if (unopened instanceof ApiException e) {
+      throw e;
+    }
+    if (unopened instanceof InputException e) {
+      throw ApiException.badRequest(null, means.workshop().worded(session, e.getMessage()));
+    }
+    throw ApiException.busy("The session's model is not open now; ask again");
   }
 
   /**
@@ -177,18 +186,7 @@ final class Desk {
    */
   synchronized void removeState(String name) {
     touch();
-    SavedState state =
-        means
-            .workshop()
-            .named(session.id(), name)
-            .orElseThrow(
-                () -> ApiException.notFound(null, "The session has no state '" + name + "'"));
-    boolean isNeeded = state.id().equals(means.workshop().latest(session).orElseThrow().id());
-    if (isNeeded && (training == null || end != null)) {
-      throw ApiException.conflict(
-          "The session is not open, and goes on from the state '" + name + "'; save another first");
-    }
-    means.workshop().remove(state);
+    means.workshop().remove(session, name, training != null && end == null);
   }
 
   /** Closes the model if nobody has used it for so long; what was trained is saved first. */
@@ -383,11 +381,12 @@ final class Desk {
       restore();
       return;
     }
+    unopened = failure;
     CallError error = error(session.id(), failure);
     for (Call call : book.takeReady()) {
       means.waiting().give(call.bytes());
       try {
-        book.ended(call, Call.Status.FAILED, null, error);
+        book.undone(call, error);
       } catch (UncheckedIOException e) {
         LOG.log(Level.ERROR, call.row().id() + " cannot be noted: " + e.getMessage(), e);
       }

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
@@ -44,6 +45,8 @@ public final class Sessions implements AutoCloseable {
   private final Duration idle;
   private final Desk.Means means;
   private final Map<String, Desk> desks = new ConcurrentHashMap<>(); // by session
+  private final UnpinnedSessions unpinned;
+  private final Set<String> unsure = ConcurrentHashMap.newKeySet(); // until they are pinned
   private final ScheduledExecutorService tidying =
       Executors.newSingleThreadScheduledExecutor(
           task -> {
@@ -79,6 +82,7 @@ public final class Sessions implements AutoCloseable {
   public Sessions(Parts parts, TrainingMemory memory, Duration idle, Metrics metrics) {
     this.store = new TrainingStore(parts.journal());
     this.workshop = parts.workshop(store);
+    this.unpinned = new UnpinnedSessions(store, workshop);
     this.limits = parts.limits();
     this.idle = idle;
     long waiting = Math.max(LEAST_WAITING_BYTES, Runtime.getRuntime().maxMemory() / SHARE_OF_HEAP);
@@ -104,11 +108,13 @@ public final class Sessions implements AutoCloseable {
     metrics.gauge("attune_training_calls_waiting", "Calls that wait", this::waiting);
   }
 
-  /** Begins to look after what there is. */
+  /** Begins to look after what there is, but for what {@link #startUnpinned} does. */
   public void start() {
     workshop.removeLeftovers();
-    new UnpinnedSessions(store, workshop).pin();
-    store.all().forEach(session -> desks.put(session.id(), new Desk(session, means)));
+    unpinned.pinKnown().forEach(session -> unsure.add(session.id()));
+    store.all().stream()
+        .filter(session -> !unsure.contains(session.id()))
+        .forEach(session -> desks.put(session.id(), new Desk(session, means)));
     long every = Math.max(1, Math.min(LOOK_MILLIS, idle.toMillis() / LOOKS));
     tidying.scheduleWithFixedDelay(
         () -> {
@@ -122,6 +128,18 @@ public final class Sessions implements AutoCloseable {
         every,
         every,
         TimeUnit.MILLISECONDS);
+  }
+
+  /**
+   * Takes up sessions of earlier servers whose models are to be found out, for which these are read
+   * to their ends: calls of them are refused as long as that takes.
+   */
+  public void startUnpinned() {
+    for (String id : unsure) {
+      store.find(id).ifPresent(unpinned::pin);
+      store.find(id).ifPresent(session -> desks.put(id, new Desk(session, means)));
+      unsure.remove(id);
+    }
   }
 
   private Map<String, Integer> counts() {
@@ -188,9 +206,16 @@ public final class Sessions implements AutoCloseable {
   /**
    * A tenant's session.
    *
-   * @throws ApiException if it has none of that id
+   * @throws ApiException if it has none of that id, or it is not known yet what it is of
    */
   Desk desk(String tenant, String id) {
+    if (unsure.contains(id)) {
+      workshop.find(tenant, id, null);
+      throw ApiException.busy(
+          "It is being found out which version of its model the session '"
+              + id
+              + "' was trained on; ask again");
+    }
     Desk desk = desks.get(id);
     if (desk == null || !desk.session().tenant().equals(tenant)) {
       throw ApiException.notFound(null, "There is no training session '" + id + "'");
@@ -198,12 +223,20 @@ public final class Sessions implements AutoCloseable {
     return desk;
   }
 
-  /** Those of a tenant, the newest first; one more than the page has, where there are more. */
+  /**
+   * Those of a tenant, the newest first; one more than the page has, where there are more.
+   *
+   * @throws ApiException if it is not known yet what one of them is of
+   */
   List<Desk> list(String tenant, Page page) {
     if (page.after() != null) {
       desk(tenant, page.after());
     }
-    return store.list(tenant, page).stream()
+    List<TrainingSession> found = store.list(tenant, page);
+    found.stream()
+        .filter(session -> unsure.contains(session.id()))
+        .forEach(session -> desk(tenant, session.id()));
+    return found.stream()
         .map(session -> desks.get(session.id()))
         .filter(desk -> desk != null)
         .toList();

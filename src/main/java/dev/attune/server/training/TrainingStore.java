@@ -351,6 +351,16 @@ final class TrainingStore {
                 .orElseThrow());
   }
 
+  /** Notes of a call that had its turn that nothing came of it, which any state has seen. */
+  void undone(CallRow call) {
+    journal.change(
+        change ->
+            change.update(
+                "UPDATE training_calls SET turn = 0 WHERE session = ? AND number = ?",
+                call.session(),
+                call.number()));
+  }
+
   /**
    * Gives up the calls that a state has not seen: their numbers and keys may be used again.
    *

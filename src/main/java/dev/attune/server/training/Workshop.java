@@ -190,29 +190,22 @@ final class Workshop {
     }
   }
 
-  /**
-   * Which version a session of an earlier server is of, which looked up what the model's name stood
-   * for whenever it opened it: the one that its last state was trained on, by content. One without
-   * a state begins anew, with what is live.
-   */
-  String meant(TrainingSession session) {
-    String name = session.request().model();
-    List<String> versions = models.versionNames(session.tenant(), name);
-    Optional<SavedState> state = latest(session);
-    if (versions.size() < 2) {
-      return name;
-    }
-    if (state.isEmpty()) {
-      return models.pin(session.tenant(), name);
-    }
-    String content = AdapterTraining.contentOfState(folder(state.get()), note -> {});
-    return versions.stream()
-        .filter(version -> content.equals(content(session, version)))
-        .findFirst()
-        .orElse(name);
+  /** The versions of a session's model that have files; none of a version's own name. */
+  List<String> versions(TrainingSession session) {
+    return models.versionNames(session.tenant(), session.request().model());
   }
 
-  private String content(TrainingSession session, String version) {
+  /**
+   * What the training that saved a state had begun from.
+   *
+   * @throws InputException if the state is not sound
+   */
+  String contentOf(SavedState state) {
+    return AdapterTraining.contentOfState(folder(state), note -> {});
+  }
+
+  /** What a session would begin from, of another version; that is read to its end. */
+  String contentOf(TrainingSession session, String version) {
     ServedModel model = models.findPinned(session.tenant(), version);
     return AdapterTraining.content(config(model, session.request()));
   }
@@ -345,8 +338,21 @@ final class Workshop {
     }
   }
 
-  /** Takes a state out. */
-  void remove(SavedState state) {
+  /**
+   * Takes a state of a session out.
+   *
+   * @param isOpen whether the session's model is, which needs no state then
+   * @throws ApiException if there is none of that name, or the session is to go on from it
+   */
+  void remove(TrainingSession session, String name, boolean isOpen) {
+    SavedState state =
+        named(session.id(), name)
+            .orElseThrow(
+                () -> ApiException.notFound(null, "The session has no state '" + name + "'"));
+    if (!isOpen && state.id().equals(latest(session).orElseThrow().id())) {
+      throw ApiException.conflict(
+          "The session is not open, and goes on from the state '" + name + "'; save another first");
+    }
     store.remove(state);
     removeFolder(state);
   }

@@ -21,6 +21,14 @@ function cosine(a, b) {
   return dot / (Math.sqrt(aa * bb) || 1);
 }
 
+/** What is said of a text in a word: labels or a number; entities stand below it. */
+function judged(one) {
+  if (one.entities) {
+    return one.entities.length === 0 ? 'no entities' : '';
+  }
+  return one.value === undefined ? (one.labels || [one.label ?? '']).join(', ') : one.value.toFixed(3);
+}
+
 /** One model's answers. props: model, kind, asked: what was asked last, with its number */
 class Answers extends Component {
   constructor() {
@@ -121,7 +129,9 @@ class Answers extends Component {
 
   classes({ result }) {
     return result && result.results && result.results.map((one, i) => h('section', { key: i, class: 'classified' },
-      h('p', { class: 'breaks' }, h('b', null, one.label === undefined || one.label === null ? '' : String(one.label)), ' ', h('span', { class: 'soft' }, result.texts[i])),
+      h('p', { class: 'breaks' }, h('b', null, judged(one)), ' ', h('span', { class: 'soft' }, result.texts[i])),
+      (one.entities || []).map((entity, k) => h('p', { key: k, class: 'breaks' },
+        h('b', null, entity.label), ' ', entity.text, ' ', h('span', { class: 'soft' }, entity.score.toFixed(3)))),
       Object.entries(one.scores || {}).sort((a, b) => b[1] - a[1]).slice(0, 10).map(([label, score]) => h('div', { key: label, class: 'score' },
         h('span', { class: 'breaks' }, label), h('progress', { 'aria-label': label, value: Math.max(0, Math.min(1, score)), max: 1 }), h('span', { class: 'n' }, score.toFixed(3))))));
   }

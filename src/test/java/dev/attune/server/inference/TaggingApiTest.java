@@ -1,6 +1,7 @@
 package dev.attune.server.inference;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -137,10 +138,26 @@ class TaggingApiTest {
     Answer cut = ask(text, ", 'truncate': true");
     assertEquals(200, cut.status(), cut::text);
     assertTrue(cut.json().at("/usage/truncated_tokens").asInt() > 0, cut::text);
-    JsonNode words = cut.json().at("/results/0/words");
-    assertEquals(40, words.size());
-    assertTrue(words.get(39).path("tag").isNull(), words::toString);
-    assertEquals(0, words.get(39).path("score").asDouble());
+    JsonNode result = cut.json().path("results").get(0);
+    int told = result.path("words").size();
+    assertTrue(told > 0 && told < 40, result::toString);
+    assertFalse(result.path("words").get(told - 1).path("tag").isNull(), result::toString);
+    assertEquals(40 - told, result.path("unread_words").asInt());
+  }
+
+  /** Each would be some hundred bytes of the answer, and of memory before. */
+  @Test
+  void moreWordsThanARequestMayHaveAreRefusedByNumber() throws Exception {
+    String most = "!".repeat(1 << 17);
+    for (String input : List.of("['!', '" + most + "']", "['" + most + "', ['a']]")) {
+      Answer refused = ask(input, ", 'truncate': true");
+      assertEquals(400, refused.status(), refused::text);
+      String message = refused.json().at("/error/message").asText();
+      assertTrue(message.contains("131073 words") && message.contains("131072"), message);
+    }
+    Answer cut = ask("'" + most + "'", ", 'truncate': true");
+    assertEquals(200, cut.status(), cut::text);
+    assertTrue(cut.text().length() < 1 << 14, cut::text);
   }
 
   @Test

@@ -206,7 +206,7 @@ final class JobsTrial implements AutoCloseable {
   }
 
   JsonNode await(String id, Predicate<JsonNode> wanted, String what) {
-    long end = System.nanoTime() + Duration.ofSeconds(120).toNanos();
+    long end = System.nanoTime() + Duration.ofSeconds(300).toNanos(); // machines are busy at times
     JsonNode job = job(id);
     while (!wanted.test(job)) {
       JsonNode last = job;
