@@ -107,12 +107,12 @@ final class ServeCommand implements Command {
   private static int serve(
       RunConfig config, boolean json, Console console, StopSignal signal, ObjectNode result) {
     ServerConfig server = configured(config);
-    signal.leaves("stopped before it answered; nothing was changed");
     signal.stops(
-        "stopping; what runs goes on when it is started again. Ctrl-C again stops at once");
+        "stopping; what runs goes on when it is started again. Ctrl-C again stops at once",
+        "it did not end in time; what ran goes on from where it was saved last when it is started"
+            + " again");
     signal.arm();
     try (AttuneServer running = AttuneServer.start(server)) {
-      signal.prepared();
       if (json) {
         ObjectNode ready = JsonNodeFactory.instance.objectNode();
         System.out.println(ready.put("ready", true).put("address", running.address().toString()));

@@ -8,11 +8,15 @@ import java.util.Deque;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * Turns Ctrl-C, SIGTERM and SIGHUP into a request, for commands that can stop in good order; the
  * process then ends with the status of the command. A second Ctrl-C ends it at once. Whoever sends
  * another signal cannot be asked again, so a command that does not end in time is ended.
+ *
+ * <p>A process that nothing is to be waited for in ends though it be stuck in what it writes, as it
+ * is where nobody reads its output.
  *
  * <p>While a command {@linkplain #preparing prepares}, there is nothing to save: it is given a
  * moment to see the request by itself, then what it reserved is released and the process ends. One
@@ -22,18 +26,23 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class StopSignal implements AutoCloseable {
   private static final long PATIENCE_SECONDS = 120;
   private static final long PREPARING_MILLIS = 400;
+  private static final long STUCK_MILLIS = 10_000; // an end takes far less
   private static final String INTERRUPT = "INT";
 
   private final boolean json;
+  private final long stuckMillis;
   private final Deque<Runnable> reserved = new ArrayDeque<>();
   private String left = "stopped before the first step; nothing was changed";
   private String stopping = "stopping, with a checkpoint; Ctrl-C again stops at once, without";
+  private String late =
+      "the step in hand did not end in time and is not saved; earlier checkpoints are as they were";
   private long patienceMillis = PREPARING_MILLIS; // of who prepares
   private boolean prepares;
   private int toPrepare = 1; // runs
-  private boolean trained; // the last step is done: what it gave is being written
+  private int toTrain = 1; // of those; at 0 the last step is done, and what it gave being written
   private final CountDownLatch finished = new CountDownLatch(1);
   private final AtomicBoolean requested = new AtomicBoolean();
+  private volatile boolean inOrder; // the command was asked to stop, and is waited for
   private volatile boolean ends; // the process
   private volatile boolean shutsDown; // the JVM, by itself
 
@@ -41,7 +50,13 @@ final class StopSignal implements AutoCloseable {
    * @param json whether a process that ends here owes its caller an object on standard output
    */
   StopSignal(boolean json) {
+    this(json, STUCK_MILLIS);
+  }
+
+  /** The same, which takes a process for stuck that has not ended by then. */
+  StopSignal(boolean json, long stuckMillis) {
     this.json = json;
+    this.stuckMillis = stuckMillis;
   }
 
   /**
@@ -59,9 +74,11 @@ final class StopSignal implements AutoCloseable {
    * How a command stops that saves no checkpoint.
    *
    * @param how is told once it is asked to
+   * @param tooLate is told where it does not end, and is ended
    */
-  synchronized void stops(String how) {
+  synchronized void stops(String how, String tooLate) {
     stopping = how;
+    late = tooLate;
   }
 
   /** From here on there is nothing to save, until {@link #prepared}. */
@@ -69,9 +86,10 @@ final class StopSignal implements AutoCloseable {
     prepares = true;
   }
 
-  /** The same of several runs, none of which takes a step before all are prepared. */
+  /** The same of several runs, none of which changes anything before all are prepared. */
   synchronized void preparing(int runs) {
     toPrepare = runs;
+    toTrain = runs;
     prepares = true;
   }
 
@@ -86,7 +104,7 @@ final class StopSignal implements AutoCloseable {
     left = whatIsLeft;
     prepares = true;
     toPrepare = 1;
-    trained = false;
+    toTrain = 1;
   }
 
   /** From here on a request is seen by the command, which stops in good order. */
@@ -97,9 +115,12 @@ final class StopSignal implements AutoCloseable {
     isPrepared();
   }
 
-  /** One of several runs has ended before it was prepared: no other waits for it. */
-  synchronized void ended() {
-    isPrepared();
+  /** One of several runs has ended before its last step: no other waits for it. */
+  synchronized void ended(boolean wasPrepared) {
+    toTrain--;
+    if (!wasPrepared) {
+      isPrepared();
+    }
   }
 
   private void isPrepared() {
@@ -109,15 +130,19 @@ final class StopSignal implements AutoCloseable {
 
   /** From here on a request comes too late for a checkpoint: the run ends by itself, and saves. */
   synchronized void trained() {
-    trained = true;
-    if (requested()) {
+    toTrain--;
+    if (isTrained() && requested()) {
       System.err.println("attune: " + stopping()); // that was not foreseen when it was requested
     }
   }
 
+  private synchronized boolean isTrained() {
+    return toTrain <= 0;
+  }
+
   /** What a request leads to now. */
   synchronized String stopping() {
-    return trained
+    return isTrained()
         ? "that was the last step; the results are written before it stops. Ctrl-C again stops at"
             + " once, without them"
         : stopping;
@@ -138,10 +163,19 @@ final class StopSignal implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     synchronized (this) {
-      if (prepares && finished.getCount() > 0) {
+      if (finished.getCount() == 0) {
+        return;
+      }
+      if (prepares) {
         end();
       }
     }
+    stopInOrder(); // the last of several runs to be prepared was refused meanwhile
+  }
+
+  private void stopInOrder() {
+    inOrder = true;
+    System.err.println("attune: " + stopping());
   }
 
   /** Nobody may begin anything meanwhile: this object's lock is held. */
@@ -151,15 +185,19 @@ final class StopSignal implements AutoCloseable {
       release.run();
     }
     AtomicFile.deleteUnfinished();
-    System.err.println("attune: " + left);
-    if (json) {
-      System.out.println(JsonNodeFactory.instance.objectNode().put("error", left));
-      System.out.flush();
-    }
+    say(left);
     if (shutsDown) {
       Runtime.getRuntime().halt(ExitStatus.INTERRUPTED); // an exit would wait for this very thread
     }
     System.exit(ExitStatus.INTERRUPTED);
+  }
+
+  private void say(String why) {
+    System.err.println("attune: " + why);
+    if (json) {
+      System.out.println(JsonNodeFactory.instance.objectNode().put("error", why));
+      System.out.flush();
+    }
   }
 
   /** From here on a signal is a request; before, it ends the process. */
@@ -167,7 +205,13 @@ final class StopSignal implements AutoCloseable {
     handle(INTERRUPT);
     handle("TERM");
     handle("HUP");
-    Runtime.getRuntime().addShutdownHook(new Thread(this::hold, "attune-stop"));
+    try {
+      Runtime.getRuntime().addShutdownHook(new Thread(this::hold, "attune-stop"));
+    } catch (IllegalStateException e) {
+      while (true) { // a signal came just before: the process ends, and nothing is to begin in it
+        LockSupport.park(this);
+      }
+    }
   }
 
   boolean requested() {
@@ -210,34 +254,67 @@ final class StopSignal implements AutoCloseable {
       }
       return;
     }
-    if (isInterrupt) {
-      System.err.println(); // the terminal has shown ^C
-    }
-    request();
+    request(isInterrupt ? System.lineSeparator() : ""); // the terminal has shown ^C
     if (!isInterrupt) {
       awaitFinish();
     }
   }
 
-  private void request() {
+  private void request(String begin) {
+    endStuck();
+    boolean isPreparing = prepares();
+    inOrder = !isPreparing;
+    System.err.print(begin);
     if (finished.getCount() == 0) {
       return; // all is done, and the process about to end by itself
     }
-    if (prepares()) {
+    if (isPreparing) {
       endPreparation();
     } else {
-      System.err.println("attune: " + stopping());
+      stopInOrder();
     }
   }
 
+  /** Who writes results is waited for however long that takes: nothing else has them. */
   private void awaitFinish() {
     try {
-      if (!finished.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
-        System.err.println("attune: the step did not end in time; nothing was saved");
-        Runtime.getRuntime().halt(ExitStatus.INTERRUPTED);
+      while (!finished.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+        if (!isTrained()) {
+          inOrder = false;
+          endStuck();
+          say(late);
+          Runtime.getRuntime().halt(ExitStatus.INTERRUPTED);
+        }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Sees to it that the process ends, whoever holds what its end would wait for. */
+  private void endStuck() {
+    Thread thread = new Thread(this::awaitEnd, "attune-stuck");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private void awaitEnd() {
+    try {
+      sleepToBeStuck();
+      if (inOrder) {
+        finished.await();
+        sleepToBeStuck();
+      }
+      Runtime.getRuntime().halt(ExitStatus.INTERRUPTED);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** In pieces, of which one alone passes while the whole process is held, as by Ctrl-Z. */
+  private void sleepToBeStuck() throws InterruptedException {
+    for (int i = 0; i < 100; i++) {
+      Thread.sleep(stuckMillis / 100);
     }
   }
 
@@ -248,7 +325,7 @@ final class StopSignal implements AutoCloseable {
     }
     shutsDown = true;
     if (requested.compareAndSet(false, true)) {
-      request();
+      request("");
     }
     awaitFinish();
   }

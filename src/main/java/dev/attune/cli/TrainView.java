@@ -22,6 +22,7 @@ final class TrainView implements RunListener {
   private long lastLine = System.nanoTime();
   private long lastProgress;
   private boolean isPrepared;
+  private boolean isTrained;
 
   /**
    * @param prefix of its lines, where there are several runs; else empty
@@ -70,13 +71,14 @@ final class TrainView implements RunListener {
 
   @Override
   public void onEnded() {
-    if (!isPrepared) {
-      signal.ended();
+    if (!isTrained) {
+      signal.ended(isPrepared);
     }
   }
 
   @Override
   public void onTrained() {
+    isTrained = true;
     signal.trained();
   }
 

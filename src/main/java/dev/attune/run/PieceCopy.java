@@ -21,6 +21,7 @@ final class PieceCopy {
   private final List<Piece> pieces = new ArrayList<>();
   private final AtomicInteger taken = new AtomicInteger();
   private CountDownLatch left = new CountDownLatch(0);
+  private volatile Throwable failure; // of a piece, on whichever thread
 
   /** Adds a buffer of as many bytes, before anything is copied. */
   void add(Buffer from, Buffer to) {
@@ -30,7 +31,11 @@ final class PieceCopy {
     left = new CountDownLatch(pieces.size());
   }
 
-  /** Copies what nobody else does, on one core, and waits for the rest. */
+  /**
+   * Copies what nobody else does, on one core, and waits for the rest.
+   *
+   * @throws IllegalStateException if a piece could not be copied: the copy is none
+   */
   void run() {
     for (Piece piece = next(); piece != null; piece = next()) {
       try {
@@ -38,11 +43,16 @@ final class PieceCopy {
             .to()
             .view(piece.at(), piece.bytes())
             .put(piece.from().view(piece.at(), piece.bytes()));
+      } catch (RuntimeException | Error e) {
+        failure = e;
       } finally {
         left.countDown();
       }
     }
     awaitEnd();
+    if (failure != null) {
+      throw new IllegalStateException("the state could not be copied: " + failure, failure);
+    }
   }
 
   /**
@@ -58,6 +68,9 @@ final class PieceCopy {
                 piece.to().address() + piece.at(),
                 piece.from().address() + piece.at(),
                 piece.bytes()));
+      } catch (RuntimeException | Error e) {
+        failure = e;
+        throw e;
       } finally {
         left.countDown();
       }

@@ -585,7 +585,7 @@ public enum RunOption {
   }
 
   /** The option with a value in a message, where the two are one thing to do. */
-  String with(Object value) {
+  public String with(Object value) {
     return Term.marked(name(), value.toString());
   }
 

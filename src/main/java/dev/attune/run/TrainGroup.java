@@ -13,6 +13,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 
@@ -23,7 +24,8 @@ import java.util.stream.Stream;
  * at any; the others go on.
  *
  * <p>Runs are computed in turns, so that while one is prepared, evaluated or saved the others wait.
- * All methods may be called from any thread.
+ * Of those that are started together none changes its folder before all are prepared: until then a
+ * process may end as if it had not begun. All methods may be called from any thread.
  */
 public final class TrainGroup implements AutoCloseable {
   /** What must be the same, as it is of the base and of how it is computed. */
@@ -83,23 +85,23 @@ public final class TrainGroup implements AutoCloseable {
     private TrainRun.Outcome outcome; // written by the thread, read after its end
     private Throwable failure; // likewise
 
-    private Job(Asked asked) {
+    private Job(Asked asked, CountDownLatch preparing) {
       this.config = asked.config;
       SharedBase.Seat seat = new SharedBase.Seat(base, base.pass().join());
-      this.thread = new Thread(() -> run(seat, asked), "attune-job");
+      this.thread = new Thread(() -> run(seat, asked, preparing), "attune-job");
     }
 
-    private void run(SharedBase.Seat seat, Asked asked) {
+    private void run(SharedBase.Seat seat, Asked asked, CountDownLatch preparing) {
+      RunListener waiting = new Waiting(asked.listener, seat.job(), preparing);
       seat.job().enter();
       try {
-        RunListener waiting = new Waiting(asked.listener, seat.job());
         BooleanSupplier stops = () -> stopRequested || asked.stopRequested.getAsBoolean();
         outcome = new TrainRun(config, seat, waiting, stops).run();
       } catch (RuntimeException | Error e) {
         failure = e;
       } finally {
         seat.job().leave();
-        asked.listener.onEnded();
+        waiting.onEnded();
       }
     }
 
@@ -137,13 +139,47 @@ public final class TrainGroup implements AutoCloseable {
     }
   }
 
-  /** Leaves the turn to others while a person is asked, or room on a disk is waited for. */
+  /** Leaves the turn to others while those are prepared, or a person or room is waited for. */
   private static final class Waiting extends ForwardingRunListener {
     private final SharedPass.Job job;
+    private final CountDownLatch preparing; // all that were started with it
+    private boolean isPrepared;
 
-    Waiting(RunListener next, SharedPass.Job job) {
+    Waiting(RunListener next, SharedPass.Job job, CountDownLatch preparing) {
       super(next);
       this.job = job;
+      this.preparing = preparing;
+    }
+
+    @Override
+    public void onPrepared() {
+      super.onPrepared();
+      isPrepared = true;
+      preparing.countDown();
+      if (preparing.getCount() > 0) {
+        awaitOthers();
+      }
+    }
+
+    private void awaitOthers() {
+      try {
+        job.aside(
+            () -> {
+              preparing.await();
+              return null;
+            });
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new InterruptedCallException("interrupted while others of its group were prepared");
+      }
+    }
+
+    @Override
+    public void onEnded() {
+      super.onEnded();
+      if (!isPrepared) {
+        preparing.countDown(); // nobody waits for one that failed
+      }
     }
 
     @Override
@@ -281,7 +317,8 @@ public final class TrainGroup implements AutoCloseable {
     checkApart(Stream.concat(jobs.stream().map(job -> job.config), asked.stream()).toList());
     first = like;
     // All have their seats before the first begins: it waits for the others' batches.
-    List<Job> started = runs.stream().map(Job::new).toList();
+    CountDownLatch preparing = new CountDownLatch(runs.size());
+    List<Job> started = runs.stream().map(run -> new Job(run, preparing)).toList();
     jobs.addAll(started);
     started.forEach(job -> job.thread.start());
     return started;

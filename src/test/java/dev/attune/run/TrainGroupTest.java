@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -203,6 +204,46 @@ class TrainGroupTest {
     }
     for (int run = 0; run < 3; run++) {
       assertSame("alone", "together", run);
+    }
+  }
+
+  /** A process that ends while one is prepared leaves the folders of all as they were. */
+  @Test
+  void noneBeginsBeforeAllArePrepared() {
+    List<String> stages = Collections.synchronizedList(new ArrayList<>());
+    List<RecordedRun> runs = runs(llama, "stages", "PRECISION=fp32");
+    runs.get(1).with(RunOption.TRAIN_FILE, shared.resolve("none.jsonl").toString());
+    try (TrainGroup group = new TrainGroup()) {
+      List<TrainGroup.Job> jobs =
+          group.start(
+              runs.stream()
+                  .map(
+                      run ->
+                          new TrainGroup.Asked(run.config(), new Stages(run, stages), () -> false))
+                  .toList());
+      jobs.get(0).outcome();
+      assertThrows(InputException.class, jobs.get(1)::outcome);
+      jobs.get(2).outcome();
+    }
+    assertEquals(List.of("prepared", "prepared", "begun", "begun"), stages);
+  }
+
+  private static final class Stages extends ForwardingRunListener {
+    private final List<String> stages;
+
+    Stages(RunListener next, List<String> stages) {
+      super(next);
+      this.stages = stages;
+    }
+
+    @Override
+    public void onPrepared() {
+      stages.add("prepared");
+    }
+
+    @Override
+    public void onModel(String model, long parameters, String backend, String precision) {
+      stages.add("begun");
     }
   }
 
