@@ -98,7 +98,7 @@ class AnswerDecodingTest {
       rows = tokenizer.get("tokenizer").asText().equals(name) ? tokenizer.get("rows") : rows;
     }
     Dataset questions = questions(Objects.requireNonNull(rows, name));
-    Path folder = Path.of(AnswerDecodingTest.class.getResource("/tokenizers/" + name).toURI());
+    Path folder = Goldens.unpacked("tokenizers/" + name);
     try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
       EncodedDataset data =
           new Encoder(

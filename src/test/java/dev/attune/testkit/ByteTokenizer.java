@@ -35,10 +35,9 @@ public final class ByteTokenizer {
       vocabulary.put(merge.replace(" ", ""), vocabulary.size());
       rules.append(merge).append('\n');
     }
+    // Where the file says nothing, the class has an end of its own.
     ObjectNode config = json.createObjectNode().put("tokenizer_class", "GPT2Tokenizer");
-    if (endToken != null) {
-      config.put("eos_token", endToken);
-    }
+    config.put("eos_token", endToken);
     try {
       Files.createDirectories(folder);
       Files.writeString(folder.resolve("vocab.json"), vocabulary.toString());
