@@ -60,7 +60,7 @@ final class Turns {
       boolean isAsked = role.getKey() == Role.MESSAGES;
       boolean isOpen = OPEN.contains(role.getKey()) && textColumns.contains(column);
       if ((isAsked || isOpen)
-          && !(role.getKey() == Role.COMPLETION && !textColumns.contains(roles.get(Role.PROMPT)))
+          && (role.getKey() != Role.COMPLETION || answersTurns(roles))
           && values.get(column) instanceof String text) {
         List<?> turns = parse(text);
         if (turns != null) {
@@ -71,6 +71,10 @@ final class Turns {
       }
     }
     return out == null ? values : out;
+  }
+
+  private boolean answersTurns(Map<Role, String> roles) {
+    return roles.containsKey(Role.PROMPT) && textColumns.contains(roles.get(Role.PROMPT));
   }
 
   /** The turns of a column; null where it is empty. */
@@ -154,15 +158,12 @@ final class Turns {
     List<Finding> findings = new ArrayList<>();
     if (!read.isEmpty()) {
       findings.add(
-          note(
+          Finding.ofFile(
+              Finding.Severity.NOTE,
               "turn_cells",
               "the cells of " + Excerpt.quoted(List.copyOf(read)) + " are read as lists of turns"));
     }
-    forms.forEach((form, count) -> findings.add(note(form.code(), form.said(count))));
+    forms.forEach((form, count) -> findings.add(form.finding(count)));
     return findings;
-  }
-
-  private static Finding note(String code, String message) {
-    return Finding.ofFile(Finding.Severity.NOTE, code, message);
   }
 }

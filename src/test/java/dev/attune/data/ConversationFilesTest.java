@@ -180,6 +180,46 @@ class ConversationFilesTest extends FormatTrial {
   }
 
   @Test
+  void argumentsThatAreNoObjectAreCounted() {
+    String row =
+        "{\"messages\": [{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\":"
+            + " [{\"name\": \"f\", \"arguments\": %s}]}]}\n";
+    for (String none : List.of("\"\"", "\"{}\"")) {
+      Dataset data = read(file("a.jsonl", row.formatted(none)));
+      assertEquals(
+          "[{name=f, arguments={}}]",
+          data.get(0).messages().get(0).fields().get("tool_calls").toString());
+    }
+    assertEquals(
+        "[{name=f, arguments={a=NaN}}]",
+        read(file("a.jsonl", row.formatted("\"{\\\"a\\\": 1, \\\"a\\\": NaN}\"")))
+            .get(0)
+            .messages()
+            .get(0)
+            .fields()
+            .get("tool_calls")
+            .toString());
+    for (String other : List.of("\"[1]\"", "\"{a\"", "\"print(1)\"")) {
+      Finding found =
+          read(file("a.jsonl", row.formatted(other))).reading().findings().get(0);
+      assertEquals(Finding.Severity.WARNING, found.severity());
+      assertEquals(
+          "1 turn has arguments of a call that are no object of JSON: the template gets them as the"
+              + " text that they are",
+          found.message());
+    }
+  }
+
+  @Test
+  void aPromptOrASpeakerMayBeMissing() {
+    String answers = "{\"completion\": " + json(TURNS) + ", \"text\": \"a\"}\n";
+    assertEquals("a", read(file("a.jsonl", answers)).get(0).text());
+    String nobody = "{\"messages\": [{\"from\": null, \"value\": \"hi\"}]}\n";
+    String message = refusal(file("b.jsonl", nobody));
+    assertTrue(message.contains("turn 1 is from \"null\""), message);
+  }
+
+  @Test
   void aSystemBesideAPromptIsItsTurn() {
     String row = "{\"system\": \"s\", \"prompt\": \"hi\", \"completion\": \"yo\"}\n";
     Dataset data = turns(file("a.jsonl", row + "{\"prompt\": \"hi\", \"completion\": \"yo\"}\n"));
