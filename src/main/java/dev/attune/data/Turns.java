@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.InputException;
 import dev.attune.data.Columns.Role;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
@@ -125,9 +126,23 @@ final class Turns {
         : of(row, values, column);
   }
 
+  /**
+   * Refuses earlier turns of another column beside turns: it is not known where they belong.
+   *
+   * @throws InputException if there are any
+   */
+  void checkNoHistory(int row, Map<String, Object> values, Map<Role, String> roles) {
+    Check.input(
+        Instruction.history(cells, row, values, roles).isEmpty(),
+        "%s: \"%s\" holds earlier turns, and the row has turns of its own; write them into those",
+        cells.at(row),
+        roles.get(Role.HISTORY));
+  }
+
   /** The turns after that of the system, where a column has one and they do not. */
   List<ChatMessage> withSystem(
       int row, Map<String, Object> values, Map<Role, String> roles, List<ChatMessage> turns) {
+    checkNoHistory(row, values, roles);
     String system = cells.text(row, values, roles.get(Role.SYSTEM));
     if (system == null || system.isBlank()) {
       return turns;
