@@ -202,8 +202,7 @@ class ConversationFilesTest extends FormatTrial {
             .get("tool_calls")
             .toString());
     for (String other : List.of("\"[1]\"", "\"{a\"", "\"print(1)\"")) {
-      Finding found =
-          read(file("a.jsonl", row.formatted(other))).reading().findings().get(0);
+      Finding found = read(file("a.jsonl", row.formatted(other))).reading().findings().get(0);
       assertEquals(Finding.Severity.WARNING, found.severity());
       assertEquals(
           "1 turn has arguments of a call that are no object of JSON: the template gets them as the"

@@ -232,6 +232,11 @@ class PublicFilesTest extends FormatTrial {
     assertTrue(message.endsWith("jq -c '. + .\"translation\"' a.jsonl > rows.jsonl"), message);
     message = refusal(file("b.jsonl", "[\"a\", \"b\"]\n[\"c\", \"d\"]\n"));
     assertTrue(message.endsWith("jq -c '{text: .[0], label: .[1]}' b.jsonl > rows.jsonl"), message);
+    message = refusal(file("b.json", "[\"a\", \"b\"]"));
+    assertTrue(message.endsWith("jq -c '.[] | {text: .}' b.json > rows.jsonl"), message);
+    message = refusal(file("b.json", "[[\"a\", \"b\"], [\"c\", \"d\"]]"));
+    assertTrue(
+        message.endsWith("jq -c '.[] | {text: .[0], label: .[1]}' b.json > rows.jsonl"), message);
     message = refusal(file("c.csv", rows("de,en", "ein # wort,a # word")));
     assertTrue(message.contains("--columns prompt=de,completion=en"), message);
     InputException e =

@@ -68,7 +68,10 @@ class UnwrittenTurnsTest {
 
   @Test
   void whatIsWrittenIsNot() {
-    check(ALL, List.of(SYSTEM, ASKED, CALL, ChatMessage.of("tool", " 3 "), ANSWER), List.of(FUNCTION));
+    check(
+        ALL,
+        List.of(SYSTEM, ASKED, CALL, ChatMessage.of("tool", " 3 "), ANSWER),
+        List.of(FUNCTION));
     check(TURNS, List.of(ChatMessage.of("system", " "), ASKED, ANSWER), null);
   }
 
