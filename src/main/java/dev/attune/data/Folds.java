@@ -17,9 +17,10 @@ import java.util.function.Function;
  * A dataset cut into folds, each of which is held out once: a pure function of (examples, count,
  * seed).
  *
- * <p>Equal texts, and the pairs of one row, always land in one fold. Every class is spread evenly: where no text occurs twice,
- * its examples in any two folds differ by one at most, and so do the sizes of folds. Texts that
- * occur several times are placed first, where they disturb that least, and the others level it.
+ * <p>Equal texts, and the pairs of one row, always land in one fold. Every class is spread evenly:
+ * where no text occurs twice, its examples in any two folds differ by one at most, and so do the
+ * sizes of folds. Texts that occur several times are placed first, where they disturb that least,
+ * and the others level it.
  */
 public final class Folds {
   private final Dataset dataset;

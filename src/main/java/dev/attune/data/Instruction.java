@@ -36,7 +36,8 @@ record Instruction(
       "Below is an instruction that describes a task. Write a response that appropriately completes"
           + " the request.\n\n### Instruction:\n%s\n\n### Response:";
 
-  private static final String HISTORY = "a list of earlier turns, [[question, answer], ...] or [{\"role\": ..., \"content\": ...}, ...]";
+  private static final String HISTORY =
+      "a list of earlier turns, [[question, answer], ...] or [{\"role\": ..., \"content\": ...}, ...]";
 
   /** That of a row, by its columns. */
   static Instruction read(
@@ -89,8 +90,7 @@ record Instruction(
   private static InputException noHistory(
       Cells cells, int row, Map<Columns.Role, String> roles, Object value) {
     String column = roles.get(Columns.Role.HISTORY);
-    String asked =
-        roles.getOrDefault(Columns.Role.INSTRUCTION, roles.get(Columns.Role.PROMPT));
+    String asked = roles.getOrDefault(Columns.Role.INSTRUCTION, roles.get(Columns.Role.PROMPT));
     Map<Columns.Role, String> others = new LinkedHashMap<>();
     others.put(Columns.Role.INSTRUCTION, asked == null ? "NAME" : asked);
     for (Columns.Role role : List.of(Columns.Role.INPUT, Columns.Role.COMPLETION)) {

@@ -42,7 +42,8 @@ final class UnwrittenTurns {
     String marked;
     boolean hasMarks = true;
     try {
-      marked = template.render(marked(messages), tools == null ? null : named(tools, "tool"), false);
+      marked =
+          template.render(marked(messages), tools == null ? null : named(tools, "tool"), false);
     } catch (InputException e) {
       marked = text; // the template looks into what it writes
       hasMarks = false;
