@@ -37,7 +37,8 @@ record Instruction(
           + " the request.\n\n### Instruction:\n%s\n\n### Response:";
 
   private static final String HISTORY =
-      "a list of earlier turns, [[question, answer], ...] or [{\"role\": ..., \"content\": ...}, ...]";
+      "a list of earlier turns, [[question, answer], ...] or [{\"role\": ..., \"content\": ...},"
+          + " ...]";
 
   /** That of a row, by its columns. */
   static Instruction read(
