@@ -47,9 +47,21 @@ final class Anchors {
   /** The column of labels or scores that is a list; null where there is none. */
   private static String judgements(Map<String, Object> values) {
     return values.keySet().stream()
-        .filter(name -> UsualNames.judges(name) && values.get(name) instanceof List<?>)
+        .filter(name -> UsualNames.judges(name) && list(values.get(name)) != null)
         .findFirst()
         .orElse(null);
+  }
+
+  /** The list that a value is or, in a table, says; null where it is none. */
+  private static List<?> list(Object value) {
+    Object said = value instanceof String text ? CellValue.parse(text) : value;
+    return said instanceof List<?> list ? list : null;
+  }
+
+  /** The number that a value is or, in a table, says. */
+  private static double number(Object judgement) {
+    Object read = judgement instanceof String text ? Decimal.parse(text) : judgement;
+    return read instanceof Number number ? number.doubleValue() : Double.NaN;
   }
 
   /** Moves the texts that are judged 0 to the negatives. */
@@ -59,13 +71,8 @@ final class Anchors {
       String judgements,
       List<String> positives,
       List<String> negatives) {
-    List<?> numbers = (List<?>) values.get(judgements);
-    boolean areBits =
-        numbers.stream()
-            .allMatch(
-                number ->
-                    number instanceof Number bit
-                        && (bit.doubleValue() == 0 || bit.doubleValue() == 1));
+    List<?> numbers = list(values.get(judgements));
+    boolean areBits = numbers.stream().allMatch(bit -> number(bit) == 0 || number(bit) == 1);
     Check.input(
         areBits && numbers.size() == positives.size(),
         "%s: \"%s\" must say 0 or 1 of each of the %d texts, not %s. Take the column away where it"
@@ -78,8 +85,7 @@ final class Anchors {
     List<String> all = List.copyOf(positives);
     positives.clear();
     for (int i = 0; i < all.size(); i++) {
-      boolean isLike = ((Number) numbers.get(i)).doubleValue() == 1;
-      (isLike ? positives : negatives).add(all.get(i));
+      (number(numbers.get(i)) == 1 ? positives : negatives).add(all.get(i));
     }
   }
 

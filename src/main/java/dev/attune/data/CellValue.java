@@ -1,5 +1,10 @@
 package dev.attune.data;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -12,8 +17,15 @@ import java.util.Set;
  * dtype=object)}). Strings stand in quotes.
  */
 final class CellValue {
+  private static final ObjectMapper JSON =
+      JsonMapper.builder()
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS) // as Python writes and reads them
+          .build();
+
   private static final Set<String> TYPES = Set.of("object", "int32", "int64");
   private static final int DEEPEST = 40;
+  private static final int LONGEST = 1000; // digits, as of the parser of JSON
 
   private final String cell;
   private int at;
@@ -34,6 +46,19 @@ final class CellValue {
       return value.at == cell.length() ? parsed : null;
     } catch (Unreadable e) {
       return null;
+    }
+  }
+
+  /**
+   * The same as chat templates read it: its numbers are those of Java. JSON comes first, which may
+   * say a field twice and go as deep as its parser does.
+   */
+  static Object plain(String text) {
+    try {
+      Object parsed = JSON.readValue(text, Object.class);
+      return parsed instanceof List || parsed instanceof Map ? parsed : null;
+    } catch (JsonProcessingException e) {
+      return JsonNumber.plain(parse(text));
     }
   }
 
@@ -205,8 +230,8 @@ final class CellValue {
       at++;
     }
     String literal = cell.substring(begin, at);
-    if (literal.matches("-?[0-9]{1,9}")) {
-      return JsonNumber.of(Integer.valueOf(literal), literal);
+    if (literal.matches("-?[0-9]{1," + LONGEST + "}")) {
+      return JsonNumber.of(JsonNumber.integer(literal), literal);
     }
     if (!literal.matches("-?[0-9]+(\\.[0-9]*)?([eE][+-]?[0-9]+)?")) {
       throw new Unreadable();

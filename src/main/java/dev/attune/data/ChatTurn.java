@@ -30,7 +30,13 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
         "call_arguments",
         "turn has",
         "turns have",
-        " the arguments of a call as text, read as the object that it says");
+        " the arguments of a call as text, read as the object that it says"),
+    TEXT_ARGUMENTS(
+        "unread_arguments",
+        "turn has",
+        "turns have",
+        " arguments of a call that are no object of JSON: the template gets them as the text that"
+            + " they are");
 
     private final String code;
     private final String one;
@@ -44,17 +50,16 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
       this.what = what;
     }
 
-    String code() {
-      return code;
-    }
-
     /**
      * What the report says of it.
      *
      * @param count of turns
      */
-    String said(int count) {
-      return Count.many(count, one, more) + what;
+    Finding finding(int count) {
+      return Finding.ofFile(
+          this == TEXT_ARGUMENTS ? Finding.Severity.WARNING : Finding.Severity.NOTE,
+          code,
+          Count.many(count, one, more) + what);
     }
   }
 
@@ -114,7 +119,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
               + Excerpt.shortened(String.valueOf(item)));
     }
     Map<String, Object> fields = new LinkedHashMap<>();
-    turn.forEach((name, value) -> fields.put((String) name, value));
+    turn.forEach((name, value) -> fields.put((String) name, JsonNumber.plain(value)));
     Set<Form> forms = EnumSet.noneOf(Form.class);
     if (fields.containsKey(SPEAKER) && fields.containsKey(VALUE) && !fields.containsKey(ROLE)) {
       shareGpt(where, fields, forms);
@@ -149,7 +154,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
   private static void shareGpt(String where, Map<String, Object> fields, Set<Form> forms) {
     Object speaker = fields.remove(SPEAKER);
     Check.input(
-        SHARE_GPT.containsKey(speaker),
+        speaker instanceof String && SHARE_GPT.containsKey(speaker),
         "%s is from \"%s\", whom turns of ShareGPT are not known from. Known: human, gpt, system,"
             + " function_call, observation and tool.",
         where,
@@ -183,7 +188,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
 
   /** The calls that a text or an object says: one function with its arguments, or several. */
   private static List<Map<String, Object>> calls(String where, Object said) {
-    Object value = said instanceof String text ? CellValue.parse(text) : said;
+    Object value = said instanceof String text ? CellValue.plain(text) : said;
     List<?> items =
         value instanceof List<?> list ? list : value == null ? List.of() : List.of(value);
     List<Map<String, Object>> calls = new ArrayList<>();
@@ -215,7 +220,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
   private static void calls(String where, Map<String, Object> fields, Set<Form> forms) {
     Object given = fields.get(CALLS);
     if (given instanceof String text) {
-      given = text.isBlank() ? null : CellValue.parse(text);
+      given = text.isBlank() ? null : CellValue.plain(text);
       Check.input(
           given instanceof List<?> || text.isBlank(),
           "%s: tool_calls must be a list, not %s",
@@ -249,8 +254,12 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
   }
 
   private static Map<?, ?> withArguments(Map<?, ?> function, Set<Form> forms) {
-    Object parsed = function.get(ARGUMENTS) instanceof String text ? CellValue.parse(text) : null;
+    if (!(function.get(ARGUMENTS) instanceof String text)) {
+      return function;
+    }
+    Object parsed = text.isBlank() ? Map.of() : CellValue.plain(text);
     if (!(parsed instanceof Map<?, ?>)) {
+      forms.add(Form.TEXT_ARGUMENTS);
       return function;
     }
     forms.add(Form.ARGUMENTS);

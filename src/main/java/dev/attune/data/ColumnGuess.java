@@ -16,16 +16,6 @@ import java.util.stream.Collectors;
  * error names the option that decides.
  */
 final class ColumnGuess {
-  private static final List<List<String>> TEXT_PAIRS =
-      List.of(
-          List.of("question1", "question2"),
-          List.of("question", "passage"),
-          List.of("text1", "text2"),
-          List.of("text_1", "text_2"),
-          List.of("text_a", "text_b"),
-          List.of("sentence_1", "sentence_2"),
-          List.of("sentence_a", "sentence_b"));
-
   private static final int FREE_TEXT_CHARACTERS = 60;
 
   private final Columns columns;
@@ -60,7 +50,7 @@ final class ColumnGuess {
     guess.questionOnSentence();
     guess.texts();
     guess.targets();
-    MultipleChoice.refuse(columns, guess.found, values);
+    MultipleChoice.refuse(columns.withGuessed(guess.guessed), guess.found, values);
     guess.wordsOfSentences();
     return columns.withGuessed(guess.guessed);
   }
@@ -334,7 +324,7 @@ final class ColumnGuess {
   }
 
   private void pairOfTexts() {
-    for (List<String> pair : TEXT_PAIRS) {
+    for (List<String> pair : UsualNames.TEXT_PAIRS) {
       String first = only(Set.of(pair.get(0)));
       String second = only(Set.of(pair.get(1)));
       if (first != null && second != null) {

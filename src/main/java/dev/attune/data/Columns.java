@@ -205,7 +205,8 @@ public final class Columns {
         }
         continue;
       }
-      if (Role.SOURCES.contains(role) && asksForSource() && !Role.OF_QUESTIONS.contains(role)) {
+      boolean isSource = Role.SOURCES.contains(role) && !Role.OF_QUESTIONS.contains(role);
+      if ((isSource || role == Role.HISTORY) && asksForSource()) {
         continue; // the option says what is read
       }
       for (String name : names) {

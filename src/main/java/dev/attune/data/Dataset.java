@@ -261,7 +261,7 @@ public record Dataset(
       if (text.isBlank() || text.strip().equals("null")) {
         return null;
       }
-      tools = CellValue.parse(text);
+      tools = CellValue.plain(text);
       if (tools == null) {
         throw new InputException(
             where(example)
@@ -272,7 +272,7 @@ public record Dataset(
     if (tools == null || (tools instanceof List<?> list && list.isEmpty())) {
       return null;
     }
-    if (!(tools instanceof List<?> list)) {
+    if (!(JsonNumber.plain(tools) instanceof List<?> list)) {
       throw new InputException(
           where(example)
               + ": \"tools\" must be a list of JSON schemas, or the text of one; it is "

@@ -6,8 +6,8 @@ import dev.attune.core.Philox;
 import dev.attune.core.RandomStream;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -17,9 +17,10 @@ import java.util.function.Function;
  * A dataset cut into folds, each of which is held out once: a pure function of (examples, count,
  * seed).
  *
- * <p>Equal texts always land in one fold. Every class is spread evenly: where no text occurs twice,
- * its examples in any two folds differ by one at most, and so do the sizes of folds. Texts that
- * occur several times are placed first, where they disturb that least, and the others level it.
+ * <p>Equal texts, and the pairs of one row, always land in one fold. Every class is spread evenly:
+ * where no text occurs twice, its examples in any two folds differ by one at most, and so do the
+ * sizes of folds. Texts that occur several times are placed first, where they disturb that least,
+ * and the others level it.
  */
 public final class Folds {
   private final Dataset dataset;
@@ -42,23 +43,22 @@ public final class Folds {
     Folds folds = new Folds(dataset, new int[dataset.size()]);
     Map<String, Integer> classes = new TreeMap<>();
     int[] classOf = new int[dataset.size()];
-    Map<String, List<Integer>> groups = new LinkedHashMap<>();
     for (int i = 0; i < dataset.size(); i++) {
       String name = stratum.apply(dataset.get(i));
       classOf[i] = classes.computeIfAbsent(name == null ? "" : name, k -> classes.size());
-      groups.computeIfAbsent(dataset.get(i).normalised(), k -> new ArrayList<>()).add(i);
     }
+    Collection<List<Integer>> groups = TextGroups.of(dataset);
     if (groups.size() < count) {
       throw new InputException(
           String.format(
               "%s has %s: too few for %d folds",
               dataset.source(), Count.many(groups.size(), "different text"), count));
     }
-    for (List<Integer> group : groups.values()) {
+    for (List<Integer> group : groups) {
       String name = stratum.apply(dataset.get(group.get(0)));
       folds.textsOfClass.merge(name == null ? "" : name, 1, Integer::sum);
     }
-    List<List<Integer>> order = shuffled(groups.values(), seed);
+    List<List<Integer>> order = shuffled(groups, seed);
     order.sort(Comparator.comparingInt((List<Integer> group) -> -group.size())); // stable
     folds.place(order, classOf, new double[classes.size()], count);
     return folds;

@@ -1,8 +1,10 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.InputException;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -34,7 +36,9 @@ record Instruction(
       "Below is an instruction that describes a task. Write a response that appropriately completes"
           + " the request.\n\n### Instruction:\n%s\n\n### Response:";
 
-  private static final String HISTORY = "a list of earlier turns: [[question, answer], ...]";
+  private static final String HISTORY =
+      "a list of earlier turns, [[question, answer], ...] or [{\"role\": ..., \"content\": ...},"
+          + " ...]";
 
   /** That of a row, by its columns. */
   static Instruction read(
@@ -43,37 +47,62 @@ record Instruction(
     return new Instruction(
         isAlpaca,
         cells.text(row, values, roles.get(Columns.Role.SYSTEM)),
-        history(cells, row, values, roles.get(Columns.Role.HISTORY)),
+        history(cells, row, values, roles),
         cells.text(
             row, values, roles.get(isAlpaca ? Columns.Role.INSTRUCTION : Columns.Role.PROMPT)),
         cells.text(row, values, roles.get(Columns.Role.INPUT)),
         cells.text(row, values, roles.get(Columns.Role.COMPLETION)));
   }
 
-  /** Earlier questions with their answers, two texts each: a list, or the text of one. */
-  private static List<ChatMessage> history(
-      Cells cells, int row, Map<String, Object> values, String column) {
+  /**
+   * Earlier turns: questions with their answers, two texts each, or turns as conversations have
+   * them; a list, or the text of one.
+   */
+  static List<ChatMessage> history(
+      Cells cells, int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
+    String column = roles.get(Columns.Role.HISTORY);
     Object value = column == null ? null : values.get(column);
     if (value == null || value instanceof String text && text.isBlank()) {
       return List.of();
     }
-    Object pairs = value instanceof String text ? CellValue.parse(text) : value;
-    if (!(pairs instanceof List<?> list)) {
-      throw cells.wrongType(row, column, value, HISTORY);
+    Object items = value instanceof String text ? CellValue.parse(text) : value;
+    if (!(items instanceof List<?> list)) {
+      throw noHistory(cells, row, roles, value);
     }
     List<ChatMessage> turns = new ArrayList<>();
     for (Object item : list) {
+      if (ChatTurn.isOne(item)) {
+        turns.add(ChatTurn.read(cells.at(row) + ", \"" + column + "\"", item).message());
+        continue;
+      }
       boolean isPair =
           item instanceof List<?> pair
               && pair.size() == 2
               && pair.stream().allMatch(String.class::isInstance);
       if (!isPair) {
-        throw cells.wrongType(row, column, value, HISTORY);
+        throw noHistory(cells, row, roles, value);
       }
       turns.add(ChatMessage.of("user", (String) ((List<?>) item).get(0)));
       turns.add(ChatMessage.of("assistant", (String) ((List<?>) item).get(1)));
     }
     return turns;
+  }
+
+  private static InputException noHistory(
+      Cells cells, int row, Map<Columns.Role, String> roles, Object value) {
+    String column = roles.get(Columns.Role.HISTORY);
+    String asked = roles.getOrDefault(Columns.Role.INSTRUCTION, roles.get(Columns.Role.PROMPT));
+    Map<Columns.Role, String> others = new LinkedHashMap<>();
+    others.put(Columns.Role.INSTRUCTION, asked == null ? "NAME" : asked);
+    for (Columns.Role role : List.of(Columns.Role.INPUT, Columns.Role.COMPLETION)) {
+      if (roles.containsKey(role) && !roles.containsKey(Columns.Role.CHOSEN)) {
+        others.put(role, roles.get(role));
+      }
+    }
+    return new InputException(
+        cells.wrongType(row, column, value, HISTORY).getMessage()
+            + ". To leave it out, say what is read: "
+            + ColumnsOption.of(others));
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import com.fasterxml.jackson.annotation.JsonRawValue;
 import com.fasterxml.jackson.annotation.JsonValue;
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,10 +31,10 @@ public final class JsonNumber extends Number {
     return new JsonNumber(literal);
   }
 
-  /** A value whose numbers, at any depth, are those of Java. */
+  /** A value whose numbers, at any depth, are those of Java, as chat templates read them. */
   static Object plain(Object value) {
     if (value instanceof JsonNumber number) {
-      return number.doubleValue();
+      return number.isInteger() ? integer(number.literal) : (Object) number.doubleValue();
     }
     if (value instanceof List<?> list) {
       List<Object> out = new ArrayList<>(list.size());
@@ -46,6 +47,18 @@ public final class JsonNumber extends Number {
       return out;
     }
     return value;
+  }
+
+  /** The whole number that a literal is. */
+  static Number integer(String literal) {
+    BigInteger number = new BigInteger(literal);
+    return number.bitLength() < Integer.SIZE
+        ? (Number) number.intValue()
+        : number.bitLength() < Long.SIZE ? (Number) number.longValue() : number;
+  }
+
+  private boolean isInteger() {
+    return literal.chars().allMatch(c -> c == '-' || c >= '0' && c <= '9');
   }
 
   /** As it stood. */

@@ -76,7 +76,7 @@ final class JsonReader {
       throw new InputException(file.shown() + " is empty");
     }
     if (shape.start == JsonToken.START_ARRAY) {
-      return rows(null).written("a list of objects");
+      return rows(null, shape.more).written("a list of objects");
     }
     if (shape.start != JsonToken.START_OBJECT) {
       throw new InputException(
@@ -117,7 +117,7 @@ final class JsonReader {
   private Dataset wrapped(Shape shape) {
     if (shape.lists.size() == 1) {
       String list = shape.lists.get(0);
-      return rows(list).written("the list \"" + list + "\"");
+      return rows(list, false).written("the list \"" + list + "\"");
     }
     if (shape.lists.size() > 1) {
       throw new InputException(
@@ -159,15 +159,19 @@ final class JsonReader {
     }
   }
 
-  /** The rows of the list that is the file, or that is this field of it. */
-  private Dataset rows(String list) {
+  /**
+   * The rows of the list that is the file, or that is this field of it.
+   *
+   * @param areLines whether it is one of several lists, a line each
+   */
+  private Dataset rows(String list, boolean areLines) {
     try (DecodedText text = new DecodedText(file, options.encoding());
         JsonParser parser = JsonText.parser(text)) {
       parser.nextToken();
       if (list != null) {
         enter(parser, list);
       }
-      return new JsonlReader(file.shown(), read).read(new ListRows(parser));
+      return new JsonlReader(file.shown(), read).read(new ListRows(parser, areLines));
     } catch (JsonProcessingException e) {
       throw JsonText.invalid(file.shown(), e);
     } catch (IOException e) {
@@ -189,10 +193,12 @@ final class JsonReader {
   /** The objects of a list that the parser has entered. */
   private final class ListRows implements FieldRows {
     private final JsonParser parser;
+    private final boolean areLines;
     private int row;
 
-    ListRows(JsonParser parser) {
+    ListRows(JsonParser parser, boolean areLines) {
       this.parser = parser;
+      this.areLines = areLines;
     }
 
     @Override
@@ -227,16 +233,17 @@ final class JsonReader {
       return row;
     }
 
-    /** How lists become objects, where they are what a line or the list holds. */
+    /** How lists or texts become objects, where they are what a line or the list holds. */
     private String asObjects(JsonToken token) {
-      if (token != JsonToken.START_ARRAY && token != JsonToken.VALUE_STRING) {
+      boolean areLists = token == JsonToken.START_ARRAY;
+      boolean arePairs = read.columns().arePairs();
+      if (!areLists && (token != JsonToken.VALUE_STRING || arePairs && !areLines)) {
         return "";
       }
+      String ofList = arePairs ? "{anchor: .[0], positive: .[1]}" : "{text: .[0], label: .[1]}";
       return ". Name their parts, such as: jq -c '"
-          + (token == JsonToken.START_ARRAY ? ".[] | " : "")
-          + (read.columns().arePairs()
-              ? "{anchor: .[0], positive: .[1]}"
-              : "{text: .[0], label: .[1]}")
+          + (areLists || !areLines ? ".[] | " : "")
+          + (areLists || areLines ? ofList : "{text: .}")
           + "' "
           + file.shown().getFileName()
           + " > rows.jsonl";

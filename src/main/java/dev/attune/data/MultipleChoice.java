@@ -46,7 +46,7 @@ final class MultipleChoice {
     Map<Role, String> alone = new LinkedHashMap<>();
     for (Role role : List.of(Role.TEXT, Role.TEXT_PAIR, Role.PROMPT, Role.COMPLETION, Role.LABEL)) {
       if (found.containsKey(role)) {
-        alone.put(role, found.get(role));
+        alone.put(learnedAs(role, columns, found), found.get(role));
       }
     }
     throw new InputException(
@@ -56,6 +56,17 @@ final class MultipleChoice {
             + " them. Write each choice to a row of its own, as text_pair, with a label that says"
             + " whether it is right, or all of them into the text. To leave them out: "
             + ColumnsOption.of(alone));
+  }
+
+  /** A prompt that is one turn, as those that are guessed are, stays one as an instruction. */
+  private static Role learnedAs(Role role, Columns columns, Map<Role, String> found) {
+    boolean isTurn = role == Role.PROMPT && columns.areTurns(found);
+    return isTurn ? Role.INSTRUCTION : role;
+  }
+
+  /** Whether columns called so often hold answers to choose from. */
+  static boolean isName(String name) {
+    return isOne(name) || ALL_OF_THEM.contains(UsualNames.normalised(name));
   }
 
   private static boolean areChoices(String name, ColumnValues values) {

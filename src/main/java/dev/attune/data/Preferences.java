@@ -53,6 +53,7 @@ final class Preferences {
     boolean areTurns = values.get(chosen) instanceof List<?>;
     boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
     if (!areTurns && !isInstruction && prompt == null && !roles.containsKey(Columns.Role.SYSTEM)) {
+      turns.checkNoHistory(row, values, roles);
       return dialogue(row, values, chosen, rejected, fields);
     }
     if (!areTurns) {
@@ -61,7 +62,9 @@ final class Preferences {
           "%s: the answers have no prompt. Name its column: %s",
           cells.at(row),
           Term.COLUMNS.of("prompt=NAME"));
-      if (isInstruction || roles.containsKey(Columns.Role.SYSTEM)) {
+      boolean hasTurns =
+          roles.containsKey(Columns.Role.SYSTEM) || roles.containsKey(Columns.Role.HISTORY);
+      if (isInstruction || hasTurns) {
         Map<Columns.Role, String> asked = new EnumMap<>(roles);
         if (!isInstruction) {
           asked.remove(Columns.Role.INPUT);

@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -50,6 +52,7 @@ final class RowReader {
   private final Dialect dialect;
   private final BadRows bad;
   private int headerRow;
+  private List<String> headerCells = List.of(); // as the file has them
   private boolean hasTrailing; // whether every row ends in a delimiter with nothing behind it
 
   RowReader(Path file, ReadOptions options, Dialect dialect) {
@@ -73,8 +76,9 @@ final class RowReader {
       read.add(new Line(records.row(), first));
       checkNoHeader(first);
     } else {
-      checkNames(unmarked(first));
-      names = named(first);
+      headerCells = first;
+      names = named(unmarked(first));
+      checkNames(unmarked(first), names);
     }
     readAll(records, read);
     List<Line> lines = read.list();
@@ -146,12 +150,17 @@ final class RowReader {
   }
 
   /** A header with names that tell columns apart: x, x.1, x.2, as pandas reads them. */
-  private List<String> named(List<String> header) {
+  private static List<String> named(List<String> header) {
     List<String> names = new ArrayList<>();
-    for (String name : unmarked(header)) {
+    Set<String> seen = new HashSet<>();
+    Set<String> taken = new HashSet<>(header);
+    Map<String, Integer> again = new HashMap<>();
+    for (String name : header) {
       String other = name;
-      for (int i = 1; names.contains(other) && !name.isEmpty(); i++) {
-        other = name + '.' + i;
+      if (!name.isEmpty() && !seen.add(name)) {
+        do {
+          other = name + '.' + again.merge(name, 1, Integer::sum);
+        } while (!taken.add(other));
       }
       names.add(other);
     }
@@ -200,7 +209,7 @@ final class RowReader {
 
   private void check(Line line, List<String> names) {
     List<String> row = line.cells();
-    if (names.size() > 1 && !columns.isPositional() && isHeader(named(row), names)) {
+    if (headerCells.size() > 1 && (isHeader(row, headerCells) || isHeader(row, names))) {
       throw new InputException(
           file
               + ", row "
@@ -332,10 +341,12 @@ final class RowReader {
 
   /** Whether a name may give its column a role. */
   private static boolean mayBeRead(String name) {
-    return Columns.Role.of(UsualNames.normalised(name)) != null || UsualNames.hasAnyRole(name);
+    return Columns.Role.of(UsualNames.normalised(name)) != null
+        || UsualNames.hasAnyRole(name)
+        || MultipleChoice.isName(name);
   }
 
-  private void checkNames(List<String> header) {
+  private void checkNames(List<String> header, List<String> names) {
     Set<String> distinct = new LinkedHashSet<>();
     for (String name : header) {
       if (!distinct.add(name) && (mayBeRead(name) || columns.asksFor(name))) {
@@ -348,7 +359,7 @@ final class RowReader {
                 + "\" is there twice. Give one of the two another name");
       }
     }
-    List<String> absent = columns.absent(header);
+    List<String> absent = columns.absent(names);
     if (!absent.isEmpty()) {
       throw new InputException(
           file
@@ -357,7 +368,7 @@ final class RowReader {
               + ", which "
               + Term.COLUMNS
               + " asks for. Its columns: "
-              + Excerpt.quoted(header));
+              + Excerpt.quoted(names));
     }
   }
 

@@ -6,9 +6,7 @@ import dev.attune.core.Philox;
 import dev.attune.core.RandomStream;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -18,7 +16,7 @@ import java.util.stream.IntStream;
  *
  * <p>The cut is a pure function of (examples, fraction, seed). It is stratified: every class gives
  * its share, rounded so that the total is right, and keeps at least one example in training. Equal
- * texts always land on the same side, so a split never leaks.
+ * texts, and the pairs of one row, always land on the same side, so a split never leaks.
  *
  * @param train the larger part
  * @param validation the held-out part
@@ -63,15 +61,11 @@ public record Split(Dataset train, Dataset validation) {
     return new Split(dataset.chosen(train), dataset.chosen(validation));
   }
 
-  /** Strata in their order; in each, groups of examples with equal text, in file order. */
+  /** Strata in their order; in each, groups of examples that stay together, in file order. */
   private static List<List<List<Integer>>> strata(
       Dataset dataset, Function<Example, String> stratum) {
-    Map<String, List<Integer>> groups = new LinkedHashMap<>();
-    for (int i = 0; i < dataset.size(); i++) {
-      groups.computeIfAbsent(dataset.get(i).normalised(), k -> new ArrayList<>()).add(i);
-    }
     TreeMap<String, List<List<Integer>>> classes = new TreeMap<>();
-    for (List<Integer> group : groups.values()) {
+    for (List<Integer> group : TextGroups.of(dataset)) {
       String label = stratum.apply(dataset.get(group.get(0)));
       classes.computeIfAbsent(label == null ? "" : label, k -> new ArrayList<>()).add(group);
     }

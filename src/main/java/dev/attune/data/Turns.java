@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import dev.attune.core.Check;
+import dev.attune.core.InputException;
 import dev.attune.data.Columns.Role;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
@@ -60,7 +61,7 @@ final class Turns {
       boolean isAsked = role.getKey() == Role.MESSAGES;
       boolean isOpen = OPEN.contains(role.getKey()) && textColumns.contains(column);
       if ((isAsked || isOpen)
-          && !(role.getKey() == Role.COMPLETION && !textColumns.contains(roles.get(Role.PROMPT)))
+          && (role.getKey() != Role.COMPLETION || answersTurns(roles))
           && values.get(column) instanceof String text) {
         List<?> turns = parse(text);
         if (turns != null) {
@@ -71,6 +72,10 @@ final class Turns {
       }
     }
     return out == null ? values : out;
+  }
+
+  private boolean answersTurns(Map<Role, String> roles) {
+    return roles.containsKey(Role.PROMPT) && textColumns.contains(roles.get(Role.PROMPT));
   }
 
   /** The turns of a column; null where it is empty. */
@@ -121,9 +126,23 @@ final class Turns {
         : of(row, values, column);
   }
 
+  /**
+   * Refuses earlier turns of another column beside turns: it is not known where they belong.
+   *
+   * @throws InputException if there are any
+   */
+  void checkNoHistory(int row, Map<String, Object> values, Map<Role, String> roles) {
+    Check.input(
+        Instruction.history(cells, row, values, roles).isEmpty(),
+        "%s: \"%s\" holds earlier turns, and the row has turns of its own; write them into those",
+        cells.at(row),
+        roles.get(Role.HISTORY));
+  }
+
   /** The turns after that of the system, where a column has one and they do not. */
   List<ChatMessage> withSystem(
       int row, Map<String, Object> values, Map<Role, String> roles, List<ChatMessage> turns) {
+    checkNoHistory(row, values, roles);
     String system = cells.text(row, values, roles.get(Role.SYSTEM));
     if (system == null || system.isBlank()) {
       return turns;
@@ -154,15 +173,12 @@ final class Turns {
     List<Finding> findings = new ArrayList<>();
     if (!read.isEmpty()) {
       findings.add(
-          note(
+          Finding.ofFile(
+              Finding.Severity.NOTE,
               "turn_cells",
               "the cells of " + Excerpt.quoted(List.copyOf(read)) + " are read as lists of turns"));
     }
-    forms.forEach((form, count) -> findings.add(note(form.code(), form.said(count))));
+    forms.forEach((form, count) -> findings.add(form.finding(count)));
     return findings;
-  }
-
-  private static Finding note(String code, String message) {
-    return Finding.ofFile(Finding.Severity.NOTE, code, message);
   }
 }

@@ -1,6 +1,8 @@
 package dev.attune.data;
 
 import java.text.Normalizer;
+import java.util.Collection;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -66,6 +68,9 @@ final class UsualNames {
   static final Set<String> CONVERSATIONS =
       names("conversations conversation dialogue dialog chat turns");
 
+  /** What the assistant of a conversation may call. */
+  static final Set<String> TOOLS = names("tools");
+
   /** What answers what, the prompt first. */
   static final Map<String, Set<String>> ANSWERS =
       Map.of(
@@ -79,6 +84,17 @@ final class UsualNames {
           "dialogue", names("summary"),
           "input", names("output target"),
           "user", names("assistant"));
+
+  /** Two texts that belong together. */
+  static final List<List<String>> TEXT_PAIRS =
+      List.of(
+          List.of("question1", "question2"),
+          List.of("question", "passage"),
+          List.of("text1", "text2"),
+          List.of("text_1", "text_2"),
+          List.of("text_a", "text_b"),
+          List.of("sentence_1", "sentence_2"),
+          List.of("sentence_a", "sentence_b"));
 
   private static final Pattern MARKS = Pattern.compile("\\p{M}+");
   private static final Pattern GAPS = Pattern.compile("[\\s.\\-]+");
@@ -129,8 +145,11 @@ final class UsualNames {
   static boolean hasAnyRole(String name) {
     String normalised = normalised(name);
     return Stream.of(
-                TEXTS, LABELS, TAGS, TOKENS, ANCHORS, POSITIVES, NEGATIVES, SCORES, CONVERSATIONS)
-            .anyMatch(names -> names.contains(normalised))
-        || ANSWERS.containsKey(normalised);
+            List.of(TEXTS, LABELS, TAGS, TOKENS, ANCHORS, POSITIVES, NEGATIVES, SCORES),
+            List.of(CONVERSATIONS, INPUTS, SYSTEMS, ANSWERS.keySet(), TOOLS),
+            ANSWERS.values(),
+            TEXT_PAIRS)
+        .flatMap(Collection::stream)
+        .anyMatch(names -> names.contains(normalised));
   }
 }

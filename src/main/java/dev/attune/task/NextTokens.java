@@ -175,7 +175,7 @@ final class NextTokens implements RowEncoder<NextTokens.Row> {
           learned = learned.stream().filter(span -> span[0] >= begin).toList();
         }
       }
-      UnwrittenTurns.refuse(text, messages, tools);
+      UnwrittenTurns.refuse(template, text, messages, tools);
     } catch (InputException e) {
       throw new InputException(dataset.where(example) + ": " + e.getMessage(), e);
     }

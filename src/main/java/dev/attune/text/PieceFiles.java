@@ -2,6 +2,8 @@ package dev.attune.text;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.attune.core.Check;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.LinkedHashMap;
@@ -71,12 +73,14 @@ final class PieceFiles {
           MASK,
           "[MASK]");
 
+  private final Path file;
   private final SentencePieceModel model;
   private final VocabularyFiles.Source source;
   private final List<SentencePieceModel.Piece> pieces = new ArrayList<>(); // by their ids
 
-  private PieceFiles(VocabularyFiles.Source source, String file, int type) {
-    this.model = SentencePieceModel.read(source.file(file), type);
+  private PieceFiles(VocabularyFiles.Source source, String name, int type) {
+    this.file = source.file(name);
+    this.model = SentencePieceModel.read(file, type);
     this.source = source;
   }
 
@@ -179,6 +183,12 @@ final class PieceFiles {
   }
 
   private void take(int first) {
+    Check.input(
+        model.pieces().size() >= first,
+        "%s has %d pieces, where at least %d are wanted: fetch it again",
+        file,
+        model.pieces().size(),
+        first);
     pieces.addAll(model.pieces().subList(first, model.pieces().size()));
   }
 

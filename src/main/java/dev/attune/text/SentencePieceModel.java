@@ -65,8 +65,13 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
     }
   }
 
-  /** A field of a message: the bytes of one, or a number. */
-  private record Field(int number, ByteBuffer bytes, long value) {}
+  /** A field of a message: bytes, or null and a number. */
+  private record Field(int number, ByteBuffer content, long value) {
+    ByteBuffer bytes() {
+      Check.argument(content != null, "a number where bytes are wanted: field %d", number);
+      return content;
+    }
+  }
 
   /**
    * Reads a file.
@@ -79,7 +84,10 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
       return of(file, kind, ByteBuffer.wrap(Files.readAllBytes(file)));
     } catch (IOException e) {
       throw new InputException(file + " cannot be read: " + e.getMessage(), e);
-    } catch (BufferUnderflowException | IllegalArgumentException e) {
+    } catch (BufferUnderflowException
+        | IllegalArgumentException
+        | IndexOutOfBoundsException
+        | ArithmeticException e) {
       throw new InputException(
           file + " is not a sentencepiece model, or ends too early: fetch it again", e);
     }
@@ -93,15 +101,15 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
     while (message.hasRemaining()) {
       Field field = next(message);
       if (field.number == PIECES) {
-        pieces.add(piece(field.bytes));
+        pieces.add(piece(field.bytes()));
       } else if (field.number == TRAINER) {
-        while (field.bytes.hasRemaining()) {
-          Field of = next(field.bytes);
+        while (field.bytes().hasRemaining()) {
+          Field of = next(field.bytes());
           unknown = of.number == UNKNOWN_ID ? Math.toIntExact(of.value) : unknown;
           type = of.number == MODEL_TYPE ? of.value : type;
         }
       } else if (field.number == NORMALIZER) {
-        table = table(field.bytes);
+        table = table(field.bytes());
       }
     }
     Check.input(
@@ -125,8 +133,8 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
     while (message.hasRemaining()) {
       Field field = next(message);
       if (field.number == TABLE) {
-        table = new byte[field.bytes.remaining()];
-        field.bytes.get(table);
+        table = new byte[field.bytes().remaining()];
+        field.bytes().get(table);
       }
     }
     return table;
@@ -139,7 +147,7 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
     while (message.hasRemaining()) {
       Field field = next(message);
       switch (field.number) {
-        case TEXT -> text = StandardCharsets.UTF_8.decode(field.bytes).toString();
+        case TEXT -> text = StandardCharsets.UTF_8.decode(field.bytes()).toString();
         case SCORE -> score = Float.intBitsToFloat((int) field.value);
         case KIND -> kind = (int) field.value;
         default -> {}

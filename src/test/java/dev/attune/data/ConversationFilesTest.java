@@ -2,8 +2,10 @@ package dev.attune.data;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.core.InputException;
 import dev.attune.text.ChatMessage;
 import java.util.List;
 import java.util.Map;
@@ -180,6 +182,45 @@ class ConversationFilesTest extends FormatTrial {
   }
 
   @Test
+  void argumentsThatAreNoObjectAreCounted() {
+    String row =
+        "{\"messages\": [{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\":"
+            + " [{\"name\": \"f\", \"arguments\": %s}]}]}\n";
+    for (String none : List.of("\"\"", "\"{}\"")) {
+      Dataset data = read(file("a.jsonl", row.formatted(none)));
+      assertEquals(
+          "[{name=f, arguments={}}]",
+          data.get(0).messages().get(0).fields().get("tool_calls").toString());
+    }
+    assertEquals(
+        "[{name=f, arguments={a=NaN}}]",
+        read(file("a.jsonl", row.formatted("\"{\\\"a\\\": 1, \\\"a\\\": NaN}\"")))
+            .get(0)
+            .messages()
+            .get(0)
+            .fields()
+            .get("tool_calls")
+            .toString());
+    for (String other : List.of("\"[1]\"", "\"{a\"", "\"print(1)\"")) {
+      Finding found = read(file("a.jsonl", row.formatted(other))).reading().findings().get(0);
+      assertEquals(Finding.Severity.WARNING, found.severity());
+      assertEquals(
+          "1 turn has arguments of a call that are no object of JSON: the template gets them as the"
+              + " text that they are",
+          found.message());
+    }
+  }
+
+  @Test
+  void aPromptOrASpeakerMayBeMissing() {
+    String answers = "{\"completion\": " + json(TURNS) + ", \"text\": \"a\"}\n";
+    assertEquals("a", read(file("a.jsonl", answers)).get(0).text());
+    String nobody = "{\"messages\": [{\"from\": null, \"value\": \"hi\"}]}\n";
+    String message = refusal(file("b.jsonl", nobody));
+    assertTrue(message.contains("turn 1 is from \"null\""), message);
+  }
+
+  @Test
   void aSystemBesideAPromptIsItsTurn() {
     String row = "{\"system\": \"s\", \"prompt\": \"hi\", \"completion\": \"yo\"}\n";
     Dataset data = turns(file("a.jsonl", row + "{\"prompt\": \"hi\", \"completion\": \"yo\"}\n"));
@@ -215,6 +256,61 @@ class ConversationFilesTest extends FormatTrial {
         turns(file("b.csv", "prompt,response,history\nhi,yo,\"[('a', 'b')]\"\nhi,yo,\nhi,yo,[]\n"));
     assertEquals(
         List.of(4, 2, 2), table.examples().stream().map(e -> e.messages().size()).toList());
+  }
+
+  private static Dataset compared(java.nio.file.Path file) {
+    return DataReader.read(
+        file,
+        new ReadOptions(Columns.automatic().forPreferences(), false, true, FileOptions.AUTOMATIC));
+  }
+
+  @Test
+  void earlierTurnsComeBeforeComparedAnswersToo() {
+    String row =
+        "{\"prompt\": \"hi\", \"history\": [[\"a\", \"b\"]], \"chosen\": \"yo\","
+            + " \"rejected\": \"no\"}\n";
+    Dataset data = compared(file("a.jsonl", row));
+    assertEquals(
+        List.of(ChatMessage.of("user", "a"), ChatMessage.of("assistant", "b"), HI, YO),
+        data.get(0).messages());
+    assertEquals(4, data.get(0).rejected().messages().size());
+    String turns = "[{\"role\": \"assistant\", \"content\": \"yo\"}]";
+    String prompt = "[{\"role\": \"user\", \"content\": \"hi\"}]";
+    for (String other :
+        List.of(
+            row.replace("\"hi\"", prompt).replace("\"yo\"", turns).replace("\"no\"", turns),
+            row.replace("\"prompt\": \"hi\", ", "")
+                .replace("\"yo\"", json("\n\nHuman: hi\n\nAssistant: yo").replace("\n", "\\n"))
+                .replace("\"no\"", json("\n\nHuman: hi\n\nAssistant: no").replace("\n", "\\n")))) {
+      String message =
+          assertThrows(InputException.class, () -> compared(file("b.jsonl", other))).getMessage();
+      assertTrue(message.contains("\"history\" holds earlier turns, and the row has"), message);
+    }
+    String learned =
+        "{\"prompt\": " + prompt + ", \"completion\": " + turns + ", \"history\": %s}\n";
+    String message = refusal(file("c.jsonl", learned.formatted("[[\"a\", \"b\"]]")));
+    assertTrue(message.contains("\"history\" holds earlier turns, and the row has"), message);
+    assertEquals(List.of(HI, YO), read(file("d.jsonl", learned.formatted("[]"))).get(0).messages());
+  }
+
+  @Test
+  void aHistoryOfAnotherKindCanBeLeftOut() {
+    String row = "{\"prompt\": \"hi\", \"completion\": \"yo\", \"history\": %s}\n";
+    assertEquals(
+        List.of("hi", "yo", "hi", "yo"),
+        turns(file("a.jsonl", row.formatted(TURNS))).get(0).messages().stream()
+            .map(ChatMessage::content)
+            .toList());
+    java.nio.file.Path text = file("b.jsonl", row.formatted("\"bought before\""));
+    String message = refusal(text);
+    assertTrue(
+        message.endsWith(
+            "To leave it out, say what is read: --columns instruction=prompt,completion=completion"),
+        message);
+    for (String asked : List.of("instruction=prompt,completion=completion", "prompt=prompt")) {
+      Dataset data = DataReader.read(text, Columns.parse(asked));
+      assertTrue(data.columns().endsWith("not used: history"), data.columns());
+    }
   }
 
   @Test

@@ -12,6 +12,8 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -127,6 +129,36 @@ class PairColumnsTest {
     assertTrue(refusal.contains("\"labels\" must say 0 or 1 of each of the 3 texts"), refusal);
     refusal = refusal("c.jsonl", row.replace(", \"c\"", ""), null);
     assertTrue(refusal.contains("of each of the 2 texts"), refusal);
+    for (String name : List.of("labels", "scores")) {
+      String table = "query,answer," + name + "\nq,\"['a', 'b', 'c']\",\"[0, %s, 0]\"\n";
+      for (String one : List.of("1", "1.0")) {
+        data = pairs("d.csv", table.formatted(one), null);
+        assertEquals("b", data.get(0).textPair());
+        assertEquals(List.of("a", "c"), data.get(0).negatives());
+      }
+      refusal = refusal("e.csv", table.formatted("0.3"), null);
+      assertTrue(refusal.contains("must say 0 or 1 of each of the 3 texts"), refusal);
+    }
+  }
+
+  @Test
+  void pairsOfOneRowAreHeldOutTogether() {
+    StringBuilder rows = new StringBuilder();
+    for (int i = 0; i < 20; i++) {
+      rows.append("{'query': 'q#', 'pos': ['a#', 'b#', 'c#']}\n".replace("#", "" + i));
+    }
+    Dataset data = pairs("a.jsonl", rows.toString().replace('\'', '"'), null);
+    Split split = Split.stratified(data, 0.3, 1, example -> null);
+    Folds folds = Folds.of(data, 3, 1, example -> null);
+    assertEquals(18, split.validation().size());
+    for (Dataset[] parts :
+        List.of(
+            new Dataset[] {split.train(), split.validation()},
+            new Dataset[] {folds.examples(0, true), folds.examples(0, false)})) {
+      Set<Integer> seen =
+          parts[0].examples().stream().map(Example::row).collect(Collectors.toSet());
+      assertTrue(parts[1].examples().stream().noneMatch(e -> seen.contains(e.row())));
+    }
   }
 
   @Test

@@ -1,11 +1,15 @@
 package dev.attune.data;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption;
+import java.time.Duration;
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,7 +60,7 @@ class PublicFilesTest extends FormatTrial {
         "{\"premise\": \"a # b\", \"choice1\": \"c d\", \"choice2\": \"e f\", \"label\": ~}"
             + "|\"choice1\", \"choice2\" hold|text=premise,label=label",
         "{\"question\": \"a # b\", \"options\": [\"c\", \"d\"], \"answer\": \"A\"}|\"options\" holds"
-            + "|prompt=question,completion=answer",
+            + "|instruction=question,completion=answer",
         "{\"text\": \"a # b\", \"ending0\": \"c d\", \"ending1\": \"e f\", \"label\": ~}|\"ending0\","
             + " \"ending1\" hold|text=text,label=label",
         "{\"sentence\": \"a # b\", \"option1\": \"c\", \"option2\": \"e\", \"answer\": \"~\","
@@ -100,8 +104,31 @@ class PublicFilesTest extends FormatTrial {
     assertEquals(
         "b.csv, row 1: the column \"text\" is there twice. Give one of the two another name",
         refusal(file("b.csv", rows("text,label,text", "a # b,~,p"))));
+    for (String twice : List.of("output", "highlights", "text_a", "system_prompt", "choice1")) {
+      String header = "instruction," + twice + ',' + twice;
+      assertTrue(refusal(file("b.csv", rows(header, "a,b,c"))).contains("is there twice"), twice);
+    }
     String again = rows("text,label,x,x", "a # b,~,p,q") + "text,label,x,x\n";
     assertTrue(refusal(file("c.csv", again)).contains("row 14 is the header once more"));
+  }
+
+  @Test
+  void namesOfColumnsThatComeAgainCanBeAskedForAndAreNoOthers() {
+    Columns asked = Columns.parse("text=text,label=x.1");
+    Dataset data = DataReader.read(file("a.csv", rows("text,x,x", "a # b,p,~")), asked);
+    assertEquals("0", data.get(0).label());
+    data = DataReader.read(file("b.csv", rows("text,x,x,x.1", "a # b,p,q,~")), asked);
+    assertEquals("0", data.get(0).label());
+    assertEquals("q", data.get(0).fields().get("x.2"));
+  }
+
+  @Test
+  void manyColumnsAreReadQuickly() {
+    String names = IntStream.range(0, 2000).mapToObj(i -> "x").collect(Collectors.joining(","));
+    String row = names.replace('x', 'y');
+    assertTimeout(
+        Duration.ofSeconds(20),
+        () -> read(file("a.csv", "text,label," + names + "\n" + ("a,b," + row + "\n").repeat(20))));
   }
 
   @Test
@@ -205,6 +232,11 @@ class PublicFilesTest extends FormatTrial {
     assertTrue(message.endsWith("jq -c '. + .\"translation\"' a.jsonl > rows.jsonl"), message);
     message = refusal(file("b.jsonl", "[\"a\", \"b\"]\n[\"c\", \"d\"]\n"));
     assertTrue(message.endsWith("jq -c '{text: .[0], label: .[1]}' b.jsonl > rows.jsonl"), message);
+    message = refusal(file("b.json", "[\"a\", \"b\"]"));
+    assertTrue(message.endsWith("jq -c '.[] | {text: .}' b.json > rows.jsonl"), message);
+    message = refusal(file("b.json", "[[\"a\", \"b\"], [\"c\", \"d\"]]"));
+    assertTrue(
+        message.endsWith("jq -c '.[] | {text: .[0], label: .[1]}' b.json > rows.jsonl"), message);
     message = refusal(file("c.csv", rows("de,en", "ein # wort,a # word")));
     assertTrue(message.contains("--columns prompt=de,completion=en"), message);
     InputException e =
