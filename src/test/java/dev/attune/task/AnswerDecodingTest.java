@@ -17,7 +17,6 @@ import dev.attune.task.QuestionAnswering.Predicted;
 import dev.attune.testkit.Goldens;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -92,7 +91,7 @@ class AnswerDecodingTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"electra", "modernbert", "xlm_roberta"})
-  void windowsAndAnswersAreThoseOfTransformers(String name) throws URISyntaxException {
+  void windowsAndAnswersAreThoseOfTransformers(String name) {
     JsonNode rows = null;
     for (JsonNode tokenizer : golden.get("decoding")) {
       rows = tokenizer.get("tokenizer").asText().equals(name) ? tokenizer.get("rows") : rows;
