@@ -15,6 +15,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelWeights;
 import dev.attune.kernels.Backend;
 import dev.attune.memory.Arena;
+import dev.attune.memory.Buffer;
 import dev.attune.model.Families;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Model;
@@ -41,6 +42,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -215,7 +217,9 @@ class TrainingOptionsTest {
             new TrainingLoop(task(kind.weighted), model, optimizer, tape, data(), null, config)) {
       // Moments of trained weights alone.
       long bytes = model.parameters().size() * Float.BYTES;
-      optimizer.state().values().forEach(state -> assertEquals(bytes, state.sizeBytes()));
+      Map<String, Buffer> moments = new TreeMap<>(optimizer.state());
+      moments.remove("adam_rows"); // which there are where rows lag
+      moments.values().forEach(state -> assertEquals(bytes, state.sizeBytes()));
       loop.run(listener, null, () -> false);
     }
     return curve;
