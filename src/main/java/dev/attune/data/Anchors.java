@@ -3,7 +3,6 @@ package dev.attune.data;
 import dev.attune.core.Check;
 import dev.attune.core.Count;
 import dev.attune.core.Term;
-import dev.attune.data.Columns.Role;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,9 +19,12 @@ final class Anchors {
 
   /** The examples of a row: one for each positive. */
   List<Example> read(
-      int row, Map<String, Object> values, Map<Role, String> roles, Map<String, Object> fields) {
-    String column = roles.get(Role.POSITIVE);
-    String anchor = cells.text(row, values, roles.get(Role.ANCHOR));
+      int row,
+      Map<String, Object> values,
+      Map<ColumnRole, String> roles,
+      Map<String, Object> fields) {
+    String column = roles.get(ColumnRole.POSITIVE);
+    String anchor = cells.text(row, values, roles.get(ColumnRole.ANCHOR));
     List<String> negatives = negatives(row, values, Columns.negatives(roles, values.keySet()));
     if (!(values.get(column) instanceof List<?>)) {
       String positive = cells.text(row, values, column);

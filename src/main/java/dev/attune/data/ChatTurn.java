@@ -96,6 +96,18 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
   /** What a part may have beside its text. */
   private static final Set<String> PART_FIELDS = Set.of("type", "text", "cache_control", "index");
 
+  /** The list of turns that a text is, as JSON or Python writes it; null where it is none. */
+  static List<?> list(String text) {
+    boolean mayBe =
+        text.stripLeading().startsWith("[") && (text.contains("role") || text.contains("from"));
+    return mayBe
+            && CellValue.parse(text) instanceof List<?> list
+            && !list.isEmpty()
+            && list.stream().allMatch(ChatTurn::isOne)
+        ? list
+        : null;
+  }
+
   /** Whether something has the fields of a turn. */
   static boolean isOne(Object item) {
     return item instanceof Map<?, ?> turn

@@ -1,7 +1,6 @@
 package dev.attune.data;
 
 import dev.attune.core.Term;
-import dev.attune.data.Columns.Role;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,24 +21,24 @@ final class ColumnAdvice {
    */
   static String of(Columns columns, Map<String, ColumnValues> values) {
     ColumnGuess guess = new ColumnGuess(columns, values);
-    Map<Role, String> found = guess.found();
-    if (found.containsKey(Role.QUESTION)
-        && Stream.of(Role.ANSWERS, Role.ANSWER_TEXT).noneMatch(found::containsKey)) {
+    Map<ColumnRole, String> found = guess.found();
+    if (found.containsKey(ColumnRole.QUESTION)
+        && Stream.of(ColumnRole.ANSWERS, ColumnRole.ANSWER_TEXT).noneMatch(found::containsKey)) {
       List<String> answers = guess.free(Set.of("answer", "answers_text", "answer_span"));
       return answers.stream()
-          .map(name -> ColumnsOption.of(Map.of(Role.ANSWER_TEXT, name)))
+          .map(name -> ColumnsOption.of(Map.of(ColumnRole.ANSWER_TEXT, name)))
           .collect(Collectors.joining(" or ", answers.isEmpty() ? "" : "Where it is one: ", ""));
     }
-    if (found.containsKey(Role.TOKENS) && !found.containsKey(Role.TAGS)) {
+    if (found.containsKey(ColumnRole.TOKENS) && !found.containsKey(ColumnRole.TAGS)) {
       return guess.free(UsualNames.TAGS).isEmpty()
           ? ""
           : "Say which column holds the tags: "
               + guess.free(UsualNames.TAGS).stream()
-                  .map(name -> ColumnsOption.of(Map.of(Role.TAGS, name)))
+                  .map(name -> ColumnsOption.of(Map.of(ColumnRole.TAGS, name)))
                   .collect(Collectors.joining(" or "));
     }
-    String text = found.get(Role.TEXT);
-    if (text == null || found.containsKey(Role.LABEL)) {
+    String text = found.get(ColumnRole.TEXT);
+    if (text == null || found.containsKey(ColumnRole.LABEL)) {
       return "";
     }
     List<String> others =
@@ -85,13 +84,14 @@ final class ColumnAdvice {
             .collect(Collectors.joining(" or "));
   }
 
-  private static Map<Role, String> textsAndLabel(Map<Role, String> found, String label) {
-    Map<Role, String> option = new LinkedHashMap<>();
-    option.put(Role.TEXT, found.get(Role.TEXT));
-    if (found.containsKey(Role.TEXT_PAIR)) {
-      option.put(Role.TEXT_PAIR, found.get(Role.TEXT_PAIR));
+  private static Map<ColumnRole, String> textsAndLabel(
+      Map<ColumnRole, String> found, String label) {
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TEXT, found.get(ColumnRole.TEXT));
+    if (found.containsKey(ColumnRole.TEXT_PAIR)) {
+      option.put(ColumnRole.TEXT_PAIR, found.get(ColumnRole.TEXT_PAIR));
     }
-    option.put(Role.LABEL, label);
+    option.put(ColumnRole.LABEL, label);
     return option;
   }
 }

@@ -2,7 +2,6 @@ package dev.attune.data;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
-import dev.attune.data.Columns.Role;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,8 +19,8 @@ final class ColumnGuess {
 
   private final Columns columns;
   private final Map<String, ColumnValues> values;
-  private final Map<Role, String> found;
-  private final Map<Role, String> guessed = new EnumMap<>(Role.class);
+  private final Map<ColumnRole, String> found;
+  private final Map<ColumnRole, String> guessed = new EnumMap<>(ColumnRole.class);
 
   ColumnGuess(Columns columns, Map<String, ColumnValues> values) {
     this.columns = columns;
@@ -56,11 +55,11 @@ final class ColumnGuess {
   }
 
   /** The column of each role that is known so far. */
-  Map<Role, String> found() {
+  Map<ColumnRole, String> found() {
     return found;
   }
 
-  private void take(Role role, String column) {
+  private void take(ColumnRole role, String column) {
     if (column != null && !columns.asksFor(role)) {
       guessed.put(role, column);
       found.put(role, column);
@@ -99,16 +98,16 @@ final class ColumnGuess {
                   + " each what it is like. Say which: "
                   + ColumnsOption.of(anchorAndPositive(anchors.get(0), positives.get(0))));
         }
-        take(Role.ANCHOR, anchors.get(0));
-        take(Role.POSITIVE, positives.get(0));
+        take(ColumnRole.ANCHOR, anchors.get(0));
+        take(ColumnRole.POSITIVE, positives.get(0));
         negatives();
       }
     }
     if (!isReadable()) {
       pairOfTexts();
     }
-    if (found.containsKey(Role.TEXT_PAIR) && !found.containsKey(Role.LABEL)) {
-      take(Role.LABEL, only(UsualNames.SCORES));
+    if (found.containsKey(ColumnRole.TEXT_PAIR) && !found.containsKey(ColumnRole.LABEL)) {
+      take(ColumnRole.LABEL, only(UsualNames.SCORES));
     }
     UnlikePairs.refuse(columns, found, values);
   }
@@ -124,7 +123,7 @@ final class ColumnGuess {
               + ", or name several negative_1, negative_2 and so on");
     }
     if (!negatives.isEmpty()) {
-      take(Role.NEGATIVE, negatives.get(0));
+      take(ColumnRole.NEGATIVE, negatives.get(0));
     }
   }
 
@@ -132,27 +131,27 @@ final class ColumnGuess {
     return free(names).stream().filter(name -> values.get(name).areTexts()).toList();
   }
 
-  private static Map<Role, String> anchorAndPositive(String anchor, String positive) {
-    Map<Role, String> option = new LinkedHashMap<>();
-    option.put(Role.ANCHOR, anchor);
-    option.put(Role.POSITIVE, positive);
+  private static Map<ColumnRole, String> anchorAndPositive(String anchor, String positive) {
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.ANCHOR, anchor);
+    option.put(ColumnRole.POSITIVE, positive);
     return option;
   }
 
   private void refusePreferences() {
     String chosen = only(Set.of("chosen"));
-    if (chosen == null || only(Set.of("rejected")) == null || found.containsKey(Role.TEXT)) {
+    if (chosen == null || only(Set.of("rejected")) == null || found.containsKey(ColumnRole.TEXT)) {
       return;
     }
-    String prompt = found.get(Role.PROMPT);
-    Map<Role, String> supervised = new LinkedHashMap<>();
+    String prompt = found.get(ColumnRole.PROMPT);
+    Map<ColumnRole, String> supervised = new LinkedHashMap<>();
     if (values.get(chosen).areLists()) {
-      supervised.put(Role.MESSAGES, chosen);
+      supervised.put(ColumnRole.MESSAGES, chosen);
     } else if (prompt == null) {
-      supervised.put(Role.TEXT, chosen);
+      supervised.put(ColumnRole.TEXT, chosen);
     } else {
-      supervised.put(Role.PROMPT, prompt);
-      supervised.put(Role.COMPLETION, chosen);
+      supervised.put(ColumnRole.PROMPT, prompt);
+      supervised.put(ColumnRole.COMPLETION, chosen);
     }
     if (columns.asksFor(chosen)) {
       return;
@@ -165,9 +164,9 @@ final class ColumnGuess {
   }
 
   private void refuseJudgements() {
-    String label = found.get(Role.LABEL);
-    if (found.containsKey(Role.PROMPT)
-        && found.containsKey(Role.COMPLETION)
+    String label = found.get(ColumnRole.LABEL);
+    if (found.containsKey(ColumnRole.PROMPT)
+        && found.containsKey(ColumnRole.COMPLETION)
         && label != null
         && values.get(label).areFlags()) {
       throw new InputException(
@@ -181,10 +180,10 @@ final class ColumnGuess {
   }
 
   private void texts() {
-    if (found.containsKey(Role.PROMPT) && !found.containsKey(Role.COMPLETION)) {
-      take(Role.COMPLETION, answerTo("prompt"));
+    if (found.containsKey(ColumnRole.PROMPT) && !found.containsKey(ColumnRole.COMPLETION)) {
+      take(ColumnRole.COMPLETION, answerTo("prompt"));
     }
-    if (found.containsKey(Role.INSTRUCTION)) {
+    if (found.containsKey(ColumnRole.INSTRUCTION)) {
       instruction();
     }
     if (!isReadable()) {
@@ -193,8 +192,8 @@ final class ColumnGuess {
     if (!isReadable()) {
       pairOfTurns();
     }
-    if (found.containsKey(Role.INSTRUCTION) && !found.containsKey(Role.INPUT)) {
-      take(Role.INPUT, only(UsualNames.INPUTS));
+    if (found.containsKey(ColumnRole.INSTRUCTION) && !found.containsKey(ColumnRole.INPUT)) {
+      take(ColumnRole.INPUT, only(UsualNames.INPUTS));
     }
     system();
     if (!isReadable()) {
@@ -209,21 +208,21 @@ final class ColumnGuess {
   }
 
   private void system() {
-    if (!found.containsKey(Role.SYSTEM)) {
-      take(Role.SYSTEM, only(UsualNames.SYSTEMS));
+    if (!found.containsKey(ColumnRole.SYSTEM)) {
+      take(ColumnRole.SYSTEM, only(UsualNames.SYSTEMS));
     }
   }
 
   private boolean isReadable() {
     return columns.asksForSource()
         || List.of(
-                Role.TEXT,
-                Role.TOKENS,
-                Role.PROMPT,
-                Role.MESSAGES,
-                Role.INSTRUCTION,
-                Role.QUESTION,
-                Role.ANCHOR)
+                ColumnRole.TEXT,
+                ColumnRole.TOKENS,
+                ColumnRole.PROMPT,
+                ColumnRole.MESSAGES,
+                ColumnRole.INSTRUCTION,
+                ColumnRole.QUESTION,
+                ColumnRole.ANCHOR)
             .stream()
             .anyMatch(found::containsKey);
   }
@@ -238,21 +237,21 @@ final class ColumnGuess {
 
   /** An instruction without an answer, but with a label, is a text. */
   private void instruction() {
-    if (found.containsKey(Role.COMPLETION)) {
+    if (found.containsKey(ColumnRole.COMPLETION)) {
       return;
     }
     String answer = answerTo("instruction");
     if (answer != null) {
-      take(Role.COMPLETION, answer);
-    } else if (found.containsKey(Role.LABEL)) {
-      take(Role.TEXT, found.remove(Role.INSTRUCTION));
+      take(ColumnRole.COMPLETION, answer);
+    } else if (found.containsKey(ColumnRole.LABEL)) {
+      take(ColumnRole.TEXT, found.remove(ColumnRole.INSTRUCTION));
     }
   }
 
   private void conversation() {
     String column = only(UsualNames.CONVERSATIONS);
     if (column != null && values.get(column).areLists()) {
-      take(Role.MESSAGES, column);
+      take(ColumnRole.MESSAGES, column);
     }
   }
 
@@ -269,28 +268,28 @@ final class ColumnGuess {
         }
       }
     }
-    if (pairs.size() == 1 && !found.containsKey(Role.LABEL)) {
+    if (pairs.size() == 1 && !found.containsKey(ColumnRole.LABEL)) {
       pairs.forEach(
           (prompt, answer) -> {
-            take(Role.PROMPT, prompt);
-            take(Role.COMPLETION, answer);
+            take(ColumnRole.PROMPT, prompt);
+            take(ColumnRole.COMPLETION, answer);
           });
     }
   }
 
   private void words() {
     String tokens = only(UsualNames.TOKENS);
-    if (tokens == null || !found.containsKey(Role.TAGS) && free(UsualNames.TAGS).isEmpty()) {
+    if (tokens == null || !found.containsKey(ColumnRole.TAGS) && free(UsualNames.TAGS).isEmpty()) {
       return;
     }
     refuseSingleWords(tokens);
-    take(Role.TOKENS, tokens);
+    take(ColumnRole.TOKENS, tokens);
   }
 
   /** Words with tags beside what must be the number of their sentence. */
   private void wordsOfSentences() {
-    String tokens = found.get(Role.TOKENS);
-    boolean tagged = found.containsKey(Role.TAGS) && !found.containsKey(Role.TEXT);
+    String tokens = found.get(ColumnRole.TOKENS);
+    boolean tagged = found.containsKey(ColumnRole.TAGS) && !found.containsKey(ColumnRole.TEXT);
     if (tokens != null && tagged && !columns.asksFor(tokens) && values.size() > 2) {
       refuseSingleWords(tokens);
     }
@@ -308,18 +307,18 @@ final class ColumnGuess {
 
   /** A sentence beside a question is what may answer it, as in GLUE's QNLI. */
   private void questionOnSentence() {
-    String sentence = found.get(Role.TEXT);
+    String sentence = found.get(ColumnRole.TEXT);
     String question = only(Set.of("question"));
     if (question != null
         && sentence != null
         && UsualNames.normalised(sentence).equals("sentence")
         && !columns.asksForSource()
-        && !found.containsKey(Role.TEXT_PAIR)
-        && !found.containsKey(Role.QUESTION)
+        && !found.containsKey(ColumnRole.TEXT_PAIR)
+        && !found.containsKey(ColumnRole.QUESTION)
         && values.get(question).areTexts()) {
-      found.remove(Role.TEXT);
-      take(Role.TEXT, question);
-      take(Role.TEXT_PAIR, sentence);
+      found.remove(ColumnRole.TEXT);
+      take(ColumnRole.TEXT, question);
+      take(ColumnRole.TEXT_PAIR, sentence);
     }
   }
 
@@ -328,8 +327,8 @@ final class ColumnGuess {
       String first = only(Set.of(pair.get(0)));
       String second = only(Set.of(pair.get(1)));
       if (first != null && second != null) {
-        take(Role.TEXT, first);
-        take(Role.TEXT_PAIR, second);
+        take(ColumnRole.TEXT, first);
+        take(ColumnRole.TEXT_PAIR, second);
         return;
       }
     }
@@ -344,13 +343,14 @@ final class ColumnGuess {
             .filter(name -> !UsualNames.LABELS.contains(UsualNames.normalised(name)))
             .toList();
     List<String> candidates =
-        !sure.isEmpty() || free(UsualNames.LABELS).size() < 2 && !found.containsKey(Role.LABEL)
+        !sure.isEmpty()
+                || free(UsualNames.LABELS).size() < 2 && !found.containsKey(ColumnRole.LABEL)
             ? sure
             : all;
     if (candidates.size() == 1) {
       String text = candidates.get(0);
       refusePair(text);
-      take(Role.TEXT, text);
+      take(ColumnRole.TEXT, text);
     } else if (candidates.size() > 1) {
       throw new InputException(
           "the columns "
@@ -364,15 +364,15 @@ final class ColumnGuess {
   private void refusePair(String text) {
     String normalised = UsualNames.normalised(text);
     String second =
-        UsualNames.ANSWERS.containsKey(normalised) && found.containsKey(Role.LABEL)
+        UsualNames.ANSWERS.containsKey(normalised) && found.containsKey(ColumnRole.LABEL)
             ? answerTo(normalised)
             : null;
     if (second != null) {
-      String label = found.get(Role.LABEL);
-      Map<Role, String> pair = new LinkedHashMap<>();
-      pair.put(Role.TEXT, text);
-      pair.put(Role.TEXT_PAIR, second);
-      pair.put(Role.LABEL, label);
+      String label = found.get(ColumnRole.LABEL);
+      Map<ColumnRole, String> pair = new LinkedHashMap<>();
+      pair.put(ColumnRole.TEXT, text);
+      pair.put(ColumnRole.TEXT_PAIR, second);
+      pair.put(ColumnRole.LABEL, label);
       throw new InputException(
           "the columns "
               + Excerpt.quoted(List.of(text, second))
@@ -384,9 +384,9 @@ final class ColumnGuess {
   }
 
   private String asText(String column) {
-    Map<Role, String> option = new LinkedHashMap<>();
-    option.put(Role.TEXT, column);
-    String label = found.containsKey(Role.LABEL) ? found.get(Role.LABEL) : label();
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TEXT, column);
+    String label = found.containsKey(ColumnRole.LABEL) ? found.get(ColumnRole.LABEL) : label();
     if (label == null) {
       List<String> others =
           values.keySet().stream()
@@ -395,19 +395,19 @@ final class ColumnGuess {
       label = others.size() == 1 && labels().isEmpty() ? others.get(0) : null;
     }
     if (label != null) {
-      option.put(Role.LABEL, label);
+      option.put(ColumnRole.LABEL, label);
     }
     return ColumnsOption.of(option);
   }
 
   private void targets() {
-    boolean isText = found.containsKey(Role.TEXT);
-    if (isText && !found.containsKey(Role.LABEL) && columns.labelColumns().isEmpty()) {
-      take(Role.LABEL, label());
+    boolean isText = found.containsKey(ColumnRole.TEXT);
+    if (isText && !found.containsKey(ColumnRole.LABEL) && columns.labelColumns().isEmpty()) {
+      take(ColumnRole.LABEL, label());
     }
-    if (found.containsKey(Role.TOKENS) && !isText && !found.containsKey(Role.TAGS)) {
-      found.remove(Role.LABEL);
-      take(Role.TAGS, only(UsualNames.TAGS));
+    if (found.containsKey(ColumnRole.TOKENS) && !isText && !found.containsKey(ColumnRole.TAGS)) {
+      found.remove(ColumnRole.LABEL);
+      take(ColumnRole.TAGS, only(UsualNames.TAGS));
     }
   }
 
@@ -428,10 +428,10 @@ final class ColumnGuess {
         .toList();
   }
 
-  private static Map<Role, String> textAndLabel(String text, String label) {
-    Map<Role, String> option = new LinkedHashMap<>();
-    option.put(Role.TEXT, text);
-    option.put(Role.LABEL, label);
+  private static Map<ColumnRole, String> textAndLabel(String text, String label) {
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TEXT, text);
+    option.put(ColumnRole.LABEL, label);
     return option;
   }
 }

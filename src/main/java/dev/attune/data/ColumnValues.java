@@ -57,7 +57,7 @@ final class ColumnValues {
     flags += value instanceof Boolean ? 1 : 0;
     dates += DATE.matcher(shown.strip()).lookingAt() ? 1 : 0;
     spaced += WHITE_SPACE.matcher(shown.strip()).find() ? 1 : 0;
-    boolean areTurns = value instanceof String text && Turns.parse(text) != null;
+    boolean areTurns = value instanceof String text && ChatTurn.list(text) != null;
     turnTexts += areTurns ? 1 : 0;
     lists += value instanceof List<?> || areTurns ? 1 : 0;
     objects += value instanceof Map<?, ?> ? 1 : 0;

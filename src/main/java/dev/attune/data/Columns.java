@@ -46,70 +46,6 @@ import java.util.stream.Stream;
  * semicolon or a quote stands in double quotes.
  */
 public final class Columns {
-  /** What a column can mean. */
-  public enum Role {
-    TEXT("text", "sentence", "sentence1", "premise"),
-    TEXT_PAIR("text_pair", "sentence2", "hypothesis"),
-    LABEL("label", "labels"),
-    TOKENS("tokens", "words"),
-    TAGS("tags", "ner_tags"),
-    PROMPT("prompt"),
-    COMPLETION("completion"),
-    MESSAGES("messages"),
-    INSTRUCTION("instruction"),
-    INPUT("input"),
-    SYSTEM("system"),
-    HISTORY("history"),
-    QUESTION("question"),
-    CONTEXT("context"),
-    ANSWERS("answers"),
-    ANSWER_TEXT("answer_text"),
-    ANSWER_START("answer_start"),
-    ANCHOR("anchor"),
-    POSITIVE("positive"),
-    NEGATIVE("negative", "negatives", "negative_1"),
-    CHOSEN("chosen", "preferred_output"),
-    REJECTED("rejected", "non_preferred_output");
-
-    private static final Set<Role> OF_QUESTIONS =
-        Set.of(QUESTION, CONTEXT, ANSWERS, ANSWER_TEXT, ANSWER_START);
-    private static final Set<Role> OF_ANCHORS = Set.of(ANCHOR, POSITIVE, NEGATIVE);
-    private static final Set<Role> OF_PAIRS = Set.of(TEXT, TEXT_PAIR, LABEL);
-    private static final Set<Role> COMPARED = Set.of(CHOSEN, REJECTED);
-    private static final Set<Role> OF_PREFERENCES =
-        Set.of(PROMPT, INSTRUCTION, INPUT, SYSTEM, HISTORY, CHOSEN, REJECTED);
-    private static final Set<Role> OF_INSTRUCTIONS = Set.of(INSTRUCTION, INPUT);
-    private static final Set<Role> OTHER_TEXTS = Set.of(TEXT, TOKENS, PROMPT, MESSAGES);
-
-    /** Whose cells may hold lists. */
-    private static final Set<Role> LISTS = Set.of(TOKENS, TAGS, LABEL);
-
-    private static final Set<Role> LISTS_OF_PAIRS = Set.of(POSITIVE, NEGATIVE, LABEL);
-
-    /** Of which a row is read from one. */
-    private static final Set<Role> SOURCES =
-        Set.of(TEXT, TOKENS, PROMPT, MESSAGES, INSTRUCTION, QUESTION, ANCHOR);
-
-    private final List<String> names;
-
-    Role(String... names) {
-      this.names = List.of(names);
-    }
-
-    /** The names by which the role is recognised; the first is its own. */
-    public List<String> names() {
-      return names;
-    }
-
-    static Role of(String name) {
-      for (Role role : values()) {
-        if (role.names.contains(name)) {
-          return role;
-        }
-      }
-      return null;
-    }
-  }
 
   /** How columns with names of their own are given. */
   static final String BY_NAME = "text=NAME,label=NAME";
@@ -133,10 +69,10 @@ public final class Columns {
   }
 
   private final ColumnsOption given;
-  private final Map<Role, String> guessed; // of roles that no column has by its name
+  private final Map<ColumnRole, String> guessed; // of roles that no column has by its name
   private final Form form;
 
-  private Columns(ColumnsOption given, Map<Role, String> guessed, Form form) {
+  private Columns(ColumnsOption given, Map<ColumnRole, String> guessed, Form form) {
     this.given = given;
     this.guessed = guessed;
     this.form = form;
@@ -192,21 +128,23 @@ public final class Columns {
 
   /** Whether positions were given and name exactly tokens and tags (others skipped). */
   boolean isWordAndTag() {
-    return isPositional() && resolve(positions()).keySet().equals(Set.of(Role.TOKENS, Role.TAGS));
+    return isPositional()
+        && resolve(positions()).keySet().equals(Set.of(ColumnRole.TOKENS, ColumnRole.TAGS));
   }
 
   /** The column of each role among the given names. A role with two columns is an error. */
-  public Map<Role, String> resolve(Collection<String> names) {
-    Map<Role, String> found = new EnumMap<>(Role.class);
-    for (Role role : Role.values()) {
+  public Map<ColumnRole, String> resolve(Collection<String> names) {
+    Map<ColumnRole, String> found = new EnumMap<>(ColumnRole.class);
+    for (ColumnRole role : ColumnRole.values()) {
       if (given.chosen().containsKey(role)) {
         if (names.contains(given.chosen().get(role))) {
           found.put(role, given.chosen().get(role));
         }
         continue;
       }
-      boolean isSource = Role.SOURCES.contains(role) && !Role.OF_QUESTIONS.contains(role);
-      if ((isSource || role == Role.HISTORY) && asksForSource()) {
+      boolean isSource =
+          ColumnRole.SOURCES.contains(role) && !ColumnRole.OF_QUESTIONS.contains(role);
+      if ((isSource || role == ColumnRole.HISTORY) && asksForSource()) {
         continue; // the option says what is read
       }
       for (String name : names) {
@@ -227,7 +165,7 @@ public final class Columns {
         }
       }
     }
-    Map<Role, String> guesses = new EnumMap<>(Role.class);
+    Map<ColumnRole, String> guesses = new EnumMap<>(ColumnRole.class);
     guessed.forEach(
         (role, column) -> {
           if (names.contains(column)) {
@@ -237,45 +175,47 @@ public final class Columns {
     found.values().removeAll(guesses.values()); // a guess says what a name that may mean more does
     guesses.forEach(found::putIfAbsent);
     if (form == Form.PREFERENCE) {
-      found.keySet().retainAll(Role.OF_PREFERENCES);
-      if (found.containsKey(Role.PROMPT)) {
-        found.keySet().removeAll(Role.OF_INSTRUCTIONS);
+      found.keySet().retainAll(ColumnRole.OF_PREFERENCES);
+      if (found.containsKey(ColumnRole.PROMPT)) {
+        found.keySet().removeAll(ColumnRole.OF_INSTRUCTIONS);
       }
       if (!areTurns(found)) {
-        found.remove(Role.HISTORY);
+        found.remove(ColumnRole.HISTORY);
       }
       return found;
     }
-    found.keySet().removeAll(Role.COMPARED);
+    found.keySet().removeAll(ColumnRole.COMPARED);
     if (form == Form.PAIR) {
-      boolean anchored = found.containsKey(Role.ANCHOR) && found.containsKey(Role.POSITIVE);
-      found.keySet().retainAll(anchored ? Role.OF_ANCHORS : Role.OF_PAIRS);
+      boolean anchored =
+          found.containsKey(ColumnRole.ANCHOR) && found.containsKey(ColumnRole.POSITIVE);
+      found.keySet().retainAll(anchored ? ColumnRole.OF_ANCHORS : ColumnRole.OF_PAIRS);
       return found;
     }
-    found.keySet().removeAll(Role.OF_ANCHORS);
-    boolean isOther = found.keySet().stream().anyMatch(Role.OTHER_TEXTS::contains);
-    if (isOther || !(found.containsKey(Role.QUESTION) && found.containsKey(Role.CONTEXT))) {
-      found.keySet().removeAll(Role.OF_QUESTIONS);
+    found.keySet().removeAll(ColumnRole.OF_ANCHORS);
+    boolean isOther = found.keySet().stream().anyMatch(ColumnRole.OTHER_TEXTS::contains);
+    if (isOther
+        || !(found.containsKey(ColumnRole.QUESTION) && found.containsKey(ColumnRole.CONTEXT))) {
+      found.keySet().removeAll(ColumnRole.OF_QUESTIONS);
     }
-    if (isOther || !found.containsKey(Role.INSTRUCTION)) {
-      found.keySet().removeAll(Role.OF_INSTRUCTIONS);
+    if (isOther || !found.containsKey(ColumnRole.INSTRUCTION)) {
+      found.keySet().removeAll(ColumnRole.OF_INSTRUCTIONS);
     }
     boolean areTurns = areTurns(found);
-    if (!areTurns || found.containsKey(Role.LABEL)) {
-      found.remove(Role.HISTORY);
+    if (!areTurns || found.containsKey(ColumnRole.LABEL)) {
+      found.remove(ColumnRole.HISTORY);
     }
-    if (!found.containsKey(Role.MESSAGES) && !areTurns) {
-      found.remove(Role.SYSTEM);
+    if (!found.containsKey(ColumnRole.MESSAGES) && !areTurns) {
+      found.remove(ColumnRole.SYSTEM);
     }
     if (form == Form.ONE_TEXT && !hasSecondText(found)) {
-      found.remove(Role.TEXT_PAIR);
+      found.remove(ColumnRole.TEXT_PAIR);
     }
     return found;
   }
 
   /** Whether it is in question which of two texts is read, and no option says so. */
-  private boolean hasSecondText(Map<Role, String> found) {
-    return asksFor(Role.TEXT_PAIR) || found.containsKey(Role.TEXT) && !asksForSource();
+  private boolean hasSecondText(Map<ColumnRole, String> found) {
+    return asksFor(ColumnRole.TEXT_PAIR) || found.containsKey(ColumnRole.TEXT) && !asksForSource();
   }
 
   /**
@@ -283,22 +223,22 @@ public final class Columns {
    * instructions, what is prompt and completion under other names, and what has a turn of the
    * system or earlier turns before it.
    */
-  boolean areTurns(Map<Role, String> found) {
-    return found.containsKey(Role.INSTRUCTION)
-        || (form == Form.PREFERENCE || found.containsKey(Role.PROMPT))
-            && !found.containsKey(Role.MESSAGES)
-            && (found.containsKey(Role.SYSTEM) || found.containsKey(Role.HISTORY))
-        || Stream.of(Role.PROMPT, Role.COMPLETION)
+  boolean areTurns(Map<ColumnRole, String> found) {
+    return found.containsKey(ColumnRole.INSTRUCTION)
+        || (form == Form.PREFERENCE || found.containsKey(ColumnRole.PROMPT))
+            && !found.containsKey(ColumnRole.MESSAGES)
+            && (found.containsKey(ColumnRole.SYSTEM) || found.containsKey(ColumnRole.HISTORY))
+        || Stream.of(ColumnRole.PROMPT, ColumnRole.COMPLETION)
             .anyMatch(role -> guessed.containsKey(role) && found.containsKey(role));
   }
 
   /** Whether a column has a role by a guess. */
-  boolean isGuess(Role role, String column) {
+  boolean isGuess(ColumnRole role, String column) {
     return column.equals(guessed.get(role));
   }
 
   /** The same with columns for roles that none has by its name. */
-  Columns withGuessed(Map<Role, String> columns) {
+  Columns withGuessed(Map<ColumnRole, String> columns) {
     return new Columns(given, columns, form);
   }
 
@@ -340,8 +280,8 @@ public final class Columns {
    * The columns of negatives, the first of which has the role: it, and those that go on counting
    * where its name ends in 1.
    */
-  static List<String> negatives(Map<Role, String> found, Collection<String> names) {
-    String first = found.get(Role.NEGATIVE);
+  static List<String> negatives(Map<ColumnRole, String> found, Collection<String> names) {
+    String first = found.get(ColumnRole.NEGATIVE);
     if (first == null || !first.endsWith("1")) {
       return first == null ? List.of() : List.of(first);
     }
@@ -354,13 +294,13 @@ public final class Columns {
   }
 
   /** Whether the option says which column has a role. */
-  boolean asksFor(Role role) {
+  boolean asksFor(ColumnRole role) {
     return given.chosen().containsKey(role);
   }
 
   /** Whether the option says what rows are read from, so that nothing else is guessed. */
   boolean asksForSource() {
-    return given.chosen().keySet().stream().anyMatch(Role.SOURCES::contains);
+    return given.chosen().keySet().stream().anyMatch(ColumnRole.SOURCES::contains);
   }
 
   /** Whether the option names a column. */
@@ -391,11 +331,11 @@ public final class Columns {
 
   /** Whether the names give an example something to read. */
   boolean isUsable(Collection<String> names) {
-    Map<Role, String> found = resolve(names);
+    Map<ColumnRole, String> found = resolve(names);
     if (form == Form.PREFERENCE) {
-      return found.keySet().containsAll(Role.COMPARED);
+      return found.keySet().containsAll(ColumnRole.COMPARED);
     }
-    return Role.SOURCES.stream().anyMatch(found::containsKey);
+    return ColumnRole.SOURCES.stream().anyMatch(found::containsKey);
   }
 
   /** Whether a first row repeats the columns given by position: then it is a header. */
@@ -403,7 +343,7 @@ public final class Columns {
     boolean any = false;
     for (int i = 0; i < Math.min(row.size(), positions().size()); i++) {
       String name = positions().get(i);
-      Role role = Role.of(name);
+      ColumnRole role = ColumnRole.of(name);
       if (role != null) {
         String cell = row.get(i).strip().toLowerCase(Locale.ROOT);
         if (!cell.equals(name)
@@ -419,9 +359,9 @@ public final class Columns {
 
   /** The option that names the columns of a header by the roles that positions gave them. */
   String named(List<String> header) {
-    Map<Role, String> names = new EnumMap<>(Role.class);
+    Map<ColumnRole, String> names = new EnumMap<>(ColumnRole.class);
     for (int i = 0; i < Math.min(header.size(), positions().size()); i++) {
-      Role role = Role.of(positions().get(i));
+      ColumnRole role = ColumnRole.of(positions().get(i));
       if (role != null) {
         names.put(role, header.get(i));
       }
@@ -431,7 +371,7 @@ public final class Columns {
 
   /** Whether cells of a column may hold lists: words, their tags, or labels; of pairs, texts. */
   boolean mayBeList(String column) {
-    Set<Role> lists = arePairs() ? Role.LISTS_OF_PAIRS : Role.LISTS;
+    Set<ColumnRole> lists = arePairs() ? ColumnRole.LISTS_OF_PAIRS : ColumnRole.LISTS;
     return lists.stream().anyMatch(role -> column.equals(given.chosen().get(role)))
         || !asksFor(column)
             && lists.stream()
@@ -443,7 +383,7 @@ public final class Columns {
 
   /** The columns among the names that nothing is read from. */
   List<String> unused(Collection<String> names) {
-    Map<Role, String> found = resolve(names);
+    Map<ColumnRole, String> found = resolve(names);
     Set<String> used = new LinkedHashSet<>(found.values());
     used.addAll(negatives(found, names));
     return names.stream()
@@ -452,7 +392,7 @@ public final class Columns {
   }
 
   /** What was recognised, for the report: {@code text <- sentence, label}. */
-  String describe(Map<Role, String> found) {
+  String describe(Map<ColumnRole, String> found) {
     List<String> parts = new ArrayList<>();
     found.forEach(
         (role, column) -> {
@@ -468,7 +408,7 @@ public final class Columns {
 
   /** The recognised names, for messages. */
   static String documentation() {
-    return Arrays.stream(Role.values())
+    return Arrays.stream(ColumnRole.values())
         .map(
             r ->
                 r.names().size() == 1

@@ -2,7 +2,6 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.Term;
-import dev.attune.data.Columns.Role;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -24,7 +23,7 @@ import java.util.stream.Collectors;
 record ColumnsOption(
     List<String> positions,
     boolean moreAllowed,
-    Map<Role, String> chosen,
+    Map<ColumnRole, String> chosen,
     List<String> labelColumns) {
   /** Stands for a column that is skipped. */
   static final String SKIP = "_";
@@ -109,7 +108,7 @@ record ColumnsOption(
   }
 
   /** The option that names columns by their roles: {@code --columns text=body,label=stars}. */
-  static String of(Map<Role, String> columns) {
+  static String of(Map<ColumnRole, String> columns) {
     return Term.COLUMNS.of(
         columns.entrySet().stream()
             .map(e -> e.getKey().names().get(0) + "=" + quoted(e.getValue()))
@@ -117,7 +116,7 @@ record ColumnsOption(
   }
 
   private static ColumnsOption named(String option, List<String> parts) {
-    Map<Role, String> chosen = new EnumMap<>(Role.class);
+    Map<ColumnRole, String> chosen = new EnumMap<>(ColumnRole.class);
     List<String> labelColumns = List.of();
     for (String part : parts) {
       String name = part.substring(0, part.indexOf('=')).strip();
@@ -125,13 +124,13 @@ record ColumnsOption(
         labelColumns = labelColumns(option, part.substring(part.indexOf('=') + 1));
         continue;
       }
-      Role role = Role.of(name);
+      ColumnRole role = ColumnRole.of(name);
       Check.input(
           role != null && role.names().get(0).equals(name),
           "%s: there is no role \"%s\". Roles: %s.",
           Term.COLUMNS.of(option),
           name,
-          Arrays.stream(Role.values())
+          Arrays.stream(ColumnRole.values())
               .map(r -> r.names().get(0))
               .collect(Collectors.joining(", ")));
       String column = unquoted(part.substring(part.indexOf('=') + 1));

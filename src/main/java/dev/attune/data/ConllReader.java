@@ -44,7 +44,7 @@ final class ConllReader {
     this.isPositional = columns.isPositional();
     this.bad = new BadRows(options.skipBadRows(), "sentence");
     if (isPositional) {
-      Map<Columns.Role, String> roles = columns.resolve(columns.positions());
+      Map<ColumnRole, String> roles = columns.resolve(columns.positions());
       if (!columns.isWordAndTag()) {
         throw new InputException(
             file
@@ -52,8 +52,8 @@ final class ConllReader {
                 + Term.COLUMNS
                 + " with tokens and tags, such as tokens,tags or tokens,_,_,tags");
       }
-      wordColumn = columns.positions().indexOf(roles.get(Columns.Role.TOKENS));
-      tagColumn = columns.positions().indexOf(roles.get(Columns.Role.TAGS));
+      wordColumn = columns.positions().indexOf(roles.get(ColumnRole.TOKENS));
+      tagColumn = columns.positions().indexOf(roles.get(ColumnRole.TAGS));
       width = columns.positions().size();
       moreAllowed = columns.moreAllowed();
     } else {
@@ -116,7 +116,7 @@ final class ConllReader {
     FileReading reading =
         new FileReading(
             "tokens, tags",
-            Map.of(Columns.Role.TOKENS, "tokens", Columns.Role.TAGS, "tags"),
+            Map.of(ColumnRole.TOKENS, "tokens", ColumnRole.TAGS, "tags"),
             null,
             "",
             List.of());

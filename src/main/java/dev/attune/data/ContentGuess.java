@@ -1,6 +1,5 @@
 package dev.attune.data;
 
-import dev.attune.data.Columns.Role;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
@@ -17,10 +16,10 @@ final class ContentGuess {
   /** The option for a header of names that say nothing, by what its columns hold. */
   static String byContent(Map<String, ColumnValues> values) {
     List<String> roles = rolesByContent(List.copyOf(values.keySet()), values.values());
-    Map<Role, String> option = new EnumMap<>(Role.class);
+    Map<ColumnRole, String> option = new EnumMap<>(ColumnRole.class);
     int i = 0;
     for (String name : values.keySet()) {
-      Role role = Role.of(roles.get(i++));
+      ColumnRole role = ColumnRole.of(roles.get(i++));
       if (role != null) {
         option.put(role, name);
       }
@@ -38,9 +37,9 @@ final class ContentGuess {
     if (texts.size() != 2 || hasLabels) {
       return "";
     }
-    Map<Role, String> option = new EnumMap<>(Role.class);
-    option.put(Role.PROMPT, texts.get(0));
-    option.put(Role.COMPLETION, texts.get(1));
+    Map<ColumnRole, String> option = new EnumMap<>(ColumnRole.class);
+    option.put(ColumnRole.PROMPT, texts.get(0));
+    option.put(ColumnRole.COMPLETION, texts.get(1));
     return " or, to learn what answers what, " + ColumnsOption.of(option);
   }
 

@@ -54,10 +54,10 @@ final class DatasetFacts {
     String records = facts.path("records").asText();
     ExampleCodec codec = new ExampleCodec(texts(facts.path("names")));
     JsonNode read = facts.path("reading");
-    Map<Columns.Role, String> roles = new LinkedHashMap<>();
+    Map<ColumnRole, String> roles = new LinkedHashMap<>();
     read.path("roles")
         .properties()
-        .forEach(role -> roles.put(Columns.Role.valueOf(role.getKey()), role.getValue().asText()));
+        .forEach(role -> roles.put(ColumnRole.valueOf(role.getKey()), role.getValue().asText()));
     List<DatasetPart> parts = new ArrayList<>();
     for (JsonNode part : facts.path("parts")) {
       parts.add(

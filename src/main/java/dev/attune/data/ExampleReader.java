@@ -36,8 +36,8 @@ final class ExampleReader {
   private final Preferences preferences;
   private final Anchors anchors;
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
-  private final Map<Columns.Role, String> seen = new LinkedHashMap<>();
-  private final Map<Columns.Role, String> guesses = new LinkedHashMap<>();
+  private final Map<ColumnRole, String> seen = new LinkedHashMap<>();
+  private final Map<ColumnRole, String> guesses = new LinkedHashMap<>();
   private String described = "";
   private String advice = "";
   private final Set<String> unused = new LinkedHashSet<>();
@@ -198,7 +198,7 @@ final class ExampleReader {
 
   /** What the report says of columns. */
   private void note(Columns columns, Map<String, ColumnValues> values) {
-    Map<Columns.Role, String> roles = columns.resolve(values.keySet());
+    Map<ColumnRole, String> roles = columns.resolve(values.keySet());
     if (seen.isEmpty()) {
       advice = ColumnAdvice.of(columns, values);
     }
@@ -227,7 +227,7 @@ final class ExampleReader {
   }
 
   /** Rows of one kind have the role in one column by a guess, rows of another kind in another. */
-  private InputException undecided(Columns.Role role, String one, String other) {
+  private InputException undecided(ColumnRole role, String one, String other) {
     return new InputException(
         file
             + ": the columns "
@@ -246,7 +246,7 @@ final class ExampleReader {
 
   /** Guesses for rows beside others that have the role under its name. */
   private String elsewhere() {
-    Map<Columns.Role, String> others = new LinkedHashMap<>(guesses);
+    Map<ColumnRole, String> others = new LinkedHashMap<>(guesses);
     others.entrySet().removeIf(guess -> guess.getValue().equals(seen.get(guess.getKey())));
     return others.isEmpty() ? "" : ", in some rows " + given.withGuessed(guesses).describe(others);
   }
@@ -267,17 +267,17 @@ final class ExampleReader {
     }
     return (options.asTurns()
         ? ": as turns of the model's chat template"
-        : seen.containsKey(Columns.Role.INSTRUCTION)
+        : seen.containsKey(ColumnRole.INSTRUCTION)
             ? ": as Alpaca's prompts"
             : ": as prompts that end in a line break");
   }
 
   /** Whether rows are conversations, to which tools belong. */
   private boolean isConversation(
-      Columns columns, Map<Columns.Role, String> roles, Map<String, ColumnValues> values) {
-    return roles.containsKey(Columns.Role.MESSAGES)
+      Columns columns, Map<ColumnRole, String> roles, Map<String, ColumnValues> values) {
+    return roles.containsKey(ColumnRole.MESSAGES)
         || columns.areTurns(roles) && options.asTurns()
-        || Stream.of(Columns.Role.PROMPT, Columns.Role.CHOSEN)
+        || Stream.of(ColumnRole.PROMPT, ColumnRole.CHOSEN)
             .map(roles::get)
             .anyMatch(column -> column != null && values.get(column).areLists());
   }
@@ -302,9 +302,9 @@ final class ExampleReader {
   /** What a row says: an example; of an anchor that is like several texts, one for each. */
   private List<Example> examples(Row given, Columns columns) {
     int row = given.number();
-    Map<Columns.Role, String> roles = columns.resolve(given.values().keySet());
+    Map<ColumnRole, String> roles = columns.resolve(given.values().keySet());
     Map<String, Object> values = turns.parsed(given.values(), roles);
-    return roles.containsKey(Columns.Role.ANCHOR)
+    return roles.containsKey(ColumnRole.ANCHOR)
         ? anchors.read(row, values, roles, given.fields())
         : List.of(example(row, values, roles, columns, given.fields()));
   }
@@ -312,10 +312,10 @@ final class ExampleReader {
   private Example example(
       int row,
       Map<String, Object> values,
-      Map<Columns.Role, String> roles,
+      Map<ColumnRole, String> roles,
       Columns columns,
       Map<String, Object> fields) {
-    if (roles.containsKey(Columns.Role.QUESTION)) {
+    if (roles.containsKey(ColumnRole.QUESTION)) {
       List<GoldAnswer> answers = answers(row, values, roles);
       Check.input(
           answers == null
@@ -326,19 +326,19 @@ final class ExampleReader {
           cells.at(row));
       return Example.ofQuestion(
           row,
-          cells.text(row, values, roles.get(Columns.Role.QUESTION)),
-          cells.text(row, values, roles.get(Columns.Role.CONTEXT)),
+          cells.text(row, values, roles.get(ColumnRole.QUESTION)),
+          cells.text(row, values, roles.get(ColumnRole.CONTEXT)),
           answers,
           fields);
     }
     if (columns.arePreferences()) {
       return preferences.read(row, values, roles, fields);
     }
-    boolean joined = !(values.get(roles.get(Columns.Role.PROMPT)) instanceof List<?>);
+    boolean joined = !(values.get(roles.get(ColumnRole.PROMPT)) instanceof List<?>);
     boolean isTurns =
         joined
-            && !roles.containsKey(Columns.Role.MESSAGES)
-            && (columns.areTurns(roles) || areTurns && roles.containsKey(Columns.Role.PROMPT));
+            && !roles.containsKey(ColumnRole.MESSAGES)
+            && (columns.areTurns(roles) || areTurns && roles.containsKey(ColumnRole.PROMPT));
     Instruction instruction = isTurns ? Instruction.read(cells, row, values, roles) : null;
     if (isTurns && !options.asTurns()) {
       instruction.checkNoHistory(cells.at(row));
@@ -350,29 +350,29 @@ final class ExampleReader {
     if (joined
         && messages != null
         && !isTurns
-        && !roles.containsKey(Columns.Role.COMPLETION)
-        && Turns.repeats(messages, values.get(roles.get(Columns.Role.PROMPT)))) {
+        && !roles.containsKey(ColumnRole.COMPLETION)
+        && Turns.repeats(messages, values.get(roles.get(ColumnRole.PROMPT)))) {
       repeatedPrompts++;
       joined = false;
     }
-    Object label = values.get(roles.get(Columns.Role.LABEL));
+    Object label = values.get(roles.get(ColumnRole.LABEL));
     boolean isList = label instanceof List<?>;
     return new Example(
         row,
-        cells.text(row, values, roles.get(Columns.Role.TEXT)),
-        cells.text(row, values, roles.get(Columns.Role.TEXT_PAIR)),
-        isList ? null : cells.label(row, values, roles.get(Columns.Role.LABEL)),
+        cells.text(row, values, roles.get(ColumnRole.TEXT)),
+        cells.text(row, values, roles.get(ColumnRole.TEXT_PAIR)),
+        isList ? null : cells.label(row, values, roles.get(ColumnRole.LABEL)),
         isList
-            ? cells.strings(row, values, roles.get(Columns.Role.LABEL), true)
+            ? cells.strings(row, values, roles.get(ColumnRole.LABEL), true)
             : LabelColumns.read(file, row, columns.labelColumns(), values),
-        words(row, values, roles.get(Columns.Role.TOKENS), columns, false),
-        words(row, values, roles.get(Columns.Role.TAGS), columns, true),
+        words(row, values, roles.get(ColumnRole.TOKENS), columns, false),
+        words(row, values, roles.get(ColumnRole.TAGS), columns, true),
         isTurns
             ? options.asTurns() ? null : instruction.prompt()
-            : joined ? cells.text(row, values, roles.get(Columns.Role.PROMPT)) : null,
+            : joined ? cells.text(row, values, roles.get(ColumnRole.PROMPT)) : null,
         isTurns
             ? options.asTurns() ? null : instruction.completion()
-            : joined ? cells.text(row, values, roles.get(Columns.Role.COMPLETION)) : null,
+            : joined ? cells.text(row, values, roles.get(ColumnRole.COMPLETION)) : null,
         messages,
         null,
         null,
@@ -390,14 +390,14 @@ final class ExampleReader {
   }
 
   private List<GoldAnswer> answers(
-      int row, Map<String, Object> fields, Map<Columns.Role, String> roles) {
+      int row, Map<String, Object> fields, Map<ColumnRole, String> roles) {
     try {
-      Object lists = fields.get(roles.get(Columns.Role.ANSWERS));
+      Object lists = fields.get(roles.get(ColumnRole.ANSWERS));
       if (lists != null) {
         return AnswerFields.of(lists);
       }
-      String column = roles.get(Columns.Role.ANSWER_TEXT);
-      Object start = fields.get(roles.get(Columns.Role.ANSWER_START));
+      String column = roles.get(ColumnRole.ANSWER_TEXT);
+      Object start = fields.get(roles.get(ColumnRole.ANSWER_START));
       return column == null
           ? null
           : AnswerFields.of(

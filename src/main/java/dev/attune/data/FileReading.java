@@ -22,7 +22,7 @@ import java.util.stream.Stream;
  */
 public record FileReading(
     String columns,
-    Map<Columns.Role, String> roles,
+    Map<ColumnRole, String> roles,
     List<String> positions,
     String advice,
     List<Finding> findings,
@@ -38,7 +38,7 @@ public record FileReading(
   /** A reading of rows that are each whole. */
   public FileReading(
       String columns,
-      Map<Columns.Role, String> roles,
+      Map<ColumnRole, String> roles,
       List<String> positions,
       String advice,
       List<Finding> findings) {
@@ -78,21 +78,21 @@ public record FileReading(
 
   /** The option that reads a prompt or an instruction as a text; null where there is none. */
   public String promptAsText() {
-    String prompt = roles.getOrDefault(Columns.Role.PROMPT, roles.get(Columns.Role.INSTRUCTION));
-    if (prompt == null || roles.containsKey(Columns.Role.TEXT)) {
+    String prompt = roles.getOrDefault(ColumnRole.PROMPT, roles.get(ColumnRole.INSTRUCTION));
+    if (prompt == null || roles.containsKey(ColumnRole.TEXT)) {
       return null;
     }
-    Map<Columns.Role, String> option = new LinkedHashMap<>();
-    option.put(Columns.Role.TEXT, prompt);
-    if (roles.containsKey(Columns.Role.LABEL)) {
-      option.put(Columns.Role.LABEL, roles.get(Columns.Role.LABEL));
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TEXT, prompt);
+    if (roles.containsKey(ColumnRole.LABEL)) {
+      option.put(ColumnRole.LABEL, roles.get(ColumnRole.LABEL));
     }
     return ColumnsOption.of(option);
   }
 
   /** The options that read one of several texts, where a row has text, prompt and messages. */
   public String oneSource() {
-    return Stream.of(Columns.Role.TEXT, Columns.Role.PROMPT, Columns.Role.MESSAGES)
+    return Stream.of(ColumnRole.TEXT, ColumnRole.PROMPT, ColumnRole.MESSAGES)
         .filter(roles::containsKey)
         .map(role -> ColumnsOption.of(Map.of(role, roles.get(role))))
         .collect(Collectors.joining(" or "));
@@ -100,32 +100,32 @@ public record FileReading(
 
   /** The options that read one of a row's two texts, or both, one behind the other. */
   public String oneOfTwo() {
-    String question = roles.get(Columns.Role.QUESTION);
-    String text = roles.getOrDefault(Columns.Role.TEXT, question);
-    String second = roles.get(Columns.Role.TEXT_PAIR);
+    String question = roles.get(ColumnRole.QUESTION);
+    String text = roles.getOrDefault(ColumnRole.TEXT, question);
+    String second = roles.get(ColumnRole.TEXT_PAIR);
     if (text == null || positions != null) {
       return oneText();
     }
     if (question != null) {
-      Map<Columns.Role, String> all = new LinkedHashMap<>();
-      all.put(Columns.Role.INSTRUCTION, question);
-      all.put(Columns.Role.INPUT, roles.get(Columns.Role.CONTEXT));
-      all.put(Columns.Role.COMPLETION, "NAME");
-      return ColumnsOption.of(Map.of(Columns.Role.TEXT, text)) + " or " + ColumnsOption.of(all);
+      Map<ColumnRole, String> all = new LinkedHashMap<>();
+      all.put(ColumnRole.INSTRUCTION, question);
+      all.put(ColumnRole.INPUT, roles.get(ColumnRole.CONTEXT));
+      all.put(ColumnRole.COMPLETION, "NAME");
+      return ColumnsOption.of(Map.of(ColumnRole.TEXT, text)) + " or " + ColumnsOption.of(all);
     }
-    Map<Columns.Role, String> both = new LinkedHashMap<>();
-    both.put(Columns.Role.PROMPT, text);
-    both.put(Columns.Role.COMPLETION, second == null ? "NAME" : second);
-    return ColumnsOption.of(Map.of(Columns.Role.TEXT, text)) + " or " + ColumnsOption.of(both);
+    Map<ColumnRole, String> both = new LinkedHashMap<>();
+    both.put(ColumnRole.PROMPT, text);
+    both.put(ColumnRole.COMPLETION, second == null ? "NAME" : second);
+    return ColumnsOption.of(Map.of(ColumnRole.TEXT, text)) + " or " + ColumnsOption.of(both);
   }
 
   /** The option that reads the first of a row's two texts. */
   public String oneText() {
-    String text = roles.getOrDefault(Columns.Role.TEXT, roles.get(Columns.Role.QUESTION));
+    String text = roles.getOrDefault(ColumnRole.TEXT, roles.get(ColumnRole.QUESTION));
     if (positions == null || text == null) {
-      return ColumnsOption.of(Map.of(Columns.Role.TEXT, text == null ? "NAME" : text));
+      return ColumnsOption.of(Map.of(ColumnRole.TEXT, text == null ? "NAME" : text));
     }
-    String second = roles.getOrDefault(Columns.Role.TEXT_PAIR, roles.get(Columns.Role.CONTEXT));
+    String second = roles.getOrDefault(ColumnRole.TEXT_PAIR, roles.get(ColumnRole.CONTEXT));
     return Term.COLUMNS.of(
         positions.stream()
             .map(name -> name.equals(text) ? "text" : name.equals(second) ? "_" : name)
@@ -134,11 +134,11 @@ public record FileReading(
 
   /** The option that reads the words of the text; null where there is no column of texts. */
   public String textAsTokens() {
-    String text = roles.get(Columns.Role.TEXT);
-    Map<Columns.Role, String> option = new LinkedHashMap<>();
-    option.put(Columns.Role.TOKENS, text);
-    if (!roles.containsKey(Columns.Role.TAGS)) {
-      option.put(Columns.Role.TAGS, "NAME");
+    String text = roles.get(ColumnRole.TEXT);
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TOKENS, text);
+    if (!roles.containsKey(ColumnRole.TAGS)) {
+      option.put(ColumnRole.TAGS, "NAME");
     }
     return text == null ? null : ColumnsOption.of(option);
   }
@@ -152,15 +152,15 @@ public record FileReading(
     if (positions == null) {
       return null;
     }
-    Map<Columns.Role, String> names = new EnumMap<>(Columns.Role.class);
+    Map<ColumnRole, String> names = new EnumMap<>(ColumnRole.class);
     roles.forEach((role, column) -> names.put(role, first.field(column)));
     return ColumnsOption.of(names);
   }
 
   /** The option that exchanges text and label; null where they are no columns of a file. */
   public String exchanged() {
-    String text = roles.get(Columns.Role.TEXT);
-    String label = roles.get(Columns.Role.LABEL);
+    String text = roles.get(ColumnRole.TEXT);
+    String label = roles.get(ColumnRole.LABEL);
     if (text == null || label == null) {
       return null;
     }
@@ -172,9 +172,9 @@ public record FileReading(
                   .map(name -> name.equals(text) ? label : name.equals(label) ? text : name)
                   .toList()));
     }
-    Map<Columns.Role, String> exchanged = new LinkedHashMap<>();
-    exchanged.put(Columns.Role.TEXT, label);
-    exchanged.put(Columns.Role.LABEL, text);
+    Map<ColumnRole, String> exchanged = new LinkedHashMap<>();
+    exchanged.put(ColumnRole.TEXT, label);
+    exchanged.put(ColumnRole.LABEL, text);
     return ColumnsOption.of(exchanged);
   }
 }

@@ -42,16 +42,15 @@ record Instruction(
 
   /** That of a row, by its columns. */
   static Instruction read(
-      Cells cells, int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
-    boolean isAlpaca = roles.containsKey(Columns.Role.INSTRUCTION);
+      Cells cells, int row, Map<String, Object> values, Map<ColumnRole, String> roles) {
+    boolean isAlpaca = roles.containsKey(ColumnRole.INSTRUCTION);
     return new Instruction(
         isAlpaca,
-        cells.text(row, values, roles.get(Columns.Role.SYSTEM)),
+        cells.text(row, values, roles.get(ColumnRole.SYSTEM)),
         history(cells, row, values, roles),
-        cells.text(
-            row, values, roles.get(isAlpaca ? Columns.Role.INSTRUCTION : Columns.Role.PROMPT)),
-        cells.text(row, values, roles.get(Columns.Role.INPUT)),
-        cells.text(row, values, roles.get(Columns.Role.COMPLETION)));
+        cells.text(row, values, roles.get(isAlpaca ? ColumnRole.INSTRUCTION : ColumnRole.PROMPT)),
+        cells.text(row, values, roles.get(ColumnRole.INPUT)),
+        cells.text(row, values, roles.get(ColumnRole.COMPLETION)));
   }
 
   /**
@@ -59,8 +58,8 @@ record Instruction(
    * them; a list, or the text of one.
    */
   static List<ChatMessage> history(
-      Cells cells, int row, Map<String, Object> values, Map<Columns.Role, String> roles) {
-    String column = roles.get(Columns.Role.HISTORY);
+      Cells cells, int row, Map<String, Object> values, Map<ColumnRole, String> roles) {
+    String column = roles.get(ColumnRole.HISTORY);
     Object value = column == null ? null : values.get(column);
     if (value == null || value instanceof String text && text.isBlank()) {
       return List.of();
@@ -89,13 +88,13 @@ record Instruction(
   }
 
   private static InputException noHistory(
-      Cells cells, int row, Map<Columns.Role, String> roles, Object value) {
-    String column = roles.get(Columns.Role.HISTORY);
-    String asked = roles.getOrDefault(Columns.Role.INSTRUCTION, roles.get(Columns.Role.PROMPT));
-    Map<Columns.Role, String> others = new LinkedHashMap<>();
-    others.put(Columns.Role.INSTRUCTION, asked == null ? "NAME" : asked);
-    for (Columns.Role role : List.of(Columns.Role.INPUT, Columns.Role.COMPLETION)) {
-      if (roles.containsKey(role) && !roles.containsKey(Columns.Role.CHOSEN)) {
+      Cells cells, int row, Map<ColumnRole, String> roles, Object value) {
+    String column = roles.get(ColumnRole.HISTORY);
+    String asked = roles.getOrDefault(ColumnRole.INSTRUCTION, roles.get(ColumnRole.PROMPT));
+    Map<ColumnRole, String> others = new LinkedHashMap<>();
+    others.put(ColumnRole.INSTRUCTION, asked == null ? "NAME" : asked);
+    for (ColumnRole role : List.of(ColumnRole.INPUT, ColumnRole.COMPLETION)) {
+      if (roles.containsKey(role) && !roles.containsKey(ColumnRole.CHOSEN)) {
         others.put(role, roles.get(role));
       }
     }

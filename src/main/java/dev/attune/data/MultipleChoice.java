@@ -1,7 +1,6 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
-import dev.attune.data.Columns.Role;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,7 +27,8 @@ final class MultipleChoice {
    * @param found columns by their roles
    * @param values of each column
    */
-  static void refuse(Columns columns, Map<Role, String> found, Map<String, ColumnValues> values) {
+  static void refuse(
+      Columns columns, Map<ColumnRole, String> found, Map<String, ColumnValues> values) {
     if (columns.asksForSource()) {
       return;
     }
@@ -38,13 +38,19 @@ final class MultipleChoice {
             .toList();
     boolean isList = choices.stream().anyMatch(name -> !isOne(name));
     boolean isLearned =
-        found.containsKey(Role.TEXT) && found.containsKey(Role.LABEL)
-            || found.containsKey(Role.PROMPT) && found.containsKey(Role.COMPLETION);
+        found.containsKey(ColumnRole.TEXT) && found.containsKey(ColumnRole.LABEL)
+            || found.containsKey(ColumnRole.PROMPT) && found.containsKey(ColumnRole.COMPLETION);
     if (!isLearned || choices.size() < 2 && !isList) {
       return;
     }
-    Map<Role, String> alone = new LinkedHashMap<>();
-    for (Role role : List.of(Role.TEXT, Role.TEXT_PAIR, Role.PROMPT, Role.COMPLETION, Role.LABEL)) {
+    Map<ColumnRole, String> alone = new LinkedHashMap<>();
+    for (ColumnRole role :
+        List.of(
+            ColumnRole.TEXT,
+            ColumnRole.TEXT_PAIR,
+            ColumnRole.PROMPT,
+            ColumnRole.COMPLETION,
+            ColumnRole.LABEL)) {
       if (found.containsKey(role)) {
         alone.put(learnedAs(role, columns, found), found.get(role));
       }
@@ -59,9 +65,10 @@ final class MultipleChoice {
   }
 
   /** A prompt that is one turn, as those that are guessed are, stays one as an instruction. */
-  private static Role learnedAs(Role role, Columns columns, Map<Role, String> found) {
-    boolean isTurn = role == Role.PROMPT && columns.areTurns(found);
-    return isTurn ? Role.INSTRUCTION : role;
+  private static ColumnRole learnedAs(
+      ColumnRole role, Columns columns, Map<ColumnRole, String> found) {
+    boolean isTurn = role == ColumnRole.PROMPT && columns.areTurns(found);
+    return isTurn ? ColumnRole.INSTRUCTION : role;
   }
 
   /** Whether columns called so often hold answers to choose from. */

@@ -1,7 +1,6 @@
 package dev.attune.data;
 
 import dev.attune.core.Term;
-import dev.attune.data.Columns.Role;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,7 +21,7 @@ final class PassedOver {
    * @param values of each column
    */
   static List<Finding> findings(
-      Columns columns, Map<Role, String> found, Map<String, ColumnValues> values) {
+      Columns columns, Map<ColumnRole, String> found, Map<String, ColumnValues> values) {
     List<Finding> findings = new ArrayList<>();
     for (Map.Entry<String, ColumnValues> column : values.entrySet()) {
       String name = column.getKey();
@@ -30,23 +29,23 @@ final class PassedOver {
       if (!isText || found.containsValue(name) || columns.asksForSource()) {
         continue;
       }
-      if (found.containsKey(Role.PROMPT)
-          && found.containsKey(Role.COMPLETION)
+      if (found.containsKey(ColumnRole.PROMPT)
+          && found.containsKey(ColumnRole.COMPLETION)
           && INPUTS.contains(UsualNames.normalised(name))) {
         findings.add(input(found, name));
       }
-      if (found.containsKey(Role.ANCHOR) && UsualNames.normalised(name).equals(PROMPT)) {
+      if (found.containsKey(ColumnRole.ANCHOR) && UsualNames.normalised(name).equals(PROMPT)) {
         findings.add(prompt(name));
       }
     }
     return findings;
   }
 
-  private static Finding input(Map<Role, String> found, String name) {
-    Map<Role, String> option = new LinkedHashMap<>();
-    option.put(Role.INSTRUCTION, found.get(Role.PROMPT));
-    option.put(Role.INPUT, name);
-    option.put(Role.COMPLETION, found.get(Role.COMPLETION));
+  private static Finding input(Map<ColumnRole, String> found, String name) {
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.INSTRUCTION, found.get(ColumnRole.PROMPT));
+    option.put(ColumnRole.INPUT, name);
+    option.put(ColumnRole.COMPLETION, found.get(ColumnRole.COMPLETION));
     return warning(
         "input_not_used",
         "\""

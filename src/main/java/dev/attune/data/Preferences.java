@@ -41,18 +41,18 @@ final class Preferences {
   Example read(
       int row,
       Map<String, Object> values,
-      Map<Columns.Role, String> roles,
+      Map<ColumnRole, String> roles,
       Map<String, Object> fields) {
-    String chosen = roles.get(Columns.Role.CHOSEN);
-    String rejected = roles.get(Columns.Role.REJECTED);
-    boolean hasPrompt = roles.containsKey(Columns.Role.PROMPT);
-    String prompt = roles.get(hasPrompt ? Columns.Role.PROMPT : Columns.Role.INPUT);
+    String chosen = roles.get(ColumnRole.CHOSEN);
+    String rejected = roles.get(ColumnRole.REJECTED);
+    boolean hasPrompt = roles.containsKey(ColumnRole.PROMPT);
+    String prompt = roles.get(hasPrompt ? ColumnRole.PROMPT : ColumnRole.INPUT);
     for (String column : List.of(chosen, rejected)) {
       Check.input(values.get(column) != null, "%s: \"%s\" is missing", cells.at(row), column);
     }
     boolean areTurns = values.get(chosen) instanceof List<?>;
-    boolean isInstruction = !hasPrompt && roles.containsKey(Columns.Role.INSTRUCTION);
-    if (!areTurns && !isInstruction && prompt == null && !roles.containsKey(Columns.Role.SYSTEM)) {
+    boolean isInstruction = !hasPrompt && roles.containsKey(ColumnRole.INSTRUCTION);
+    if (!areTurns && !isInstruction && prompt == null && !roles.containsKey(ColumnRole.SYSTEM)) {
       turns.checkNoHistory(row, values, roles);
       return dialogue(row, values, chosen, rejected, fields);
     }
@@ -63,12 +63,12 @@ final class Preferences {
           cells.at(row),
           Term.COLUMNS.of("prompt=NAME"));
       boolean hasTurns =
-          roles.containsKey(Columns.Role.SYSTEM) || roles.containsKey(Columns.Role.HISTORY);
+          roles.containsKey(ColumnRole.SYSTEM) || roles.containsKey(ColumnRole.HISTORY);
       if (isInstruction || hasTurns) {
-        Map<Columns.Role, String> asked = new EnumMap<>(roles);
+        Map<ColumnRole, String> asked = new EnumMap<>(roles);
         if (!isInstruction) {
-          asked.remove(Columns.Role.INPUT);
-          asked.put(Columns.Role.PROMPT, prompt);
+          asked.remove(ColumnRole.INPUT);
+          asked.put(ColumnRole.PROMPT, prompt);
         }
         return Example.ofPreference(
             row,
@@ -195,15 +195,15 @@ final class Preferences {
 
   /** An instruction with one of its answers. */
   private Example answered(
-      int row, Map<String, Object> values, Map<Columns.Role, String> roles, String answer) {
-    Map<Columns.Role, String> all = new EnumMap<>(roles);
-    all.put(Columns.Role.COMPLETION, answer);
+      int row, Map<String, Object> values, Map<ColumnRole, String> roles, String answer) {
+    Map<ColumnRole, String> all = new EnumMap<>(roles);
+    all.put(ColumnRole.COMPLETION, answer);
     Instruction instruction = Instruction.read(cells, row, values, all);
     Check.input(
         instruction.instruction() != null,
         "%s: \"%s\" is missing",
         cells.at(row),
-        roles.get(Columns.Role.INSTRUCTION));
+        roles.get(ColumnRole.INSTRUCTION));
     if (asTurns) {
       return Example.ofMessages(row, instruction.turns());
     }

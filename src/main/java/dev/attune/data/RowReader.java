@@ -301,7 +301,7 @@ final class RowReader {
 
   /** What the cells of a table cannot hold. */
   private void checkCells(List<String> names) {
-    Map<Columns.Role, String> roles = columns.resolve(names);
+    Map<ColumnRole, String> roles = columns.resolve(names);
   }
 
   private void checkNoHeader(List<String> first) {
@@ -341,7 +341,7 @@ final class RowReader {
 
   /** Whether a name may give its column a role. */
   private static boolean mayBeRead(String name) {
-    return Columns.Role.of(UsualNames.normalised(name)) != null
+    return ColumnRole.of(UsualNames.normalised(name)) != null
         || UsualNames.hasAnyRole(name)
         || MultipleChoice.isName(name);
   }

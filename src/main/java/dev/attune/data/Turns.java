@@ -2,7 +2,6 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns.Role;
 import dev.attune.text.ChatMessage;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -19,8 +18,8 @@ final class Turns {
       "a list of turns ({\"role\": ..., \"content\": ...}), or the text of one";
 
   /** Whose cells are turns where all that they hold is. */
-  private static final Set<Role> OPEN =
-      EnumSet.of(Role.PROMPT, Role.COMPLETION, Role.CHOSEN, Role.REJECTED);
+  private static final Set<ColumnRole> OPEN =
+      EnumSet.of(ColumnRole.PROMPT, ColumnRole.COMPLETION, ColumnRole.CHOSEN, ColumnRole.REJECTED);
 
   private final Cells cells;
   private final Set<String> textColumns = new TreeSet<>(); // that hold turns as texts
@@ -29,18 +28,6 @@ final class Turns {
 
   Turns(Cells cells) {
     this.cells = cells;
-  }
-
-  /** The list of turns that a text is, as JSON or Python writes it; null where it is none. */
-  static List<?> parse(String text) {
-    boolean mayBe =
-        text.stripLeading().startsWith("[") && (text.contains("role") || text.contains("from"));
-    return mayBe
-            && CellValue.parse(text) instanceof List<?> list
-            && !list.isEmpty()
-            && list.stream().allMatch(ChatTurn::isOne)
-        ? list
-        : null;
   }
 
   /** Looks for columns whose every value is the text of a list of turns. */
@@ -54,16 +41,16 @@ final class Turns {
   }
 
   /** The values of a row with turns in place of the texts that say them. */
-  Map<String, Object> parsed(Map<String, Object> values, Map<Role, String> roles) {
+  Map<String, Object> parsed(Map<String, Object> values, Map<ColumnRole, String> roles) {
     Map<String, Object> out = null;
-    for (Map.Entry<Role, String> role : roles.entrySet()) {
+    for (Map.Entry<ColumnRole, String> role : roles.entrySet()) {
       String column = role.getValue();
-      boolean isAsked = role.getKey() == Role.MESSAGES;
+      boolean isAsked = role.getKey() == ColumnRole.MESSAGES;
       boolean isOpen = OPEN.contains(role.getKey()) && textColumns.contains(column);
       if ((isAsked || isOpen)
-          && (role.getKey() != Role.COMPLETION || answersTurns(roles))
+          && (role.getKey() != ColumnRole.COMPLETION || answersTurns(roles))
           && values.get(column) instanceof String text) {
-        List<?> turns = parse(text);
+        List<?> turns = ChatTurn.list(text);
         if (turns != null) {
           read.add(column);
           out = out == null ? new LinkedHashMap<>(values) : out;
@@ -74,8 +61,9 @@ final class Turns {
     return out == null ? values : out;
   }
 
-  private boolean answersTurns(Map<Role, String> roles) {
-    return roles.containsKey(Role.PROMPT) && textColumns.contains(roles.get(Role.PROMPT));
+  private boolean answersTurns(Map<ColumnRole, String> roles) {
+    return roles.containsKey(ColumnRole.PROMPT)
+        && textColumns.contains(roles.get(ColumnRole.PROMPT));
   }
 
   /** The turns of a column; null where it is empty. */
@@ -100,9 +88,10 @@ final class Turns {
   /**
    * The turns of messages, or of a prompt that is a list of turns with what answers it; or null.
    */
-  List<ChatMessage> conversation(int row, Map<String, Object> values, Map<Role, String> roles) {
-    String promptColumn = roles.get(Role.PROMPT);
-    List<ChatMessage> turns = of(row, values, roles.get(Role.MESSAGES));
+  List<ChatMessage> conversation(
+      int row, Map<String, Object> values, Map<ColumnRole, String> roles) {
+    String promptColumn = roles.get(ColumnRole.PROMPT);
+    List<ChatMessage> turns = of(row, values, roles.get(ColumnRole.MESSAGES));
     if (turns == null && promptColumn != null && values.get(promptColumn) instanceof List<?>) {
       turns = new ArrayList<>(of(row, values, promptColumn));
       Check.input(
@@ -110,7 +99,7 @@ final class Turns {
           "%s: the prompt holds turns of the assistant, which would be learned too. Write all turns"
               + " into messages where they are to be learned",
           cells.at(row));
-      turns.addAll(answer(row, values, roles.get(Role.COMPLETION)));
+      turns.addAll(answer(row, values, roles.get(ColumnRole.COMPLETION)));
     }
     return turns == null ? null : withSystem(row, values, roles, turns);
   }
@@ -131,19 +120,19 @@ final class Turns {
    *
    * @throws InputException if there are any
    */
-  void checkNoHistory(int row, Map<String, Object> values, Map<Role, String> roles) {
+  void checkNoHistory(int row, Map<String, Object> values, Map<ColumnRole, String> roles) {
     Check.input(
         Instruction.history(cells, row, values, roles).isEmpty(),
         "%s: \"%s\" holds earlier turns, and the row has turns of its own; write them into those",
         cells.at(row),
-        roles.get(Role.HISTORY));
+        roles.get(ColumnRole.HISTORY));
   }
 
   /** The turns after that of the system, where a column has one and they do not. */
   List<ChatMessage> withSystem(
-      int row, Map<String, Object> values, Map<Role, String> roles, List<ChatMessage> turns) {
+      int row, Map<String, Object> values, Map<ColumnRole, String> roles, List<ChatMessage> turns) {
     checkNoHistory(row, values, roles);
-    String system = cells.text(row, values, roles.get(Role.SYSTEM));
+    String system = cells.text(row, values, roles.get(ColumnRole.SYSTEM));
     if (system == null || system.isBlank()) {
       return turns;
     }
@@ -152,7 +141,7 @@ final class Turns {
           turns.get(0).content().strip().equals(system.strip()),
           "%s: \"%s\" and the first turn are two different texts of the system; keep one",
           cells.at(row),
-          roles.get(Role.SYSTEM));
+          roles.get(ColumnRole.SYSTEM));
       return turns;
     }
     List<ChatMessage> all = new ArrayList<>(turns);

@@ -1,7 +1,6 @@
 package dev.attune.data;
 
 import dev.attune.core.InputException;
-import dev.attune.data.Columns.Role;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -53,8 +52,9 @@ final class UnlikePairs {
    * @param found columns by their roles
    * @param values of each column
    */
-  static void refuse(Columns columns, Map<Role, String> found, Map<String, ColumnValues> values) {
-    Map<Role, String> alike = alike(columns, found);
+  static void refuse(
+      Columns columns, Map<ColumnRole, String> found, Map<String, ColumnValues> values) {
+    Map<ColumnRole, String> alike = alike(columns, found);
     List<String> measures =
         alike.isEmpty()
             ? List.of()
@@ -89,8 +89,8 @@ final class UnlikePairs {
    * @return null where there are none
    */
   static Finding passedOver(
-      Columns columns, Map<Role, String> found, Map<String, ColumnValues> values) {
-    Map<Role, String> alike = alike(columns, found);
+      Columns columns, Map<ColumnRole, String> found, Map<String, ColumnValues> values) {
+    Map<ColumnRole, String> alike = alike(columns, found);
     List<String> flags =
         alike.isEmpty()
             ? List.of()
@@ -110,15 +110,16 @@ final class UnlikePairs {
   }
 
   /** The columns of pairs that are all learned as alike; none where some are said not to be. */
-  private static Map<Role, String> alike(Columns columns, Map<Role, String> found) {
-    boolean anchored = found.containsKey(Role.ANCHOR) && found.containsKey(Role.POSITIVE);
-    Role first = anchored ? Role.ANCHOR : Role.TEXT;
-    Role second = anchored ? Role.POSITIVE : Role.TEXT_PAIR;
-    Map<Role, String> alike = new LinkedHashMap<>();
+  private static Map<ColumnRole, String> alike(Columns columns, Map<ColumnRole, String> found) {
+    boolean anchored =
+        found.containsKey(ColumnRole.ANCHOR) && found.containsKey(ColumnRole.POSITIVE);
+    ColumnRole first = anchored ? ColumnRole.ANCHOR : ColumnRole.TEXT;
+    ColumnRole second = anchored ? ColumnRole.POSITIVE : ColumnRole.TEXT_PAIR;
+    Map<ColumnRole, String> alike = new LinkedHashMap<>();
     if (found.containsKey(first)
         && found.containsKey(second)
-        && !found.containsKey(Role.NEGATIVE)
-        && !found.containsKey(Role.LABEL)
+        && !found.containsKey(ColumnRole.NEGATIVE)
+        && !found.containsKey(ColumnRole.LABEL)
         && !columns.asksFor(second)) {
       alike.put(first, found.get(first));
       alike.put(second, found.get(second));
@@ -127,15 +128,15 @@ final class UnlikePairs {
   }
 
   /** The options that name a column as what says how alike the texts of pairs are. */
-  private static String scored(Map<Role, String> alike, List<String> labels) {
+  private static String scored(Map<ColumnRole, String> alike, List<String> labels) {
     List<String> texts = List.copyOf(alike.values());
     return labels.stream()
         .map(
             label -> {
-              Map<Role, String> option = new LinkedHashMap<>();
-              option.put(Role.TEXT, texts.get(0));
-              option.put(Role.TEXT_PAIR, texts.get(1));
-              option.put(Role.LABEL, label);
+              Map<ColumnRole, String> option = new LinkedHashMap<>();
+              option.put(ColumnRole.TEXT, texts.get(0));
+              option.put(ColumnRole.TEXT_PAIR, texts.get(1));
+              option.put(ColumnRole.LABEL, label);
               return ColumnsOption.of(option);
             })
         .collect(Collectors.joining(" or "));

@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
-import dev.attune.data.Columns;
+import dev.attune.data.ColumnRole;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TableWriter;
@@ -40,7 +40,7 @@ final class PredictionFile {
   private final TableWriter table; // null: JSON lines
   private final Dataset data;
   private final Set<String> inputs = new LinkedHashSet<>();
-  private final Map<Columns.Role, String> roles;
+  private final Map<ColumnRole, String> roles;
   private final Map<String, String> renamed = new LinkedHashMap<>();
   private List<String> predictions; // columns of a table, once the first row says them
 
@@ -147,8 +147,8 @@ final class PredictionFile {
     if (value == null || value instanceof String) {
       return value == null ? "" : (String) value;
     }
-    boolean words = isOf(name, Columns.Role.TOKENS) || isOf(name, Columns.Role.TAGS);
-    if (value instanceof List<?> list && (words || isOf(name, Columns.Role.LABEL))) {
+    boolean words = isOf(name, ColumnRole.TOKENS) || isOf(name, ColumnRole.TAGS);
+    if (value instanceof List<?> list && (words || isOf(name, ColumnRole.LABEL))) {
       String joined = joined(list, words ? " " : "|");
       if (joined == null) {
         throw new InputException(
@@ -164,7 +164,7 @@ final class PredictionFile {
     return JSON.writeValueAsString(value);
   }
 
-  private boolean isOf(String name, Columns.Role role) {
+  private boolean isOf(String name, ColumnRole role) {
     return name.equals(roles.get(role));
   }
 

@@ -75,16 +75,16 @@ final class PieceFiles {
 
   private final Path file;
   private final SentencePieceModel model;
-  private final VocabularyFiles.Source source;
+  private final VocabularySource source;
   private final List<SentencePieceModel.Piece> pieces = new ArrayList<>(); // by their ids
 
-  private PieceFiles(VocabularyFiles.Source source, String name, int type) {
+  private PieceFiles(VocabularySource source, String name, int type) {
     this.file = source.file(name);
     this.model = SentencePieceModel.read(file, type);
     this.source = source;
   }
 
-  static String debertaV2(VocabularyFiles.Source source) {
+  static String debertaV2(VocabularySource source) {
     PieceFiles of = new PieceFiles(source, "spm.model", SentencePieceModel.UNIGRAM);
     of.take(0);
     TokenizerFile out = of.file(DEBERTA);
@@ -95,7 +95,7 @@ final class PieceFiles {
     return out.json();
   }
 
-  static String albert(VocabularyFiles.Source source) {
+  static String albert(VocabularySource source) {
     PieceFiles of = new PieceFiles(source, "spiece.model", SentencePieceModel.UNIGRAM);
     of.take(0);
     TokenizerFile out = of.file(ALBERT);
@@ -106,7 +106,7 @@ final class PieceFiles {
     return out.json();
   }
 
-  static String xlmRoberta(VocabularyFiles.Source source) {
+  static String xlmRoberta(VocabularySource source) {
     PieceFiles of = new PieceFiles(source, "sentencepiece.bpe.model", SentencePieceModel.UNIGRAM);
     for (String role : List.of("bos_token", "pad_token", "eos_token", UNKNOWN)) {
       of.put(role, ROBERTA);
@@ -116,7 +116,7 @@ final class PieceFiles {
     return of.twoEnds(false);
   }
 
-  static String camembert(VocabularyFiles.Source source) {
+  static String camembert(VocabularySource source) {
     PieceFiles of = new PieceFiles(source, "sentencepiece.bpe.model", SentencePieceModel.UNIGRAM);
     of.put("<s>NOTUSED", 0);
     of.put("pad_token", ROBERTA);
@@ -132,7 +132,7 @@ final class PieceFiles {
    * Llama 1 and 2, whose pieces are merged: two pieces are, where both and what they make are in
    * the vocabulary, the earlier in it the sooner.
    */
-  static String llama(VocabularyFiles.Source source) {
+  static String llama(VocabularySource source) {
     PieceFiles of = new PieceFiles(source, "tokenizer.model", SentencePieceModel.MERGES);
     of.take(0);
     Map<String, String> usual = SpecialTokens.usual("LlamaTokenizer");

@@ -43,7 +43,7 @@ final class TokenizerFile {
    * @param ids of the vocabulary by spellings; tokens that it lacks are numbered on from it
    * @param usual special tokens of the class by roles, where the folder's files name no others
    */
-  TokenizerFile(Map<String, Integer> ids, Map<String, String> usual, VocabularyFiles.Source of) {
+  TokenizerFile(Map<String, Integer> ids, Map<String, String> usual, VocabularySource of) {
     this.ids = ids;
     this.usual = usual;
     this.named = of.named();

@@ -38,26 +38,9 @@ final class VocabularyFiles {
   private static final Map<String, String> ROBERTA = roberta("<unk>");
   private static final Map<String, String> MPNET = roberta("[UNK]");
 
-  /**
-   * What a folder holds, as builders need it.
-   *
-   * @param named the special tokens that its files name
-   * @param stated further tokens with ids, which come before special ones that the vocabulary lacks
-   */
-  record Source(Path folder, JsonNode config, SpecialTokens named, List<String> stated) {
-    static Source of(Path folder, JsonNode config) {
-      SpecialTokens named = SpecialTokens.of(config, folder);
-      return new Source(folder, config, named, AddedTokens.numbered(config, folder, named));
-    }
-
-    Path file(String name) {
-      return folder.resolve(name);
-    }
-  }
-
   /** Makes a tokenizer.json. */
   private interface Builder {
-    String build(Source source);
+    String build(VocabularySource source);
   }
 
   /** The files that a class is built from, and how. */
@@ -120,7 +103,7 @@ final class VocabularyFiles {
       List<String> missing = new ArrayList<>(recipe.files);
       missing.removeIf(file -> Files.exists(folder.resolve(file)));
       if (missing.isEmpty()) {
-        return recipe.builder.build(Source.of(folder, config));
+        return recipe.builder.build(VocabularySource.of(folder, config));
       }
       problem =
           missing.size() < recipe.files.size()
@@ -147,21 +130,21 @@ final class VocabularyFiles {
             + " AutoTokenizer.from_pretrained(...).save_pretrained(...) in Transformers.");
   }
 
-  private static String bert(Source source) {
+  private static String bert(VocabularySource source) {
     TokenizerFile out = words(source, BERT);
     out.addRoles(false);
     out.frame(TokenizerFile.BERT_TEXT, TokenizerFile.BERT_PAIR);
     return out.json();
   }
 
-  private static String mpnet(Source source) {
+  private static String mpnet(VocabularySource source) {
     TokenizerFile out = words(source, MPNET).normalized();
     out.addRoles(true);
     out.frameAsRoberta(false);
     return out.json();
   }
 
-  private static TokenizerFile words(Source source, Map<String, String> usual) {
+  private static TokenizerFile words(VocabularySource source, Map<String, String> usual) {
     Path file = source.file(WORDS);
     Map<String, Integer> ids = new LinkedHashMap<>();
     List<String> lines = lines(file);
@@ -181,18 +164,18 @@ final class VocabularyFiles {
     model.put("continuing_subword_prefix", "##").put("max_input_chars_per_word", 100);
     ObjectNode vocabulary = model.putObject("vocab");
     ids.forEach(vocabulary::put);
-    JsonNode accents = source.config.path("strip_accents");
+    JsonNode accents = source.config().path("strip_accents");
     out.part("normalizer", "BertNormalizer")
         .put("clean_text", true)
-        .put("handle_chinese_chars", source.config.path("tokenize_chinese_chars").asBoolean(true))
-        .put("lowercase", source.config.path("do_lower_case").asBoolean(true))
+        .put("handle_chinese_chars", source.config().path("tokenize_chinese_chars").asBoolean(true))
+        .put("lowercase", source.config().path("do_lower_case").asBoolean(true))
         .set("strip_accents", accents.isBoolean() ? accents : NODES.nullNode());
     out.part("pre_tokenizer", "BertPreTokenizer");
     out.part("decoder", "WordPiece").put("prefix", "##").put("cleanup", true);
     return out;
   }
 
-  private static String roberta(Source source) {
+  private static String roberta(VocabularySource source) {
     TokenizerFile out = bytes(source, ROBERTA);
     for (String role : List.of("cls_token", "sep_token")) {
       Check.input(
@@ -202,37 +185,37 @@ final class VocabularyFiles {
           out.spelling(role));
     }
     out.addRoles(false);
-    out.frameAsRoberta(source.config.path("add_prefix_space").asBoolean(false));
+    out.frameAsRoberta(source.config().path("add_prefix_space").asBoolean(false));
     return out.json();
   }
 
-  private static String gpt2(Source source) {
+  private static String gpt2(VocabularySource source) {
     return plain(
         source, Map.of("bos_token", TEXT_END, "eos_token", TEXT_END, "unk_token", TEXT_END));
   }
 
-  private static String gptNeox(Source source) {
+  private static String gptNeox(VocabularySource source) {
     return plain(source, SpecialTokens.usual("GPTNeoXTokenizer"));
   }
 
-  private static String qwen2(Source source) {
+  private static String qwen2(VocabularySource source) {
     return plain(source, SpecialTokens.usual("Qwen2Tokenizer"));
   }
 
-  private static String plain(Source source, Map<String, String> usual) {
+  private static String plain(VocabularySource source, Map<String, String> usual) {
     TokenizerFile out = bytes(source, usual);
     out.addRoles(false);
-    out.frameAsAsked(source.config);
+    out.frameAsAsked(source.config());
     return out.json();
   }
 
-  private static TokenizerFile bytes(Source source, Map<String, String> usual) {
+  private static TokenizerFile bytes(VocabularySource source, Map<String, String> usual) {
     JsonNode vocabulary = JsonFile.read(source.file(PIECES));
     Map<String, Integer> ids = new LinkedHashMap<>();
     vocabulary.properties().forEach(piece -> ids.put(piece.getKey(), piece.getValue().asInt()));
     TokenizerFile out = new TokenizerFile(ids, usual, source);
     out.part("pre_tokenizer", "ByteLevel")
-        .put("add_prefix_space", source.config.path("add_prefix_space").asBoolean(false))
+        .put("add_prefix_space", source.config().path("add_prefix_space").asBoolean(false))
         .put("trim_offsets", true)
         .put("use_regex", true);
     out.part("decoder", "ByteLevel")
