@@ -91,6 +91,8 @@ class RoomsTest {
           new BackReference(
               "task.LabelWeights", "task.MultiLabelClassification", "its reading of labels"),
           new BackReference("Faults", "Trainer", "messages name the methods of the builders"),
+          new BackReference(
+              "Faults", "TrainingOptions", "messages name the methods of the builders"),
           new BackReference("Faults", "ModelOptions", "messages name the methods of the builders"),
           new BackReference(
               "Faults", "QuestionAnswerer", "messages name the methods of the builders"),

@@ -19,14 +19,14 @@ final class EmbeddingFindings {
   private static final List<Float> CLASSES = List.of(0f, 1f, 2f);
 
   private final Findings found;
-  private final Embedding task;
+  private final Task task;
   private final EmbeddingLoss.Kind loss;
   private final boolean keepsApart;
 
   /**
    * @param keepsApart whether no text is twice in a batch
    */
-  EmbeddingFindings(Findings found, Embedding task, EmbeddingLoss.Kind loss, boolean keepsApart) {
+  EmbeddingFindings(Findings found, Task task, EmbeddingLoss.Kind loss, boolean keepsApart) {
     this.found = found;
     this.task = task;
     this.loss = loss;
@@ -87,7 +87,7 @@ final class EmbeddingFindings {
   private static String noPairs(List<Example> examples) {
     boolean areLabelled = examples.stream().anyMatch(e -> LabelMap.isPresent(e.label()));
     return "the rows have one text each, and "
-        + Term.TASK.of(Embedding.TYPE.name())
+        + Term.TASK.of(task.type().name())
         + " learns from texts that belong together: columns anchor,positive or"
         + " anchor,positive,negative, or text,text_pair,label with a number for how alike the two"
         + " are"

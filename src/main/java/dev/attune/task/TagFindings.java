@@ -18,9 +18,9 @@ import java.util.Set;
 /** The rules of the data report on words and their tags. */
 final class TagFindings {
   private final Findings found;
-  private final TokenClassification task;
+  private final Task task;
 
-  TagFindings(Findings found, TokenClassification task) {
+  TagFindings(Findings found, Task task) {
     this.found = found;
     this.task = task;
   }
