@@ -84,7 +84,7 @@ final class EmbeddingFindings {
   }
 
   /** What to say of rows of one text each. */
-  private static String noPairs(List<Example> examples) {
+  private String noPairs(List<Example> examples) {
     boolean areLabelled = examples.stream().anyMatch(e -> LabelMap.isPresent(e.label()));
     return "the rows have one text each, and "
         + Term.TASK.of(task.type().name())
