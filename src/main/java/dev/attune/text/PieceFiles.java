@@ -22,56 +22,9 @@ final class PieceFiles {
   private static final String MASK = "mask_token";
   private static final String UNKNOWN = "unk_token";
 
-  private static final Map<String, String> ROBERTA =
-      Map.of(
-          "bos_token",
-          "<s>",
-          "eos_token",
-          "</s>",
-          "sep_token",
-          "</s>",
-          "cls_token",
-          "<s>",
-          UNKNOWN,
-          "<unk>",
-          "pad_token",
-          "<pad>",
-          MASK,
-          "<mask>");
-
-  private static final Map<String, String> DEBERTA =
-      Map.of(
-          "bos_token",
-          "[CLS]",
-          "eos_token",
-          "[SEP]",
-          "sep_token",
-          "[SEP]",
-          "cls_token",
-          "[CLS]",
-          UNKNOWN,
-          "[UNK]",
-          "pad_token",
-          "[PAD]",
-          MASK,
-          "[MASK]");
-
-  private static final Map<String, String> ALBERT =
-      Map.of(
-          "bos_token",
-          "[CLS]",
-          "eos_token",
-          "[SEP]",
-          "sep_token",
-          "[SEP]",
-          "cls_token",
-          "[CLS]",
-          UNKNOWN,
-          "<unk>",
-          "pad_token",
-          "<pad>",
-          MASK,
-          "[MASK]");
+  private static final Map<String, String> ROBERTA = UsualTokens.roberta("<unk>");
+  private static final Map<String, String> DEBERTA = UsualTokens.bracketed("[UNK]", "[PAD]");
+  private static final Map<String, String> ALBERT = UsualTokens.bracketed("<unk>", "<pad>");
 
   private final Path file;
   private final SentencePieceModel model;

@@ -35,8 +35,8 @@ final class VocabularyFiles {
           "cls_token", "[CLS]",
           "mask_token", "[MASK]");
 
-  private static final Map<String, String> ROBERTA = roberta("<unk>");
-  private static final Map<String, String> MPNET = roberta("[UNK]");
+  private static final Map<String, String> ROBERTA = UsualTokens.roberta("<unk>");
+  private static final Map<String, String> MPNET = UsualTokens.roberta("[UNK]");
 
   /** Makes a tokenizer.json. */
   private interface Builder {
@@ -63,17 +63,6 @@ final class VocabularyFiles {
           recipe("LlamaTokenizer", PieceFiles::llama, "tokenizer.model"));
 
   private VocabularyFiles() {}
-
-  private static Map<String, String> roberta(String unknown) {
-    return Map.of(
-        "bos_token", "<s>",
-        "pad_token", "<pad>",
-        "eos_token", "</s>",
-        "unk_token", unknown,
-        "cls_token", "<s>",
-        "sep_token", "</s>",
-        "mask_token", "<mask>");
-  }
 
   private static Map.Entry<String, Recipe> recipe(String name, Builder builder, String... files) {
     return Map.entry(name, new Recipe(List.of(files), builder));
