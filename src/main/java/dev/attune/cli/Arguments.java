@@ -173,7 +173,7 @@ final class Arguments {
 
   private static boolean isFile(String word) {
     try {
-      return Files.exists(Path.of(word));
+      return !word.isEmpty() && Files.exists(Path.of(word)); // no name is the folder itself
     } catch (InvalidPathException e) {
       return false;
     }
