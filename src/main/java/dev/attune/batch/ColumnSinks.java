@@ -178,35 +178,40 @@ final class ColumnSinks {
     return dropped.done();
   }
 
-  Ints sources() {
-    return sources.done();
-  }
-
   /**
-   * What became of the rows whose columns lie in a store.
+   * The rows whose columns lie in a store; null where every row is one sequence.
    *
    * @param sequences tokens of each
    */
-  static TokenLengths rowLengths(Store store, Ints sequences) {
-    return new TokenLengths(
-        store.ints(ROW_LENGTHS),
-        store.ints(ROW_DROPPED),
-        store.ints(ROW_SUPERVISED),
-        sequences,
-        new TokenLengths.Texts(store.ints(ROW_MARKS)));
+  static SequenceRows rows(Store store, Ints sequences) {
+    if (!store.hasInts(ROW_LENGTHS)) {
+      return null;
+    }
+    return new SequenceRows(
+        store.ints(SOURCES),
+        new TokenLengths(
+            store.ints(ROW_LENGTHS),
+            store.ints(ROW_DROPPED),
+            store.ints(ROW_SUPERVISED),
+            sequences,
+            new TokenLengths.Texts(store.ints(ROW_MARKS))),
+        true);
   }
 
   /**
-   * What became of the rows.
+   * The rows, which were told apart from sequences.
    *
    * @param sequences tokens of each
    */
-  TokenLengths rowLengths(Ints sequences) {
-    return new TokenLengths(
-        rows[0].done(),
-        rows[1].done(),
-        rows[2].done(),
-        sequences,
-        new TokenLengths.Texts(rows[3].done()));
+  SequenceRows rows(Ints sequences) {
+    return new SequenceRows(
+        sources.done(),
+        new TokenLengths(
+            rows[0].done(),
+            rows[1].done(),
+            rows[2].done(),
+            sequences,
+            new TokenLengths.Texts(rows[3].done())),
+        true);
   }
 }

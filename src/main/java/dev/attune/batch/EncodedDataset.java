@@ -32,9 +32,7 @@ public final class EncodedDataset {
   private final Ints labels; // (size,width) or (total tokens), as the layout says; or null
   private final Ints targets; // (size,width) bits of f32; or null
   private final Ints dropped; // (size)
-  private final Ints sources; // (size) or null where every row is one sequence
-  private final TokenLengths rowLengths; // null likewise
-  private final boolean rowsGiven; // whether those two are in no column
+  private final SequenceRows rows; // null where every row is one sequence
   private final Masking masking; // null: sequences and labels are as they are
   private final Object notes;
   private final double[] references; // (size) or null
@@ -56,9 +54,7 @@ public final class EncodedDataset {
     this.labels = made.labels();
     this.targets = made.targets();
     this.dropped = made.dropped();
-    this.sources = made.hasRows() ? made.sources() : from.givenSources;
-    this.rowLengths = made.hasRows() ? made.rowLengths(Ints.between(offsets)) : from.givenLengths;
-    this.rowsGiven = from.givenLengths != null;
+    this.rows = made.hasRows() ? made.rows(Ints.between(offsets)) : from.givenRows;
     this.masking = from.masking;
     this.notes = null;
     this.references = null;
@@ -79,9 +75,7 @@ public final class EncodedDataset {
     this.labels = from.labels;
     this.targets = from.targets;
     this.dropped = from.dropped;
-    this.sources = from.sources;
-    this.rowLengths = from.rowLengths;
-    this.rowsGiven = from.rowsGiven;
+    this.rows = from.rows;
     this.masking = from.masking;
     this.maxLength = from.maxLength;
     this.maxId = from.maxId;
@@ -106,10 +100,7 @@ public final class EncodedDataset {
     this.labels = layout.hasLabels() ? store.ints(ColumnSinks.LABELS) : null;
     this.targets = layout.isReal() ? store.ints(ColumnSinks.TARGETS) : null;
     this.dropped = store.ints(ColumnSinks.DROPPED);
-    boolean hasRows = store.hasInts(ColumnSinks.ROW_LENGTHS);
-    this.sources = hasRows ? store.ints(ColumnSinks.SOURCES) : null;
-    this.rowLengths = hasRows ? ColumnSinks.rowLengths(store, Ints.between(offsets)) : null;
-    this.rowsGiven = false;
+    this.rows = ColumnSinks.rows(store, Ints.between(offsets));
     this.masking = null;
     this.notes = null;
     this.references = null;
@@ -139,7 +130,7 @@ public final class EncodedDataset {
         || references != null
         || columns > 1
         || apart
-        || rowsGiven) {
+        || (rows != null && !rows.areInColumns())) {
       return null;
     }
     return JsonNodeFactory.instance
@@ -246,12 +237,12 @@ public final class EncodedDataset {
 
   /** Index in the dataset of the row that an example is of. */
   public int source(int example) {
-    return sources == null ? example : sources.get(example);
+    return rows == null ? example : rows.sources().get(example);
   }
 
   /** Tokens that truncation took away, over all examples. */
   public long droppedTokens() {
-    return (rowLengths == null ? dropped : rowLengths.dropped()).sum();
+    return (rows == null ? dropped : rows.lengths().dropped()).sum();
   }
 
   /** Targets that are trained on in one example. */
@@ -327,8 +318,8 @@ public final class EncodedDataset {
 
   /** Lengths, losses and targets of each row, for the data report. */
   public TokenLengths lengths() {
-    if (rowLengths != null) {
-      return rowLengths;
+    if (rows != null) {
+      return rows.lengths();
     }
     boolean isOneEach = !layout.isPerRow() && !layout.isReal() && layout.width() == 1;
     return new TokenLengths(
@@ -351,8 +342,7 @@ public final class EncodedDataset {
   public static final class Builder {
     private final TargetLayout layout;
     private final ColumnSinks made;
-    private Ints givenSources; // null: every row is one sequence
-    private TokenLengths givenLengths; // null likewise
+    private SequenceRows givenRows; // null: every row is one sequence
     private Ints built; // offsets, once they are whole
     private Masking masking;
     private boolean apart;
@@ -443,8 +433,7 @@ public final class EncodedDataset {
      */
     public Builder rows(int[] rowOfSequence, TokenLengths lengths) {
       Check.argument(rowOfSequence.length == made.size(), "%d sources", rowOfSequence.length);
-      this.givenSources = Ints.of(rowOfSequence);
-      this.givenLengths = lengths;
+      this.givenRows = new SequenceRows(Ints.of(rowOfSequence), lengths, false);
       return this;
     }
 

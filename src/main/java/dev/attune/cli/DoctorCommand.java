@@ -11,6 +11,7 @@ import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
 import dev.attune.kernels.cpu.LevelChoice;
 import dev.attune.kernels.cuda.CudaBackend;
+import dev.attune.kernels.cuda.CudaFindings;
 import dev.attune.kernels.torch.TorchBackend;
 import dev.attune.run.BackendKind;
 import dev.attune.run.Backends;
@@ -60,7 +61,7 @@ final class DoctorCommand implements Command {
         result,
         "cuda backend",
         CudaBackend.unavailableReason().isPresent() ? "not available" : cuda());
-    CudaBackend.findings().forEach((part, finding) -> item(console, result, part, finding));
+    CudaFindings.all().forEach((part, finding) -> item(console, result, part, finding));
     return works && unkept.isEmpty() ? ExitStatus.DONE : ExitStatus.FAILED;
   }
 

@@ -155,7 +155,7 @@ final class Block {
 
   /** What keys meet, then what queries meet, of rows by distance. */
   private Projection positions(ParameterBuilder builder, Names names, String label) {
-    TransformerConfig.DisentangledPositions d = config.disentangled();
+    DisentangledPositions d = config.disentangled();
     if (d == null || d.sharesProducts()) {
       return null;
     }
@@ -226,7 +226,7 @@ final class Block {
       Tensor projected,
       Inputs inputs,
       Positions.Distances distances) {
-    TransformerConfig.DisentangledPositions d = config.disentangled();
+    DisentangledPositions d = config.disentangled();
     if (d == null) {
       return Attention.apply(
           tape,

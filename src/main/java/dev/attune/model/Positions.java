@@ -75,7 +75,7 @@ abstract class Positions implements AutoCloseable {
 
   /** A number for each head and bucket of distances. */
   private static final class Numbers extends Positions {
-    private final TransformerConfig.RelativePositions config;
+    private final RelativePositions config;
     private final Parameter table;
     private Buffer buckets;
 
@@ -120,7 +120,7 @@ abstract class Positions implements AutoCloseable {
      */
     private record Part(int reach, Buffer places, Buffer ids, int rows) {}
 
-    private final TransformerConfig.DisentangledPositions config;
+    private final DisentangledPositions config;
     private final Parameter table;
     private final Norm norm; // null where there is none
     private final List<Part> parts = new ArrayList<>(); // by rising reach

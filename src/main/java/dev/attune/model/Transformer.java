@@ -9,7 +9,6 @@ import dev.attune.memory.Buffer;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.model.Block.State;
 import dev.attune.model.Names.Module;
-import dev.attune.model.TransformerConfig.EmbeddingProjection;
 import dev.attune.ops.Add;
 import dev.attune.ops.Attention;
 import dev.attune.ops.Dropout;
@@ -67,7 +66,7 @@ public final class Transformer implements AutoCloseable {
    */
   Transformer(ParameterBuilder builder, TransformerConfig config, Names names, boolean sharesWord) {
     this.config = config;
-    TransformerConfig.Embeddings e = config.embeddings();
+    Embeddings e = config.embeddings();
     int L = config.distinctLayers();
     builder.at(Depth.ofEmbeddings(L));
     this.keepsEmbeddings = builder.keeps(Depth.ofEmbeddings(L));
@@ -80,7 +79,7 @@ public final class Transformer implements AutoCloseable {
     this.position = table(builder, names, Module.POSITION, e.positions(), e.width());
     this.type = table(builder, names, Module.TYPE, e.types(), e.width());
     this.task = table(builder, names, Module.TASK, e.tasks(), e.width());
-    boolean normIsWide = e.projection() == EmbeddingProjection.BEFORE_NORM;
+    boolean normIsWide = e.projection() == Embeddings.Projection.BEFORE_NORM;
     this.embeddingNorm =
         e.isNormalized()
             ? Norm.declare(
@@ -413,7 +412,7 @@ public final class Transformer implements AutoCloseable {
       x = Add.apply(tape, x, Embedding.firstRow(tape, task, inputs.rows()));
     }
     float dropout = config.embeddings().dropout();
-    boolean normIsLast = config.embeddings().projection() == EmbeddingProjection.BEFORE_NORM;
+    boolean normIsLast = config.embeddings().projection() == Embeddings.Projection.BEFORE_NORM;
     if (normIsLast) {
       x = Linear.apply(tape, x, projection);
     }

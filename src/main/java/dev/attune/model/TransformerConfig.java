@@ -19,86 +19,6 @@ public final class TransformerConfig {
   /** Weights at most: a trillion. */
   private static final long MOST_WEIGHTS = 1L << 40;
 
-  /** The product that brings the width of the embeddings to that of the model. */
-  public enum EmbeddingProjection {
-    NONE,
-    /** At the end, with a bias. */
-    LAST,
-    /** Before the norm, without a bias. */
-    BEFORE_NORM
-  }
-
-  /**
-   * What makes the first rows.
-   *
-   * @param width E of the tables; C unless a product brings them to it
-   * @param projection that product
-   * @param positions rows of the table of positions; 0: there is none
-   * @param positionOffset row of that table of a sequence's first token
-   * @param types rows of the table of token types; 0: there is none
-   * @param tasks rows of the table of tasks, of which every token gets the first; 0: there is none
-   * @param isNormalized whether a norm follows
-   * @param dropout at the end
-   */
-  public record Embeddings(
-      int width,
-      EmbeddingProjection projection,
-      int positions,
-      int positionOffset,
-      int types,
-      int tasks,
-      boolean isNormalized,
-      float dropout) {
-    /** Word embeddings alone. */
-    public static Embeddings ofWidth(int width) {
-      return new Embeddings(width, EmbeddingProjection.NONE, 0, 0, 0, 0, false, 0f);
-    }
-
-    /** With a product to the model's width behind them. */
-    public Embeddings projected() {
-      return projected(EmbeddingProjection.LAST);
-    }
-
-    /** With a product to the model's width. */
-    public Embeddings projected(EmbeddingProjection place) {
-      return new Embeddings(
-          width, place, positions, positionOffset, types, tasks, isNormalized, dropout);
-    }
-
-    boolean isProjected() {
-      return projection != EmbeddingProjection.NONE;
-    }
-
-    /** With a table of learned positions, whose row {@code offset} is that of a first token. */
-    public Embeddings positions(int rows, int offset) {
-      return new Embeddings(width, projection, rows, offset, types, tasks, isNormalized, dropout);
-    }
-
-    /** With a table of token types. */
-    public Embeddings types(int rows) {
-      return new Embeddings(
-          width, projection, positions, positionOffset, rows, tasks, isNormalized, dropout);
-    }
-
-    /** With a table of tasks. */
-    public Embeddings tasks(int rows) {
-      return new Embeddings(
-          width, projection, positions, positionOffset, types, rows, isNormalized, dropout);
-    }
-
-    /** With a norm. */
-    public Embeddings normalized() {
-      return new Embeddings(
-          width, projection, positions, positionOffset, types, tasks, true, dropout);
-    }
-
-    /** With dropout behind all that. */
-    public Embeddings dropout(float probability) {
-      return new Embeddings(
-          width, projection, positions, positionOffset, types, tasks, isNormalized, probability);
-    }
-  }
-
   /**
    * Attention of every layer.
    *
@@ -226,47 +146,6 @@ public final class TransformerConfig {
     /** With dropout on what is added to the stream. */
     public FeedForward dropout(float probability) {
       return new FeedForward(width, activation, isGated, bias, probability);
-    }
-  }
-
-  /**
-   * Learned numbers that scores get by the distance of key and query, the same in all layers
-   * (Raffel et al., 2020).
-   *
-   * @param rows of their table
-   * @param buckets of distances, which are no more than the rows; they grow with the distance
-   * @param maxDistance from which on all distances are one
-   */
-  public record RelativePositions(int rows, int buckets, int maxDistance) {}
-
-  /**
-   * Rows by the distance of key and query, which the queries and keys of every layer meet (He et
-   * al., DeBERTa, 2021).
-   *
-   * @param buckets of distances to each side, which grow with the distance; 0: none is shared
-   * @param maxDistance from which on all distances are one
-   * @param contentToPosition whether queries meet them
-   * @param positionToContent whether keys meet them
-   * @param sharesProducts whether a layer projects them as it does its rows
-   * @param isNormalized whether a norm stands on them
-   * @param dropout on them, in every layer
-   */
-  public record DisentangledPositions(
-      int buckets,
-      int maxDistance,
-      boolean contentToPosition,
-      boolean positionToContent,
-      boolean sharesProducts,
-      boolean isNormalized,
-      float dropout) {
-    /** Terms of a score, content to content included. */
-    public int terms() {
-      return 1 + (contentToPosition ? 1 : 0) + (positionToContent ? 1 : 0);
-    }
-
-    /** Rows of their table. */
-    public int rows() {
-      return 2 * (buckets == 0 ? maxDistance : buckets);
     }
   }
 

@@ -1,9 +1,7 @@
 package dev.attune.run;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.attune.checkpoint.CheckpointStore;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
 import dev.attune.folder.AdapterWeights;
@@ -60,11 +58,6 @@ public final class AdapterTraining implements AutoCloseable {
    * Tokens of an example where nobody says how many there are: what is planned for costs memory.
    */
   public static final int USUAL_LENGTH = 2048;
-
-  private static final String STEPS = "steps";
-  private static final String MICRO_STEPS = "micro_steps";
-  private static final String MADE_WITH = "made_with";
-  private static final String BASE = "base model";
 
   /**
    * How tokens are sampled.
@@ -385,10 +378,7 @@ public final class AdapterTraining implements AutoCloseable {
    * state.
    */
   public void saveWithoutGradients(Path folder, Consumer<String> note) {
-    ObjectNode state = JsonNodeFactory.instance.objectNode();
-    state.put(STEPS, trainer.steps()).put(MICRO_STEPS, trainer.microSteps());
-    state.set(MADE_WITH, madeWith());
-    new CheckpointStore(folder, 2, note).save(trainer.steps(), state, trainer.buffers());
+    AdapterState.save(folder, trainer, madeWith(), note);
   }
 
   /**
@@ -398,23 +388,7 @@ public final class AdapterTraining implements AutoCloseable {
    *     nothing has changed then
    */
   public void loadState(Path folder, Consumer<String> note) {
-    CheckpointStore.Found found = sound(folder, note);
-    JsonNode state = found.checkpoint().state();
-    ObjectNode here = madeWith();
-    here.properties()
-        .forEach(
-            fact -> {
-              String there = state.path(MADE_WITH).path(fact.getKey()).asText("not stated");
-              Check.input(
-                  there.equals(fact.getValue().asText()),
-                  "the state in %s cannot be gone on with: its %s was %s, here it is %s",
-                  folder,
-                  fact.getKey(),
-                  there,
-                  fact.getValue().asText());
-            });
-    found.checkpoint().load(trainer.buffers());
-    trainer.restore(state.path(STEPS).asLong(), state.path(MICRO_STEPS).asLong());
+    AdapterState.load(folder, trainer, madeWith(), note);
   }
 
   /** A digest of the files that it begins from: weights, configuration, an adapter's own. */
@@ -428,20 +402,14 @@ public final class AdapterTraining implements AutoCloseable {
    * @throws InputException if there is no sound state in the folder
    */
   public static String contentOfState(Path folder, Consumer<String> note) {
-    return sound(folder, note).checkpoint().state().path(MADE_WITH).path(BASE).asText("");
-  }
-
-  private static CheckpointStore.Found sound(Path folder, Consumer<String> note) {
-    return new CheckpointStore(folder, 2, note)
-        .latest()
-        .orElseThrow(() -> new InputException("there is no sound state in " + folder));
+    return AdapterState.base(folder, note);
   }
 
   /** All that the next bytes depend on beside the state. */
   private ObjectNode madeWith() {
     return JsonNodeFactory.instance
         .objectNode()
-        .put(BASE, contents.all())
+        .put(AdapterState.BASE, contents.all())
         .put("adapter", Adapters.described(lora))
         .put("seed", config.integer(RunOption.SEED))
         .put("dropout", String.valueOf(config.text(RunOption.DROPOUT)))
@@ -463,7 +431,7 @@ public final class AdapterTraining implements AutoCloseable {
     attune.put("base_model", name);
     attune.put(ContentDigest.BASE_CONTENT, contents.base());
     attune.put("max_length", model.statedLength());
-    attune.put(STEPS, trainer.steps());
+    attune.put("steps", trainer.steps());
     FinishedModel finished =
         FinishedModel.adapter(
             model, lora, name, task.type().peftType(), tokenizer, base.generationConfig(), attune);

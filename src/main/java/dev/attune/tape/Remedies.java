@@ -2,12 +2,20 @@ package dev.attune.tape;
 
 import dev.attune.core.DType;
 import dev.attune.core.Term;
+import dev.attune.memory.DeviceMemoryException;
 import java.util.ArrayList;
 import java.util.List;
 
 /** Options with which the activations of a pass would be smaller, for messages. */
 final class Remedies {
   private Remedies() {}
+
+  /** The failure, with what would take less. */
+  static DeviceMemoryException named(DeviceMemoryException failure, String remedies) {
+    return new DeviceMemoryException(
+        "out of memory for activations: " + failure.getMessage() + "; " + remedies + " takes less",
+        failure);
+  }
 
   static String inInference() {
     return "a smaller " + Term.MAX_LENGTH + ", or of generation " + Term.STREAMS + ",";

@@ -22,6 +22,7 @@ public final class Tape implements AutoCloseable {
   private final Arena arena;
   private final DType dtype;
   private final SharedRows shared;
+  private final LentMemory lent;
   private List<RowGroup> groups = List.of();
   private List<Recorded> nodes = new ArrayList<>();
   private int rowsAtOnce; // 0: all
@@ -32,9 +33,6 @@ public final class Tape implements AutoCloseable {
   private HostMirror one; // null until it is asked for
   private NumericsCheck numerics; // null: values are not looked at
   private int layer = NumericsCheck.NO_LAYER;
-  private Loan loan; // null: the arena is all there is
-  private int lentLayers;
-  private boolean usesLoans = true;
 
   /**
    * An op, and whose rows it ran on.
@@ -54,6 +52,7 @@ public final class Tape implements AutoCloseable {
     this.arena = arena;
     this.dtype = dtype;
     this.shared = new SharedRows(backend, seed);
+    this.lent = new LentMemory(arena);
   }
 
   /**
@@ -74,8 +73,7 @@ public final class Tape implements AutoCloseable {
       numerics.begin();
     }
     arena.reset();
-    loan = null;
-    lentLayers = 0;
+    lent.end();
     flops = 0;
   }
 
@@ -215,13 +213,8 @@ public final class Tape implements AutoCloseable {
     try {
       return arena.allocate(sizeBytes);
     } catch (DeviceMemoryException e) {
-      throw new DeviceMemoryException(
-          "out of memory for activations: "
-              + e.getMessage()
-              + "; "
-              + (training ? Remedies.inTraining(checkpoints, dtype) : Remedies.inInference())
-              + " takes less",
-          e);
+      throw Remedies.named(
+          e, training ? Remedies.inTraining(checkpoints, dtype) : Remedies.inInference());
     }
   }
 
@@ -276,7 +269,7 @@ public final class Tape implements AutoCloseable {
 
   /** Whether passes take memory that they are lent, as they do until told not to. */
   public void useLoans(boolean use) {
-    this.usesLoans = use;
+    lent.use(use);
   }
 
   /**
@@ -284,7 +277,7 @@ public final class Tape implements AutoCloseable {
    * once in it.
    */
   public void borrow(Loan memory) {
-    loan = usesLoans ? memory : null;
+    lent.borrow(memory);
   }
 
   /**
@@ -294,18 +287,7 @@ public final class Tape implements AutoCloseable {
    * @param body the layer, whose weights no other has
    */
   public <T> T borrowing(int number, Supplier<T> body) {
-    if (loan == null || !recording() || checkpoints) {
-      return body.get();
-    }
-    while (lentLayers < number) {
-      loan.lend(lentLayers++, arena);
-    }
-    arena.useLent(true);
-    try {
-      return body.get();
-    } finally {
-      arena.useLent(false);
-    }
+    return recording() && !checkpoints ? lent.layer(number, body) : body.get();
   }
 
   /** Whether blocks of this pass keep their inputs alone. */
@@ -478,7 +460,7 @@ public final class Tape implements AutoCloseable {
   public void backward() {
     Check.state(training, "backward needs a training pass");
     Check.state(!nodes.isEmpty(), "nothing is recorded: backward ran already, or no forward did");
-    loan = null; // a block that runs again must not borrow
+    lent.end(); // a block that runs again must not borrow
     if (numerics != null) {
       numerics.loss();
     }

@@ -1,6 +1,7 @@
 package dev.attune.cli;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 
@@ -56,6 +58,50 @@ final class AttuneProcess {
     }
     out.addAll(List.of(more));
     return out.toArray(String[]::new);
+  }
+
+  /** Lines that a run has written of its steps. */
+  static int steps(Path output) {
+    Path file = output.resolve("metrics.jsonl");
+    try {
+      return Files.exists(file) ? (int) Files.readString(file).lines().count() : 0;
+    } catch (IOException e) {
+      return 0;
+    }
+  }
+
+  /**
+   * Trains to the end though it is killed on the way, and goes on each time.
+   *
+   * @param output the folder that the command names
+   * @param kills at most, each after some steps more than there were
+   * @param mostSteps of those, of which a number is drawn
+   */
+  static void killAndResume(
+      Path scratch, Path output, Random random, int kills, int mostSteps, String... command)
+      throws InterruptedException {
+    boolean finished = false;
+    int killed = 0;
+    for (int attempt = 0; attempt < 3 * kills && !finished; attempt++) {
+      List<String> words = new ArrayList<>(List.of(command));
+      if (attempt > 0) {
+        words.add("--resume");
+      }
+      AttuneProcess process = start(scratch, List.of(), words.toArray(String[]::new));
+      if (killed < kills) {
+        int target = steps(output) + 1 + random.nextInt(mostSteps);
+        while (process.isAlive() && steps(output) < target) {
+          Thread.sleep(2);
+        }
+        if (process.isAlive()) {
+          process.kill();
+          killed++;
+        }
+      }
+      finished = process.await().status() == 0;
+    }
+    assertTrue(finished, "the run has not ended");
+    assertTrue(killed > 0, "the run was never killed");
   }
 
   /** Runs to the end. */

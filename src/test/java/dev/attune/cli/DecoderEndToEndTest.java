@@ -127,41 +127,10 @@ class DecoderEndToEndTest {
     assertSameMetrics(result.get("eval"), evaluate(whole, validation));
 
     Path broken = scratch.resolve("broken");
-    Random random = new Random(5);
-    boolean finished = false;
-    int kills = 0;
-    for (int attempt = 0; attempt < 8 && !finished; attempt++) {
-      List<String> words = new ArrayList<>(List.of(training(broken, options)));
-      if (attempt > 0) {
-        words.add("--resume");
-      }
-      AttuneProcess process = AttuneProcess.start(scratch, List.of(), words.toArray(String[]::new));
-      if (kills < 3) {
-        int target = steps(broken) + 1 + random.nextInt(7);
-        while (process.isAlive() && steps(broken) < target) {
-          Thread.sleep(2);
-        }
-        if (process.isAlive()) {
-          process.kill();
-          kills++;
-        }
-      }
-      finished = process.await().status() == 0;
-    }
-    assertTrue(finished);
-    assertTrue(kills > 0, "the run was never killed");
+    AttuneProcess.killAndResume(scratch, broken, new Random(5), 3, 7, training(broken, options));
     for (String file : List.of("adapter_model.safetensors", "metrics.jsonl")) {
       assertArrayEquals(
           Files.readAllBytes(whole.resolve(file)), Files.readAllBytes(broken.resolve(file)), file);
-    }
-  }
-
-  private static int steps(Path output) {
-    Path file = output.resolve("metrics.jsonl");
-    try {
-      return Files.exists(file) ? (int) Files.readString(file).lines().count() : 0;
-    } catch (IOException e) {
-      return 0;
     }
   }
 

@@ -188,29 +188,7 @@ class EndToEndTest {
     assertEquals(0, straight.status(), straight.err());
 
     Path broken = scratch.resolve("broken");
-    Random random = new Random(11);
-    boolean finished = false;
-    int kills = 0;
-    for (int attempt = 0; attempt < 12 && !finished; attempt++) {
-      List<String> words = new ArrayList<>(List.of(train(broken, options)));
-      if (attempt > 0) {
-        words.add("--resume");
-      }
-      AttuneProcess process = AttuneProcess.start(scratch, List.of(), words.toArray(String[]::new));
-      if (kills < 4) {
-        int target = steps(broken) + 1 + random.nextInt(20);
-        while (process.isAlive() && steps(broken) < target) {
-          Thread.sleep(2);
-        }
-        if (process.isAlive()) {
-          process.kill();
-          kills++;
-        }
-      }
-      finished = process.await().status() == 0;
-    }
-    assertTrue(finished);
-    assertTrue(kills > 0, "the run was never killed");
+    AttuneProcess.killAndResume(scratch, broken, new Random(11), 4, 20, train(broken, options));
     assertArrayEquals(weights(whole), weights(broken));
     for (String file : List.of("metrics.jsonl", "config.json", "attune.json")) {
       assertEquals(
@@ -223,7 +201,7 @@ class EndToEndTest {
     Path output = scratch.resolve("out");
     String[] options = {"--epochs", "400", "--save-steps", "5"};
     AttuneProcess first = AttuneProcess.start(scratch, List.of(), train(output, options));
-    while (first.isAlive() && steps(output) < 6) {
+    while (first.isAlive() && AttuneProcess.steps(output) < 6) {
       Thread.sleep(2);
     }
     for (String way : List.of("--overwrite", "--resume")) {
@@ -249,7 +227,7 @@ class EndToEndTest {
     Path stopped = scratch.resolve("stopped");
     AttuneProcess process =
         AttuneProcess.start(scratch, List.of(), train(stopped, "--epochs", "8"));
-    while (process.isAlive() && steps(stopped) < 20) {
+    while (process.isAlive() && AttuneProcess.steps(stopped) < 20) {
       Thread.sleep(2);
     }
     process.interrupt();
@@ -459,15 +437,6 @@ class EndToEndTest {
     String written = Files.readString(output.resolve("run.yaml"));
     assertTrue(written.contains("seed: 6\n"), written);
     assertTrue(written.contains("epochs: 7"), written);
-  }
-
-  private static int steps(Path output) {
-    Path file = output.resolve("metrics.jsonl");
-    try {
-      return Files.exists(file) ? (int) Files.readString(file).lines().count() : 0;
-    } catch (IOException e) {
-      return 0;
-    }
   }
 
   private static byte[] weights(Path folder) throws IOException {

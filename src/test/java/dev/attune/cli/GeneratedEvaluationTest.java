@@ -141,7 +141,7 @@ class GeneratedEvaluationTest {
     run(generating(whole, options));
     Path broken = scratch.resolve("broken");
     AttuneProcess process = AttuneProcess.start(scratch, List.of(), generating(broken, options));
-    while (process.isAlive() && steps(broken) < 9) {
+    while (process.isAlive() && AttuneProcess.steps(broken) < 9) {
       Thread.sleep(1);
     }
     assertTrue(process.isAlive(), "the run ended before it was killed");
@@ -156,11 +156,6 @@ class GeneratedEvaluationTest {
       assertArrayEquals(
           Files.readAllBytes(whole.resolve(file)), Files.readAllBytes(broken.resolve(file)), file);
     }
-  }
-
-  private static int steps(Path output) throws IOException {
-    Path file = output.resolve("metrics.jsonl");
-    return Files.exists(file) ? (int) Files.readString(file).lines().count() : 0;
   }
 
   @Test

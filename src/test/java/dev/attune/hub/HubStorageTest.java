@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.FileOps;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -14,7 +15,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -61,13 +61,13 @@ class HubStorageTest extends HubTrial {
     server.model(NAME).commit("main", files);
     for (int at = 1; at < 200; at += 1 + at / 8) {
       FileOps.SYSTEM.deleteTree(home.resolve("hub"));
-      Failing failing = new Failing(at);
+      FailingFiles failing = new FailingFiles(at, true);
       try {
         fetch(failing).model(HubName.ofModel(NAME).orElseThrow(), folder -> {});
         assertTrue(at > 20, "it has more than " + at + " operations");
         return;
       } catch (UncheckedIOException e) {
-        assertTrue(e.getMessage().contains("on purpose"), e::getMessage);
+        assertTrue(e.getMessage().contains("injected"), e::getMessage);
       }
       try (Stream<Path> blobs = files(repository().resolve("blobs"))) {
         for (Path blob : blobs.toList()) {
@@ -88,57 +88,6 @@ class HubStorageTest extends HubTrial {
 
   private static Stream<Path> files(Path folder) throws IOException {
     return Files.isDirectory(folder) ? Files.list(folder) : Stream.empty();
-  }
-
-  /** A disk whose operations fail from the n-th on. */
-  private static final class Failing extends FileOps {
-    private final AtomicInteger left;
-
-    Failing(int at) {
-      left = new AtomicInteger(at);
-    }
-
-    private void count() throws IOException {
-      if (left.decrementAndGet() <= 0) {
-        throw new IOException("failed on purpose");
-      }
-    }
-
-    @Override
-    public void createFolder(Path folder) throws IOException {
-      count();
-      super.createFolder(folder);
-    }
-
-    @Override
-    public FileChannel create(Path file) throws IOException {
-      count();
-      return super.create(file);
-    }
-
-    @Override
-    public FileChannel append(Path file) throws IOException {
-      count();
-      return super.append(file);
-    }
-
-    @Override
-    public void write(FileChannel channel, ByteBuffer bytes) throws IOException {
-      count();
-      super.write(channel, bytes);
-    }
-
-    @Override
-    public void sync(FileChannel channel) throws IOException {
-      count();
-      super.sync(channel);
-    }
-
-    @Override
-    public void replace(Path from, Path to) throws IOException {
-      count();
-      super.replace(from, to);
-    }
   }
 
   @Test

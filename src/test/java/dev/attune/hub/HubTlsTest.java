@@ -6,9 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.kernels.cpu.CpuBackend;
+import dev.attune.testkit.SelfSigned;
 import dev.attune.testkit.TinyModel;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,29 +35,7 @@ class HubTlsTest {
   @BeforeEach
   void start() throws Exception {
     keys = home.resolve("keys.p12");
-    String keytool = Path.of(System.getProperty("java.home"), "bin", "keytool").toString();
-    run(
-        List.of(
-            keytool,
-            "-genkeypair",
-            "-alias",
-            "hub",
-            "-keyalg",
-            "EC",
-            "-dname",
-            "CN=localhost",
-            "-ext",
-            "san=dns:localhost,ip:127.0.0.1",
-            "-validity",
-            "2",
-            "-storetype",
-            "PKCS12",
-            "-storepass",
-            PASSWORD,
-            "-keystore",
-            keys.toString()),
-        home.resolve("keytool.txt"));
-    server = new FakeHub(0, secrets());
+    server = new FakeHub(0, secrets(SelfSigned.write(keys, "hub", "EC", PASSWORD)));
   }
 
   @AfterEach
@@ -65,11 +43,7 @@ class HubTlsTest {
     server.close();
   }
 
-  private SSLContext secrets() throws GeneralSecurityException, IOException {
-    KeyStore store = KeyStore.getInstance("PKCS12");
-    try (InputStream in = Files.newInputStream(keys)) {
-      store.load(in, PASSWORD.toCharArray());
-    }
+  private static SSLContext secrets(KeyStore store) throws GeneralSecurityException {
     KeyManagerFactory managers =
         KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
     managers.init(store, PASSWORD.toCharArray());
@@ -84,9 +58,7 @@ class HubTlsTest {
     builder.environment().put("HF_HOME", home.resolve("hf").toString());
     builder.environment().put("HF_TOKEN", "hf_right");
     builder.environment().put("NO_PROXY", "127.0.0.1,localhost");
-    if (server != null) {
-      builder.environment().put("HF_ENDPOINT", server.address());
-    }
+    builder.environment().put("HF_ENDPOINT", server.address());
     Process process = builder.start();
     assertTrue(process.waitFor(100, TimeUnit.SECONDS), "no end");
     return process.exitValue();

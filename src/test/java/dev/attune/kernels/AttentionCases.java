@@ -132,6 +132,25 @@ final class AttentionCases {
       return layout == Layout.APART ? widthK() : strideQ();
     }
 
+    AttentionCall.Problem problem(DType dtype) {
+      return new AttentionCall.Problem(
+          strideQ(),
+          strideK(),
+          a.cuQ().length - 1,
+          longest(a),
+          a.H(),
+          a.Hkv(),
+          a.D(),
+          a.reach(),
+          (float) a.scale(),
+          a.causal(),
+          a.window(),
+          a.dropout(),
+          SEED,
+          STREAM,
+          dtype);
+    }
+
     /** Three dense tensors side by side, row by row. */
     double[] pack(double[] one, double[] two, double[] three) {
       int stride = widthQ() + 2 * widthK();
@@ -184,22 +203,7 @@ final class AttentionCases {
                         at.of("bias"),
                         at.of("cuQ"),
                         at.of("cuK"),
-                        new AttentionCall.Problem(
-                            in.strideQ(),
-                            in.strideK(),
-                            a.cuQ().length - 1,
-                            longest(a),
-                            a.H(),
-                            a.Hkv(),
-                            a.D(),
-                            a.reach(),
-                            (float) a.scale(),
-                            a.causal(),
-                            a.window(),
-                            a.dropout(),
-                            SEED,
-                            STREAM,
-                            dtype))))
+                        in.problem(dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = AttentionRef.forward(p, a, in.q, in.k, in.v);
@@ -260,22 +264,7 @@ final class AttentionCases {
                         at.of("lse"),
                         at.of("cuQ"),
                         at.of("cuK"),
-                        new AttentionCall.Problem(
-                            in.strideQ(),
-                            in.strideK(),
-                            a.cuQ().length - 1,
-                            longest(a),
-                            a.H(),
-                            a.Hkv(),
-                            a.D(),
-                            a.reach(),
-                            (float) a.scale(),
-                            a.causal(),
-                            a.window(),
-                            a.dropout(),
-                            SEED,
-                            STREAM,
-                            dtype))))
+                        in.problem(dtype))))
         .gives(
             p -> {
               AttentionRef.Forward f = p == Precision.EXACT ? exact : saved;

@@ -73,26 +73,7 @@ final class LayerNormCases {
     }
     k.overwritten("mean", Storage.F32, N);
     k.overwritten("rstd", Storage.F32, N);
-    return k.calls(
-            (backend, at) ->
-                backend.run(
-                    new LayerNormCall.Forward(
-                        at.of("out"),
-                        at.of("sum"),
-                        at.of("mean"),
-                        at.of("rstd"),
-                        at.of("inp"),
-                        at.of("residual"),
-                        at.of("weight"),
-                        at.of("bias"),
-                        N,
-                        C,
-                        EPS,
-                        pInp,
-                        pOut,
-                        SEED,
-                        STREAM,
-                        dtype)))
+    return k.calls(call(N, C, pInp, pOut, dtype))
         .gives(
             p -> {
               LayerNormRef.Forward f =
@@ -100,6 +81,29 @@ final class LayerNormCases {
                       p, inp, residual, weight, bias, N, C, EPS, pInp, pOut, SEED, STREAM);
               return Map.of("out", f.out(), "sum", f.sum(), "mean", f.mean(), "rstd", f.rstd());
             });
+  }
+
+  /** A forward call of arguments that need not be right. */
+  static KernelCase.Call call(long N, long C, float pInp, float pOut, DType dtype) {
+    return (b, at) ->
+        b.run(
+            new LayerNormCall.Forward(
+                at.of("out"),
+                at.of("sum"),
+                at.of("mean"),
+                at.of("rstd"),
+                at.of("inp"),
+                at.of("residual"),
+                at.of("weight"),
+                at.of("bias"),
+                N,
+                C,
+                EPS,
+                pInp,
+                pOut,
+                SEED,
+                STREAM,
+                dtype));
   }
 
   /** Which gradients of activations are wanted, and how. */

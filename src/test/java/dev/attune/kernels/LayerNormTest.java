@@ -7,6 +7,7 @@ import static dev.attune.kernels.LayerNormCases.SEED;
 import static dev.attune.kernels.LayerNormCases.STREAM;
 import static dev.attune.kernels.LayerNormCases.Sum;
 import static dev.attune.kernels.LayerNormCases.backward;
+import static dev.attune.kernels.LayerNormCases.call;
 import static dev.attune.kernels.LayerNormCases.forward;
 import static dev.attune.kernels.LayerNormCases.forwardWithoutBias;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -343,12 +344,12 @@ class LayerNormTest extends KernelContract {
   void badArgumentsAreRefused(Target target) {
     KernelCase forward = forward(3, 5, true, Sum.APART, 0, 0, DType.F32);
     assertNullsRefused(target, forward, "out", "inp", "weight");
-    forward.instead(with(-1, 5, 0, 0, DType.F32)).assertRefused(target.backend(), "N", -1);
-    forward.instead(with(3, 0, 0, 0, DType.F32)).assertRefused(target.backend(), "C", 0);
-    forward.instead(with(3, 5, 1, 0, DType.F32)).assertRefused(target.backend(), "pInp", 1);
-    forward.instead(with(3, 5, 0, -0.5f, DType.F32)).assertRefused(target.backend(), "pOut", -0.5);
+    forward.instead(call(-1, 5, 0, 0, DType.F32)).assertRefused(target.backend(), "N", -1);
+    forward.instead(call(3, 0, 0, 0, DType.F32)).assertRefused(target.backend(), "C", 0);
+    forward.instead(call(3, 5, 1, 0, DType.F32)).assertRefused(target.backend(), "pInp", 1);
+    forward.instead(call(3, 5, 0, -0.5f, DType.F32)).assertRefused(target.backend(), "pOut", -0.5);
     forward
-        .instead(with(3, 5, 0, 0, DType.I32))
+        .instead(call(3, 5, 0, 0, DType.I32))
         .assertRefused(target.backend(), "dtype", DType.I32);
     KernelCase backward = backward(3, 5, Outputs.BOTH, true, false, 0, 0, DType.F32);
     assertNullsRefused(target, backward, "dout", "sum", "mean", "rstd", "weight");
@@ -357,28 +358,6 @@ class LayerNormTest extends KernelContract {
     // One address for both gradients is allowed only where they are equal.
     backward(3, 5, Outputs.ONE, false, false, 0.1f, 0, DType.F32)
         .assertRefused(target.backend(), "dresidual", "pInp");
-  }
-
-  private static KernelCase.Call with(long N, long C, float pInp, float pOut, DType dtype) {
-    return (b, at) ->
-        b.run(
-            new LayerNormCall.Forward(
-                at.of("out"),
-                at.of("sum"),
-                at.of("mean"),
-                at.of("rstd"),
-                at.of("inp"),
-                at.of("residual"),
-                at.of("weight"),
-                at.of("bias"),
-                N,
-                C,
-                EPS,
-                pInp,
-                pOut,
-                SEED,
-                STREAM,
-                dtype));
   }
 
   /**

@@ -54,7 +54,7 @@ final class TransformerRef {
   }
 
   private double[][] embed(int[] ids, int[] types) {
-    TransformerConfig.Embeddings e = config.embeddings();
+    Embeddings e = config.embeddings();
     double[][] x = new double[ids.length][e.width()];
     for (int i = 0; i < ids.length; i++) {
       add(x[i], weight(names.of(Module.WORD)), ids[i]);
@@ -183,7 +183,7 @@ final class TransformerRef {
   }
 
   private double relative(int offset, int head) {
-    TransformerConfig.RelativePositions relative = config.relative();
+    RelativePositions relative = config.relative();
     int far = relative.maxDistance();
     int bucket =
         RelativeBias.buckets(far, relative.buckets(), far, true)[

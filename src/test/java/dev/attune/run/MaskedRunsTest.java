@@ -62,28 +62,9 @@ class MaskedRunsTest {
         .with(RunOption.VALIDATION_FILE, validation.toString());
   }
 
-  private static byte[] weights(Path folder) throws IOException {
-    return Files.readAllBytes(folder.resolve("model.safetensors"));
-  }
-
   @Test
   void aResumedRunEndsInTheSameBytesWhateverTheThreads() throws IOException {
-    Path whole = scratch.resolve("whole");
-    run(whole).with(RunOption.MAX_STEPS, "16").run();
-    Path broken = scratch.resolve("broken");
-    // In the second epoch, whose masks are others than those of the first.
-    run(broken).with(RunOption.MAX_STEPS, "16").stoppedAfter(13).run();
-    RecordedRun resumed =
-        run(broken)
-            .with(RunOption.MAX_STEPS, "16")
-            .with(RunOption.RESUME)
-            .with(RunOption.THREADS, "2");
-    resumed.run();
-    assertTrue(resumed.notes().contains("resuming after step 13"), resumed.notes()::toString);
-    assertArrayEquals(weights(whole), weights(broken));
-    assertEquals(
-        Files.readString(whole.resolve("metrics.jsonl")),
-        Files.readString(broken.resolve("metrics.jsonl")));
+    Resumption.assertSameBytes(scratch, this::run);
   }
 
   @Test

@@ -1,6 +1,5 @@
 package dev.attune.run;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -76,28 +75,9 @@ class ReplacedTokensRunsTest {
         .with(RunOption.VALIDATION_FILE, validation.toString());
   }
 
-  private static byte[] weights(Path folder) throws IOException {
-    return Files.readAllBytes(folder.resolve("model.safetensors"));
-  }
-
   @Test
   void aResumedRunEndsInTheSameBytesWhateverTheThreads() throws IOException {
-    Path whole = scratch.resolve("whole");
-    run(whole).with(RunOption.MAX_STEPS, "16").run();
-    Path broken = scratch.resolve("broken");
-    // In the second epoch, in which other tokens are replaced than in the first.
-    run(broken).with(RunOption.MAX_STEPS, "16").stoppedAfter(13).run();
-    RecordedRun resumed =
-        run(broken)
-            .with(RunOption.MAX_STEPS, "16")
-            .with(RunOption.RESUME)
-            .with(RunOption.THREADS, "2");
-    resumed.run();
-    assertTrue(resumed.notes().contains("resuming after step 13"), resumed.notes()::toString);
-    assertArrayEquals(weights(whole), weights(broken));
-    assertEquals(
-        Files.readString(whole.resolve("metrics.jsonl")),
-        Files.readString(broken.resolve("metrics.jsonl")));
+    Resumption.assertSameBytes(scratch, this::run);
   }
 
   /** Another generator writes other tokens: its name may change, its content may not. */
@@ -111,7 +91,7 @@ class ReplacedTokensRunsTest {
     }
     Files.copy(
         generator.resolve("tokenizer_config.json"), renamed.resolve("tokenizer_config.json"));
-    byte[] changed = weights(generator);
+    byte[] changed = Resumption.weights(generator);
     changed[changed.length / 2] ^= 1;
     Files.write(generator.resolve("model.safetensors"), changed);
     String refusal = run(output).with(RunOption.MAX_STEPS, "8").with(RunOption.RESUME).refusal();

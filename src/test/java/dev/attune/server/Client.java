@@ -1,5 +1,7 @@
 package dev.attune.server;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
@@ -56,6 +58,12 @@ public final class Client {
       } catch (IOException e) {
         throw new AssertionError(text(), e);
       }
+    }
+
+    /** The body as JSON, where it answers that all is well. */
+    public JsonNode good() {
+      assertEquals(200, status, this::text);
+      return json();
     }
 
     /** The body as text. */

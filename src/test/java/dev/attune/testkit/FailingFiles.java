@@ -57,6 +57,12 @@ public final class FailingFiles extends FileOps {
   }
 
   @Override
+  public FileChannel append(Path file) throws IOException {
+    operate("append");
+    return super.append(file);
+  }
+
+  @Override
   public FileChannel overwrite(Path file) throws IOException {
     operate("overwrite");
     return super.overwrite(file);

@@ -8,7 +8,6 @@ import dev.attune.kernels.Call;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeBackend;
 import dev.attune.kernels.NativeCalls;
-import dev.attune.kernels.NativeLibrary;
 import dev.attune.kernels.Recorder;
 import dev.attune.kernels.Results;
 import dev.attune.kernels.calls.AttentionCall;
@@ -16,8 +15,6 @@ import dev.attune.kernels.calls.FillZeroCall;
 import dev.attune.kernels.calls.Op;
 import dev.attune.memory.DeviceMemoryException;
 import java.nio.ByteBuffer;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import org.bytedeco.javacpp.LongPointer;
@@ -78,36 +75,6 @@ public final class CudaBackend extends NativeBackend {
       return Optional.of(e.getMessage());
     }
     return LtProducts.unavailableReason();
-  }
-
-  /** What is here and what is missing, part by part, for people. */
-  public static Map<String, String> findings() {
-    Map<String, String> findings = new LinkedHashMap<>();
-    String kernels;
-    try {
-      kernels = NativeLibrary.locate("attune_cuda");
-    } catch (BackendException e) {
-      kernels =
-          "missing: " + e.getMessage() + " (they are built where the CUDA toolkit's nvcc is found)";
-    }
-    findings.put("cuda kernels", kernels);
-    findings.put(
-        "cuda device",
-        PresetRuntime.unavailableReason().map(reason -> "missing: " + reason).orElse("found"));
-    if (PresetRuntime.unavailableReason().isPresent()) {
-      findings.put("cuda products", "cuBLASLt is looked for where there is a device");
-      findings.put("cuda attention", "cuDNN is looked for where there is a device");
-      return findings;
-    }
-    findings.put(
-        "cuda products",
-        LtProducts.unavailableReason().map(reason -> "missing: " + reason).orElse("cuBLASLt"));
-    findings.put(
-        "cuda attention",
-        CudnnAttention.unavailableReason()
-            .map(reason -> "our own kernels; cuDNN's are not tried beside them: " + reason)
-            .orElseGet(AttentionChoice::findings));
-    return findings;
   }
 
   /**

@@ -1,6 +1,7 @@
 package dev.attune.model.bert;
 
 import dev.attune.kernels.Activation;
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
@@ -9,7 +10,6 @@ import dev.attune.model.Names;
 import dev.attune.model.Names.Module;
 import dev.attune.model.TransformerConfig;
 import dev.attune.model.TransformerConfig.Attention;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.TransformerConfig.FeedForward;
 import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;

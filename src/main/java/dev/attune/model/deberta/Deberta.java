@@ -2,6 +2,8 @@ package dev.attune.model.deberta;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.InputException;
+import dev.attune.model.DisentangledPositions;
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
@@ -10,9 +12,6 @@ import dev.attune.model.Names;
 import dev.attune.model.Names.Module;
 import dev.attune.model.TransformerConfig;
 import dev.attune.model.TransformerConfig.Attention;
-import dev.attune.model.TransformerConfig.DisentangledPositions;
-import dev.attune.model.TransformerConfig.EmbeddingProjection;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.TransformerConfig.FeedForward;
 import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;
@@ -131,7 +130,7 @@ public final class Deberta {
     if (config.flag("position_biased_input", true)) {
       embeddings = embeddings.positions(positions, 0);
     }
-    return embedded == width ? embeddings : embeddings.projected(EmbeddingProjection.BEFORE_NORM);
+    return embedded == width ? embeddings : embeddings.projected(Embeddings.Projection.BEFORE_NORM);
   }
 
   /** How scores depend on distances; null: they do not. */

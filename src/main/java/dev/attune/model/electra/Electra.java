@@ -1,13 +1,13 @@
 package dev.attune.model.electra;
 
 import dev.attune.kernels.Activation;
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
 import dev.attune.model.HeadKind;
 import dev.attune.model.Names;
 import dev.attune.model.TransformerConfig;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.bert.Bert;
 
 /**

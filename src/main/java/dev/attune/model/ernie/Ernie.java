@@ -1,9 +1,9 @@
 package dev.attune.model.ernie;
 
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Names;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.bert.Bert;
 
 /**

@@ -1,21 +1,19 @@
 package dev.attune.model.mpnet;
 
 import dev.attune.core.InputException;
-import dev.attune.kernels.Activation;
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
-import dev.attune.model.Head;
-import dev.attune.model.HeadKind;
 import dev.attune.model.Names;
 import dev.attune.model.Names.Module;
+import dev.attune.model.RelativePositions;
 import dev.attune.model.TransformerConfig;
 import dev.attune.model.TransformerConfig.Attention;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.TransformerConfig.FeedForward;
 import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;
 import dev.attune.model.TransformerConfig.Place;
-import dev.attune.model.TransformerConfig.RelativePositions;
+import dev.attune.model.roberta.Roberta;
 import java.util.stream.IntStream;
 
 /**
@@ -95,18 +93,6 @@ public final class MpNet {
             .tied(config.flag("tie_word_embeddings", true))
             .initializerRange(config.number("initializer_range", 0.02f))
             .build();
-    return new Family(body, NAMES)
-        .head(
-            HeadKind.SEQUENCE,
-            Head.Spec.linear("classifier.out_proj")
-                .dropoutBefore(dropout)
-                .dense("classifier.dense", Activation.TANH)
-                .dropout(dropout))
-        .head(HeadKind.TOKEN, Head.Spec.linear("classifier").dropout(dropout))
-        .head(HeadKind.SPAN, Head.Spec.linear("qa_outputs"))
-        .head(
-            HeadKind.MASKED_LANGUAGE_MODEL,
-            Head.Spec.beforeVocabulary("lm_head.dense", Activation.GELU)
-                .norm("lm_head.layer_norm"));
+    return Roberta.withHeads(new Family(body, NAMES), dropout);
   }
 }

@@ -2,6 +2,7 @@ package dev.attune.model.nomicbert;
 
 import dev.attune.core.InputException;
 import dev.attune.kernels.Activation;
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
@@ -11,7 +12,6 @@ import dev.attune.model.Names.Module;
 import dev.attune.model.Rotary;
 import dev.attune.model.TransformerConfig;
 import dev.attune.model.TransformerConfig.Attention;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.TransformerConfig.FeedForward;
 import dev.attune.model.TransformerConfig.Layer;
 import dev.attune.model.TransformerConfig.Norms;

@@ -1,6 +1,7 @@
 package dev.attune.model.roberta;
 
 import dev.attune.kernels.Activation;
+import dev.attune.model.Embeddings;
 import dev.attune.model.Family;
 import dev.attune.model.FamilyConfig;
 import dev.attune.model.Head;
@@ -8,7 +9,6 @@ import dev.attune.model.HeadKind;
 import dev.attune.model.Names;
 import dev.attune.model.Names.Module;
 import dev.attune.model.TransformerConfig;
-import dev.attune.model.TransformerConfig.Embeddings;
 import dev.attune.model.bert.Bert;
 
 /**
@@ -47,7 +47,12 @@ public final class Roberta {
         Bert.names(body)
             .with(Module.VOCABULARY, "lm_head.decoder")
             .with(Module.VOCABULARY_BIAS, "lm_head");
-    return new Family(layers, names)
+    return withHeads(new Family(layers, names), dropout);
+  }
+
+  /** With RoBERTa's heads, which other families have too. */
+  public static Family withHeads(Family family, float dropout) {
+    return family
         .head(
             HeadKind.SEQUENCE,
             Head.Spec.linear("classifier.out_proj")

@@ -93,30 +93,24 @@ class CudnnAttentionTest {
     long k = q + 2L * outWidth;
     long v = k + 2L * keyValueHeads * headSize;
     long c = cu.address();
+    AttentionCall.Problem problem =
+        new AttentionCall.Problem(
+            width,
+            width,
+            B,
+            1024,
+            heads,
+            keyValueHeads,
+            headSize,
+            scale,
+            causal,
+            0,
+            0,
+            0,
+            0,
+            DType.BF16);
     backend.run(
-        new AttentionCall.Forward(
-            out[0].address(),
-            lse[0].address(),
-            q,
-            k,
-            v,
-            c,
-            c,
-            new AttentionCall.Problem(
-                width,
-                width,
-                B,
-                1024,
-                heads,
-                keyValueHeads,
-                headSize,
-                scale,
-                causal,
-                0,
-                0,
-                0,
-                0,
-                DType.BF16)));
+        new AttentionCall.Forward(out[0].address(), lse[0].address(), q, k, v, c, c, problem));
     long dq = dqkv[0].address();
     backend.run(
         new AttentionCall.Backward(
@@ -131,21 +125,7 @@ class CudnnAttentionTest {
             lse[0].address(),
             c,
             c,
-            new AttentionCall.Problem(
-                width,
-                width,
-                B,
-                1024,
-                heads,
-                keyValueHeads,
-                headSize,
-                scale,
-                causal,
-                0,
-                0,
-                0,
-                0,
-                DType.BF16)));
+            problem));
 
     Batch batch = new Batch(B, c, q);
     cudnn.forward(shape, batch, out[1].address(), lse[1].address());

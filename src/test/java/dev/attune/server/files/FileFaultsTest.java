@@ -9,10 +9,10 @@ import dev.attune.server.access.Limits;
 import dev.attune.server.data.DataFolder;
 import dev.attune.server.http.ApiException;
 import dev.attune.server.http.Page;
+import dev.attune.testkit.FailingFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -29,51 +29,6 @@ class FileFaultsTest {
 
   @TempDir private Path folder;
   private DataFolder data;
-
-  /** The disk is full at the n-th operation. */
-  private static final class Full extends FileOps {
-    private int left;
-
-    private Full(int left) {
-      this.left = left;
-    }
-
-    private void count() throws IOException {
-      if (left-- == 0) {
-        throw new IOException("No space left on device");
-      }
-    }
-
-    @Override
-    public FileChannel create(Path file) throws IOException {
-      count();
-      return super.create(file);
-    }
-
-    @Override
-    public void write(FileChannel channel, ByteBuffer bytes) throws IOException {
-      count();
-      super.write(channel, bytes);
-    }
-
-    @Override
-    public void sync(FileChannel channel) throws IOException {
-      count();
-      super.sync(channel);
-    }
-
-    @Override
-    public void replace(Path from, Path to) throws IOException {
-      count();
-      super.replace(from, to);
-    }
-
-    @Override
-    public void syncFolder(Path folder) throws IOException {
-      count();
-      super.syncFolder(folder);
-    }
-  }
 
   @BeforeEach
   void open() {
@@ -100,17 +55,16 @@ class FileFaultsTest {
     store(FileOps.SYSTEM); // makes the folders
     int operations = 0;
     for (boolean failed = true; failed; operations++) {
-      FileStore files = store(new Full(operations));
       String tenant = "t" + operations;
       failed = false;
       try {
-        files.write(tenant, "a.jsonl", "user_data", CONTENT);
+        store(new FailingFiles(operations + 1)).write(tenant, "a.jsonl", "user_data", CONTENT);
       } catch (IOException | ApiException e) {
         failed = true;
       }
-      List<StoredFile> listed = files.list(tenant, new Page(null, 10), null, true);
-      assertEquals(failed ? 0 : 1, listed.size());
       FileStore next = store(FileOps.SYSTEM);
+      List<StoredFile> listed = next.list(tenant, new Page(null, 10), null, true);
+      assertEquals(failed ? 0 : 1, listed.size());
       next.removeLeftovers();
       assertEquals(listed.stream().map(StoredFile::path).toList(), onDisk());
       assertEquals(List.of(), next.check());
@@ -197,7 +151,7 @@ class FileFaultsTest {
   @Test
   void roomIsGivenBackByWhatFails() throws Exception {
     store(FileOps.SYSTEM);
-    FileStore files = store(new Full(1));
+    FileStore files = store(new FailingFiles(3)); // behind a folder and a file: the bytes
     assertThrows(
         IOException.class, () -> files.write("t", "a", "user_data", CONTENT)); // not full in truth
     assertEquals(0, files.usedBytes("t"));

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.node.TextNode;
 import dev.attune.core.InputException;
 import dev.attune.server.tls.PemFiles;
+import dev.attune.testkit.SelfSigned;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -308,32 +309,7 @@ class WebServerTest {
   }
 
   private KeyStore pair(String name, String kind) throws Exception {
-    Path file = folder.resolve(name + ".p12");
-    Process keytool =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                "-genkeypair",
-                "-alias",
-                "server",
-                "-keyalg",
-                kind,
-                "-dname",
-                "CN=localhost",
-                "-ext",
-                "san=dns:localhost,ip:127.0.0.1",
-                "-validity",
-                "2",
-                "-storetype",
-                "PKCS12",
-                "-storepass",
-                PASSWORD,
-                "-keystore",
-                file.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(folder.resolve(name + ".txt").toFile())
-            .start();
-    assertEquals(0, keytool.waitFor());
-    KeyStore store = KeyStore.getInstance(file.toFile(), PASSWORD.toCharArray());
+    KeyStore store = SelfSigned.write(folder.resolve(name + ".p12"), "server", kind, PASSWORD);
     Certificate certificate = store.getCertificate("server");
     Files.writeString(
         folder.resolve(name + ".cert.pem"), pem("CERTIFICATE", certificate.getEncoded()));

@@ -6,12 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.server.Client;
-import dev.attune.server.Client.Answer;
 import dev.attune.server.access.KeyStore;
 import dev.attune.server.data.DataCheck;
 import dev.attune.server.data.DataFolder;
 import dev.attune.server.http.Caller.Scope;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -20,8 +18,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -57,11 +53,6 @@ class KeysKillTest {
     }
   }
 
-  private static JsonNode good(Answer answer) {
-    assertEquals(200, answer.status(), answer::text);
-    return answer.json();
-  }
-
   private Path data() {
     return scratch.resolve("data");
   }
@@ -75,7 +66,7 @@ class KeysKillTest {
   private void create(Client client) throws Exception {
     String name = name();
     String body = "{'name': '%s', 'tenant': 'reviews', 'scopes': ['training', 'inference']}";
-    JsonNode made = good(client.post(KEYS, body.formatted(name)));
+    JsonNode made = client.post(KEYS, body.formatted(name)).good();
     all.add(new Made(made.path("id").asText(), name, made.path("value").asText()));
   }
 
@@ -94,42 +85,29 @@ class KeysKillTest {
     if (!open.isEmpty()) {
       Made made = open.get(random.nextInt(open.size()));
       made.isRevoking = true;
-      Answer answer = client.delete(KEYS + "/" + made.id);
-      assertEquals(200, answer.status(), answer::text);
+      client.delete(KEYS + "/" + made.id).good();
       made.isRevoked = true;
     }
   }
 
-  /** Until the server has gone, which is killed after some of what is asked for. */
   private void work(ServedProcess server, Random random) throws Exception {
     Client client = new Client(server.address(), admin);
-    CompletableFuture<Void> kill = null;
-    int last = 1 + random.nextInt(20);
-    try {
-      for (int done = 0; ; done++) {
-        if (done == last) {
-          kill =
-              CompletableFuture.runAsync(
-                  server::close,
-                  CompletableFuture.delayedExecutor(random.nextInt(100), TimeUnit.MILLISECONDS));
-        }
-        switch (random.nextInt(6)) {
-          case 0 -> createBeside();
-          case 1, 2, 3 -> create(client);
-          default -> revoke(client, random);
-        }
-      }
-    } catch (IOException e) {
-      if (kill == null) {
-        throw e;
-      }
-      kill.join();
-    }
+    server.askUntilKilled(
+        random,
+        20,
+        100,
+        () -> {
+          switch (random.nextInt(6)) {
+            case 0 -> createBeside();
+            case 1, 2, 3 -> create(client);
+            default -> revoke(client, random);
+          }
+        });
   }
 
   private void check(ServedProcess server) throws Exception {
     Map<String, JsonNode> there = new HashMap<>();
-    JsonNode list = good(new Client(server.address(), admin).get(KEYS)).path("data");
+    JsonNode list = new Client(server.address(), admin).get(KEYS).good().path("data");
     list.forEach(key -> there.put(key.path("id").asText(), key));
     List<String> told = list.findValuesAsText("name");
     assertEquals(told.size(), new HashSet<>(told).size(), () -> "twice: " + told);
@@ -154,7 +132,7 @@ class KeysKillTest {
     ServedProcess server = new ServedProcess(scratch, "512m", ServedProcess.SHORT_LIVED);
     try {
       String first = "{'name': 'admin', 'tenant': 'owner', 'scopes': ['admin']}";
-      admin = good(new Client(server.address(), null).post(KEYS, first)).path("value").asText();
+      admin = new Client(server.address(), null).post(KEYS, first).good().path("value").asText();
       for (int i = 0; i < KILLS; i++) {
         work(server, random);
         server = new ServedProcess(scratch, "512m", ServedProcess.SHORT_LIVED);

@@ -11,6 +11,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /** A {@link ServerChild} in a process of its own, which is killed when this is closed. */
 final class ServedProcess implements AutoCloseable {
@@ -75,6 +78,47 @@ final class ServedProcess implements AutoCloseable {
         .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
         .findFirst()
         .orElseThrow();
+  }
+
+  /**
+   * Kills it a while from now.
+   *
+   * @param mostMillis the end of that while, which is drawn
+   * @return done when it has gone
+   */
+  CompletableFuture<Void> killSoon(Random random, int mostMillis) {
+    return CompletableFuture.runAsync(
+        this::close,
+        CompletableFuture.delayedExecutor(random.nextInt(mostMillis), TimeUnit.MILLISECONDS));
+  }
+
+  /**
+   * Asks it for one thing after the other until it has gone: it is killed soon after some of them.
+   *
+   * @param mostDone how many are done before that at the most, of which a number is drawn
+   */
+  void askUntilKilled(Random random, int mostDone, int mostMillis, Request request)
+      throws Exception {
+    CompletableFuture<Void> kill = null;
+    int last = 1 + random.nextInt(mostDone);
+    try {
+      for (int done = 0; ; done++) {
+        if (done == last) {
+          kill = killSoon(random, mostMillis);
+        }
+        request.send();
+      }
+    } catch (IOException e) {
+      if (kill == null) {
+        throw e;
+      }
+      kill.join();
+    }
+  }
+
+  /** What is asked of a server, and fails where there is none. */
+  interface Request {
+    void send() throws Exception;
   }
 
   /** Kills it, as {@code kill -9} does. */

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.server.Client;
-import dev.attune.server.Client.Answer;
 import dev.attune.server.data.DataCheck;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -16,7 +15,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -55,21 +53,16 @@ class UploadsKillTest {
       if (upload == null) {
         String body = "{'filename': '%s', 'purpose': 'user_data', 'bytes': %d, 'mime_type': 'x/y'}";
         upload =
-            good(client.post("uploads", body.formatted(name, content.length))).at("/id").asText();
+            client.post("uploads", body.formatted(name, content.length)).good().at("/id").asText();
       }
       for (int at = PIECE * parts.size(); at < content.length; at += PIECE) {
         byte[] piece = Arrays.copyOfRange(content, at, Math.min(content.length, at + PIECE));
         byte[] form = Client.form("data", "piece", piece, Map.of());
-        parts.add(good(client.postForm("uploads/" + upload + "/parts", form)).at("/id").asText());
+        parts.add(client.postForm("uploads/" + upload + "/parts", form).good().at("/id").asText());
       }
       String order = parts.stream().collect(Collectors.joining("','", "{'part_ids': ['", "']}"));
-      JsonNode done = good(client.post("uploads/" + upload + "/complete", order));
+      JsonNode done = client.post("uploads/" + upload + "/complete", order).good();
       file = done.at("/file/id").asText();
-    }
-
-    private static JsonNode good(Answer answer) {
-      assertEquals(200, answer.status(), answer::text);
-      return answer.json();
     }
   }
 
@@ -96,10 +89,7 @@ class UploadsKillTest {
     ServedProcess server = new ServedProcess(scratch, "512m", ServedProcess.SHORT_LIVED);
     try {
       for (int i = 0; i < KILLS; i++) {
-        CompletableFuture<Void> kill =
-            CompletableFuture.runAsync(
-                server::close,
-                CompletableFuture.delayedExecutor(random.nextInt(1500), TimeUnit.MILLISECONDS));
+        CompletableFuture<Void> kill = server.killSoon(random, 1500);
         send(server, all, random);
         kill.join();
         List<String> problems = DataCheck.of(scratch.resolve("data"));

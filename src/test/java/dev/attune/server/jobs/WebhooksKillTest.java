@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import dev.attune.server.Client;
-import dev.attune.server.Client.Answer;
 import dev.attune.server.data.DataCheck;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -24,7 +23,6 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.Random;
 import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -112,14 +110,9 @@ class WebhooksKillTest {
     return new ServedProcess(scratch, "512m", options.toArray(String[]::new));
   }
 
-  private static JsonNode good(Answer answer) {
-    assertEquals(200, answer.status(), answer::text);
-    return answer.json();
-  }
-
   private void endAJob(Client client, String file) throws Exception {
     String body = JobsTrial.job(file, ENDLESS).toString();
-    String id = good(client.post("fine_tuning/jobs", body)).path("id").asText();
+    String id = client.post("fine_tuning/jobs", body).good().path("id").asText();
     created.add(id);
     assertEquals("cancelled", cancelled(client, id));
   }
@@ -129,7 +122,7 @@ class WebhooksKillTest {
     TreeSet<String> all = new TreeSet<>();
     String after = "";
     for (boolean isMore = true; isMore; ) {
-      JsonNode page = good(client.get("fine_tuning/jobs?limit=100" + after));
+      JsonNode page = client.get("fine_tuning/jobs?limit=100" + after).good();
       for (JsonNode job : page.path("data")) {
         String id = job.path("id").asText();
         if (!job.path("status").asText().equals("cancelled")) {
@@ -144,7 +137,7 @@ class WebhooksKillTest {
   }
 
   private static String cancelled(Client client, String id) throws Exception {
-    return good(client.post("fine_tuning/jobs/" + id + "/cancel")).path("status").asText();
+    return client.post("fine_tuning/jobs/" + id + "/cancel").good().path("status").asText();
   }
 
   /** Changes a webhook that hears nothing here. */
@@ -154,51 +147,41 @@ class WebhooksKillTest {
     if (ids.size() < 5) {
       String body =
           "{'url': 'https://a.example/', 'name': '%s', 'event_types': ['fine_tuning.job.failed']}";
-      hooks.put(good(client.post(ALL, body.formatted(name))).path("id").asText(), name);
+      hooks.put(client.post(ALL, body.formatted(name)).good().path("id").asText(), name);
       return;
     }
     String id = ids.get(random.nextInt(ids.size()));
     unsure.add(id);
     if (random.nextBoolean()) {
-      good(client.delete(ALL + "/" + id));
+      client.delete(ALL + "/" + id).good();
       hooks.remove(id);
     } else {
       String answered =
-          good(client.post(ALL + "/" + id, "{'name': '" + name + "'}")).path("name").asText();
+          client.post(ALL + "/" + id, "{'name': '" + name + "'}").good().path("name").asText();
       assertEquals(name, answered);
       hooks.put(id, name);
     }
     unsure.remove(id);
   }
 
-  /** Until the server has gone, which is killed after some of what is asked for. */
   private void work(ServedProcess server, String file, Random random) throws Exception {
     Client client = new Client(server.address(), null);
-    CompletableFuture<Void> kill = null;
-    int last = 1 + random.nextInt(6);
-    try {
-      for (int done = 0; ; done++) {
-        if (done == last) {
-          kill =
-              CompletableFuture.runAsync(
-                  server::close,
-                  CompletableFuture.delayedExecutor(random.nextInt(200), TimeUnit.MILLISECONDS));
-        }
-        endAJob(client, file);
-        changeAHook(client, random);
-      }
-    } catch (IOException e) {
-      if (kill == null) {
-        throw e;
-      }
-      kill.join();
-    }
+    server.askUntilKilled(
+        random,
+        6,
+        200,
+        () -> {
+          endAJob(client, file);
+          changeAHook(client, random);
+        });
   }
 
   /** What was answered is there; of what was not, either is right. */
   private void checkHooks(Client client) throws Exception {
     Map<String, String> there = new LinkedHashMap<>();
-    good(client.get(ALL))
+    client
+        .get(ALL)
+        .good()
         .path("data")
         .forEach(hook -> there.put(hook.path("id").asText(), hook.path("name").asText()));
     hooks.forEach(
@@ -219,7 +202,9 @@ class WebhooksKillTest {
     ServedProcess server = start();
     try {
       String file =
-          good(new Client(server.address(), null).upload("chats.jsonl", JobsTrial.chats(4)))
+          new Client(server.address(), null)
+              .upload("chats.jsonl", JobsTrial.chats(4))
+              .good()
               .path("id")
               .asText();
       for (int i = 0; i < KILLS; i++) {

@@ -8,41 +8,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.server.Client.Answer;
 import java.net.http.HttpRequest.BodyPublishers;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Calls of sessions: in their order, once each, or refused by name. */
 @Timeout(180)
-class SessionCallsTest {
-  @TempDir static Path shared;
-  @TempDir Path scratch;
-  private TrainingTrial trial;
-
-  @BeforeAll
-  static void makeBase() {
-    TrainingTrial.makeBase(shared);
-  }
-
-  @BeforeEach
-  void start() {
-    trial =
-        new TrainingTrial(scratch)
-            .start(TrainingTrial.config(shared).dataDir(scratch.resolve("data")));
-  }
-
-  @AfterEach
-  void end() {
-    trial.close();
-  }
-
+class SessionCallsTest extends SessionTestCase {
   /** Over any number of connections, in any order. */
   @Test
   void callsAreDoneInTheOrderOfTheirNumbers() throws Exception {

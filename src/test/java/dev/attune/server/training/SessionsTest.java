@@ -16,37 +16,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Training step by step from a client's side. */
 @Timeout(180)
-class SessionsTest {
-  @TempDir static Path shared;
-  @TempDir Path scratch;
-  private TrainingTrial trial;
-
-  @BeforeAll
-  static void makeBase() {
-    TrainingTrial.makeBase(shared);
-  }
-
-  @BeforeEach
-  void start() {
-    trial =
-        new TrainingTrial(scratch)
-            .start(TrainingTrial.config(shared).dataDir(scratch.resolve("data")));
-  }
-
-  @AfterEach
-  void end() {
-    trial.close();
-  }
-
+class SessionsTest extends SessionTestCase {
   @Test
   void fiveStepsAreThoseOfOneProcess() throws Exception {
     String session = trial.begin("");
