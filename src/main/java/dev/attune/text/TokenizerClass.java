@@ -405,7 +405,7 @@ enum TokenizerClass {
     }
   }
 
-  private static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
+  static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
     return BY_NAME.getOrDefault(name(config, modelConfig), PLAIN);
   }
 

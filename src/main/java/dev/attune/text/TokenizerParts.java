@@ -122,6 +122,10 @@ final class TokenizerParts {
         : null;
   }
 
+  boolean isModel(String type) {
+    return isType(model, type);
+  }
+
   TokenizerParts copy() {
     TokenizerParts copy = new TokenizerParts();
     copy.normalizer = normalizer.deepCopy();
