@@ -198,7 +198,7 @@ final class AddedTokens {
   }
 
   /** Ids by spelling: of an object, or of a list of pieces with their scores. */
-  static Map<String, Integer> pieces(JsonNode vocab) {
+  private static Map<String, Integer> pieces(JsonNode vocab) {
     Map<String, Integer> ids = new HashMap<>();
     if (vocab.isArray()) {
       vocab.forEach(piece -> ids.put(piece.path(0).asText(), ids.size()));

@@ -34,7 +34,7 @@ final class KeptFile {
       TokenizerParts parts = TokenizerParts.of(tokenizer);
       JsonNode cuts = parts.preTokenizer;
       return switch (TokenizerClass.of(config, modelConfig)) {
-        case BERT ->
+        case BERT, MPNET ->
             !isType(parts.normalizer, "BertNormalizer")
                 || !isType(cuts, "BertPreTokenizer")
                 || !parts.isModel("WordPiece");

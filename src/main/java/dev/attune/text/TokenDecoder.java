@@ -2,7 +2,9 @@ package dev.attune.text;
 
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import dev.attune.core.WholeJson;
 import java.io.IOException;
 import java.util.Arrays;
@@ -20,6 +22,8 @@ import java.util.Map;
  * be; here it is.
  */
 final class TokenDecoder {
+  private static final String UNKNOWN = "unk_token";
+
   /**
    * How ids are decoded.
    *
@@ -112,24 +116,24 @@ final class TokenDecoder {
     }
   }
 
-  /** Tokens of the model itself keep their spelling, by which it knows them. */
   private Spelling respelled(Map<Integer, String> changed) throws IOException {
     ObjectNode whole = (ObjectNode) WholeJson.of(json);
     Map<String, Integer> all = AddedTokens.vocabulary(whole);
-    Map<String, Integer> own = AddedTokens.pieces(whole.path("model").path("vocab"));
     Map<Integer, Integer> instead = new HashMap<>();
     BitSet special = new BitSet();
     boolean isOther = false;
     for (JsonNode token : whole.path("added_tokens")) {
-      String found = changed.get(token.path("id").asInt());
+      int id = token.path("id").asInt();
+      String found = changed.get(id);
       if (found == null) {
         continue;
       }
       Integer same = all.get(found);
       if (same != null) {
-        instead.put(token.path("id").asInt(), same);
-        special.set(token.path("id").asInt(), token.path("special").asBoolean());
-      } else if (!own.containsKey(token.path("content").asText())) {
+        instead.put(id, same);
+        special.set(id, token.path("special").asBoolean());
+      } else {
+        respell((ObjectNode) whole.get("model"), token.path("content").asText(), id, found);
         ((ObjectNode) token).put("content", found).put("normalized", false);
         isOther = true;
       }
@@ -137,5 +141,22 @@ final class TokenDecoder {
     long decoder =
         isOther ? TokenizersLibrary.LIB.createTokenizerFromString(whole.toString()) : handle;
     return new Spelling(decoder, instead, special);
+  }
+
+  /** A piece of the model itself, whose merges nobody needs who decodes. */
+  private static void respell(ObjectNode model, String content, int id, String found) {
+    JsonNode vocabulary = model.path("vocab");
+    if (vocabulary.path(id).path(0).asText().equals(content)) {
+      ((ArrayNode) vocabulary.get(id)).set(0, TextNode.valueOf(found));
+    } else if (vocabulary instanceof ObjectNode ids && ids.has(content)) {
+      ids.remove(content);
+      ids.put(found, id);
+      if (model.has("merges")) {
+        model.putArray("merges");
+      }
+      if (model.path(UNKNOWN).asText().equals(content)) {
+        model.put(UNKNOWN, found);
+      }
+    }
   }
 }

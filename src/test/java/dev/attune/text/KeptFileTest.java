@@ -88,6 +88,24 @@ class KeptFileTest {
     }
   }
 
+  /** As tokenization_mpnet.py builds it, over a file of BERT's. */
+  @Test
+  void mpnetFramesPairsAsRobertaDoes() throws IOException {
+    write(
+        "wordpiece",
+        null,
+        "mpnet",
+        "{\"cls_token\": \"[CLS]\", \"sep_token\": \"[SEP]\", \"unk_token\": \"[UNK]\"}");
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      int cls = tokenizer.vocabulary().tokenId("[CLS]").orElseThrow();
+      int sep = tokenizer.vocabulary().tokenId("[SEP]").orElseThrow();
+      int[] a = tokenizer.encodePlain("a");
+      assertArrayEquals(
+          new int[] {cls, a[0], sep, sep, a[0], sep},
+          tokenizer.encodeIds("a", "a", Integer.MAX_VALUE).ids());
+    }
+  }
+
   /** Files that their class builds stay as they are. */
   @ParameterizedTest
   @CsvSource({

@@ -74,6 +74,38 @@ class TokenDecoderTest {
     assertEquals("a newtok acme Kept", decoded(false, 1, 3, 4, 5));
   }
 
+  /** Pieces of the model that are never split are added tokens too. */
+  @Test
+  void aPieceOfTheModelIsDecodedAsItIsFound() throws IOException {
+    write(
+        "{\"type\": \"Lowercase\"}",
+        "null",
+        "{\"<u>\": 0, \"a\": 1, \"Own\": 2}",
+        added(2, "Own", true, false));
+    assertEquals("a own", decoded(false, 1, 2));
+    Files.writeString(
+        temp.resolve("tokenizer.json"),
+        """
+        {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [%s, %s],
+         "normalizer": {"type": "Lowercase"}, "pre_tokenizer": null, "post_processor": null,
+         "decoder": {"type": "Fuse"},
+         "model": {"type": "BPE", "vocab": {"<U>": 0, "a": 1, "B": 2, "aB": 3},
+                   "merges": [["a", "B"]], "unk_token": "<U>"}}
+        """
+            .formatted(added(0, "<U>", true, true), added(3, "aB", true, false)));
+    assertEquals("<u>aab", decoded(false, 0, 1, 3));
+    Files.writeString(
+        temp.resolve("tokenizer.json"),
+        """
+        {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [%s],
+         "normalizer": {"type": "Lowercase"}, "pre_tokenizer": null, "post_processor": null,
+         "decoder": {"type": "Fuse"},
+         "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<u>", 0], ["a", -1], ["Aa", -2]]}}
+        """
+            .formatted(added(2, "Aa", true, false)));
+    assertEquals("aaa", decoded(false, 1, 2));
+  }
+
   @Test
   void specialTokensAreLeftOutHoweverTheyAreWritten() throws IOException {
     write(
