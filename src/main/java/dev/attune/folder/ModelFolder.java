@@ -311,11 +311,7 @@ public final class ModelFolder {
   }
 
   private Path tokenizerFolder() {
-    boolean own =
-        Files.exists(path.resolve("tokenizer.json"))
-            || Files.exists(path.resolve("vocab.txt"))
-            || Files.exists(path.resolve("vocab.json"));
-    return own ? path : base;
+    return TextTokenizer.isIn(path) ? path : base;
   }
 
   /** The generation_config.json that counts, an adapter's own first; null: there is none. */

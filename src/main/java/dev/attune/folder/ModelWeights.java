@@ -26,11 +26,11 @@ import java.util.regex.Pattern;
 
 /** Joins a model's parameters with the weight files of a Hugging Face folder. */
 public final class ModelWeights {
-  /** The names that Transformers gives the last product of a head over sequences or tokens. */
   /** Last products of language models, which may be the word embedding. */
   private static final Set<String> LAST_OF_VOCABULARY =
       Set.of("lm_head.weight", "embed_out.weight");
 
+  /** The names that Transformers gives the last product of a head over sequences or tokens. */
   private static final Pattern LAST_PRODUCT =
       Pattern.compile(
           "(score|classifier|classifier\\.out_proj|classification_head\\.out_proj|logits_proj"

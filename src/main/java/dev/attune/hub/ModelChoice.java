@@ -50,15 +50,6 @@ final class ModelChoice {
   /** The parts of such a model, a folder each. */
   private static final Pattern PART_CONFIG = Pattern.compile("\\d+_\\w+/config\\.json");
 
-  private static final Set<String> TOKENIZERS =
-      Set.of(
-          "tokenizer.json",
-          "vocab.txt",
-          "vocab.json",
-          "tokenizer.model",
-          "spiece.model",
-          "sentencepiece.bpe.model");
-
   private ModelChoice() {}
 
   /**
@@ -147,7 +138,7 @@ final class ModelChoice {
     if (!adapter && !has.test(CONFIG)) {
       missing.add(CONFIG);
     }
-    if (!adapter && TOKENIZERS.stream().noneMatch(has)) {
+    if (!adapter && !TextTokenizer.isIn(folder)) {
       missing.add("the tokenizer's files");
     }
     String weights = weights(adapter, has);

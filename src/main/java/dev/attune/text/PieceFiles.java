@@ -22,6 +22,9 @@ final class PieceFiles {
   private static final String MASK = "mask_token";
   private static final String UNKNOWN = "unk_token";
 
+  /** The file of a model whose pieces are merged. */
+  static final String MERGED = "tokenizer.model";
+
   private static final Map<String, String> ROBERTA = UsualTokens.roberta("<unk>");
   private static final Map<String, String> DEBERTA = UsualTokens.bracketed("[UNK]", "[PAD]");
   private static final Map<String, String> ALBERT = UsualTokens.bracketed("<unk>", "<pad>");
@@ -86,16 +89,60 @@ final class PieceFiles {
    * the vocabulary, the earlier in it the sooner.
    */
   static String llama(VocabularySource source) {
-    PieceFiles of = new PieceFiles(source, "tokenizer.model", SentencePieceModel.MERGES);
+    PieceFiles of = new PieceFiles(source, MERGED, SentencePieceModel.MERGES);
     of.take(0);
+    TokenizerFile out = of.merges();
+    out.part("pre_tokenizer", "Metaspace").put("replacement", UNDERLINE).put("split", false);
+    return out.json();
+  }
+
+  /**
+   * The same where no class says what it builds: texts have the pieces that sentencepiece gives
+   * them, as in Mistral's own tokenizer.json.
+   *
+   * @throws dev.attune.core.InputException if the file asks for more than a space before a text
+   */
+  static String plainMerges(VocabularySource source) {
+    PieceFiles of = new PieceFiles(source, MERGED, SentencePieceModel.MERGES);
+    SentencePieceModel model = of.model;
+    Check.input(
+        model.table().length == 0 && !model.trimsSpaces() && model.fallsBackToBytes(),
+        "%s is a sentencepiece model that changes texts before it cuts them, or has no bytes for"
+            + " characters without a piece, and the folder has no tokenizer.json that says how."
+            + " Write one with LlamaTokenizer.from_pretrained(...).save_pretrained(...) in"
+            + " Transformers, if that is the class of this tokenizer.",
+        of.file);
+    of.take(0);
+    TokenizerFile out = of.merges();
+    ArrayNode changes = out.part("normalizer", "Sequence").putArray("normalizers");
+    if (model.addsSpace()) {
+      changes.addObject().put("type", "Prepend").put("prepend", UNDERLINE);
+    }
+    replace(changes, " ", UNDERLINE);
+    ArrayNode steps = out.part("decoder", "Sequence").putArray("decoders");
+    replace(steps, UNDERLINE, " ");
+    steps.addObject().put("type", "ByteFallback");
+    steps.addObject().put("type", "Fuse");
+    if (model.addsSpace()) {
+      steps.addObject().put("type", "Strip").put("content", " ").put("start", 1).put("stop", 0);
+    }
+    return out.json();
+  }
+
+  private static void replace(ArrayNode steps, String what, String by) {
+    ObjectNode step = steps.addObject().put("type", "Replace").put("content", by);
+    step.putObject("pattern").put("String", what);
+  }
+
+  private TokenizerFile merges() {
     Map<String, String> usual = SpecialTokens.usual("LlamaTokenizer");
-    TokenizerFile out = of.file(usual);
+    TokenizerFile out = file(usual);
     ObjectNode merged = out.part("model", "BPE");
     merged.putNull("dropout").put(UNKNOWN, out.spelling(UNKNOWN));
     merged.putNull("continuing_subword_prefix").putNull("end_of_word_suffix");
     merged.put("fuse_unk", true).put("byte_fallback", true);
     ObjectNode vocabulary = merged.putObject("vocab");
-    Map<String, Integer> ids = of.ids();
+    Map<String, Integer> ids = ids();
     ids.forEach(vocabulary::put);
     ArrayNode merges = merged.putArray("merges");
     for (String piece : ids.keySet()) {
@@ -107,11 +154,10 @@ final class PieceFiles {
         }
       }
     }
-    of.wholePieces(out);
+    wholePieces(out);
     out.addRoles(false);
-    out.part("pre_tokenizer", "Metaspace").put("replacement", UNDERLINE).put("split", false);
     out.frameAsAsked(source.config());
-    return out.json();
+    return out;
   }
 
   private TokenizerFile file(Map<String, String> usual) {

@@ -19,8 +19,17 @@ import java.util.List;
  * @param pieces in the order of their ids
  * @param unknown the id of the unknown piece
  * @param table what characters become before a text is cut; empty: nothing
+ * @param addsSpace whether a space is put before a text
+ * @param trimsSpaces whether of several spaces one is left, and none at the ends
+ * @param fallsBackToBytes whether characters without a piece are spelled by their bytes
  */
-record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
+record SentencePieceModel(
+    List<Piece> pieces,
+    int unknown,
+    byte[] table,
+    boolean addsSpace,
+    boolean trimsSpaces,
+    boolean fallsBackToBytes) {
   /** Kinds of models. */
   static final int UNIGRAM = 1;
 
@@ -34,8 +43,11 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
   private static final int SCORE = 2;
   private static final int KIND = 3;
   private static final int MODEL_TYPE = 3;
+  private static final int BYTE_FALLBACK = 35;
   private static final int UNKNOWN_ID = 40;
   private static final int TABLE = 2;
+  private static final int ADDED_SPACE = 3;
+  private static final int TRIMMED_SPACES = 4;
 
   // Kinds of values on the wire.
   private static final int VARINT = 0;
@@ -71,6 +83,12 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
       Check.argument(content != null, "a number where bytes are wanted: field %d", number);
       return content;
     }
+
+    byte[] allBytes() {
+      byte[] all = new byte[bytes().remaining()];
+      bytes().get(all);
+      return all;
+    }
   }
 
   /**
@@ -97,7 +115,11 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
     List<Piece> pieces = new ArrayList<>();
     int unknown = 0;
     byte[] table = new byte[0];
-    long type = UNIGRAM; // where the file does not say
+    // Where the file does not say.
+    long type = UNIGRAM;
+    boolean addsSpace = true;
+    boolean trimsSpaces = true;
+    boolean fallsBackToBytes = false;
     while (message.hasRemaining()) {
       Field field = next(message);
       if (field.number == PIECES) {
@@ -107,9 +129,15 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
           Field of = next(field.bytes());
           unknown = of.number == UNKNOWN_ID ? Math.toIntExact(of.value) : unknown;
           type = of.number == MODEL_TYPE ? of.value : type;
+          fallsBackToBytes = of.number == BYTE_FALLBACK ? of.value != 0 : fallsBackToBytes;
         }
       } else if (field.number == NORMALIZER) {
-        table = table(field.bytes());
+        while (field.bytes().hasRemaining()) {
+          Field of = next(field.bytes());
+          table = of.number == TABLE ? of.allBytes() : table;
+          addsSpace = of.number == ADDED_SPACE ? of.value != 0 : addsSpace;
+          trimsSpaces = of.number == TRIMMED_SPACES ? of.value != 0 : trimsSpaces;
+        }
       }
     }
     Check.input(
@@ -125,19 +153,8 @@ record SentencePieceModel(List<Piece> pieces, int unknown, byte[] table) {
         file,
         pieces.size(),
         unknown);
-    return new SentencePieceModel(List.copyOf(pieces), unknown, table);
-  }
-
-  private static byte[] table(ByteBuffer message) {
-    byte[] table = new byte[0];
-    while (message.hasRemaining()) {
-      Field field = next(message);
-      if (field.number == TABLE) {
-        table = new byte[field.bytes().remaining()];
-        field.bytes().get(table);
-      }
-    }
-    return table;
+    return new SentencePieceModel(
+        List.copyOf(pieces), unknown, table, addsSpace, trimsSpaces, fallsBackToBytes);
   }
 
   private static Piece piece(ByteBuffer message) {

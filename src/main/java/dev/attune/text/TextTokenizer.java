@@ -1,6 +1,5 @@
 package dev.attune.text;
 
-import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Check;
@@ -49,6 +48,17 @@ public final class TextTokenizer implements AutoCloseable {
           ChatTemplate.FOR_TOOLS,
           "chat_template.json");
 
+  /** Those that hold a vocabulary. */
+  private static final List<String> VOCABULARIES =
+      List.of(
+          "tokenizer.json",
+          "vocab.txt",
+          "vocab.json",
+          "tokenizer.model",
+          "spiece.model",
+          "spm.model",
+          "sentencepiece.bpe.model");
+
   /** Characters of a text from which it is encoded in pieces. */
   private static final int LONG = 1 << 20;
 
@@ -63,6 +73,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final String json; // as the class reads it
   private final String written; // what tokenizer.json is to be; null: the folder's own
   private final boolean isExtended;
+  private final boolean isKept; // though its class would build other parts
   private final JsonNode config;
   private final JsonNode modelConfig;
   private final SpecialTokens specialTokens;
@@ -71,6 +82,8 @@ public final class TextTokenizer implements AutoCloseable {
   private final SplitWords splitWords;
   private final long handle;
   private final TokenVocabulary vocabulary;
+  private final EncodingReader reader;
+  private final TokenDecoder decoder;
   private final Pieces pieces;
   private final AtomicInteger inUse = new AtomicInteger();
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -91,9 +104,10 @@ public final class TextTokenizer implements AutoCloseable {
     this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
     this.json = TokenizerClass.applied(source, config, modelConfig, isWritten);
     this.isExtended = !added.isEmpty();
-    this.written = isWritten ? this.json : added.isEmpty() ? null : source;
+    this.isKept = !isWritten && KeptFile.isKept(this.json, config, modelConfig);
+    this.written = isWritten || isKept ? this.json : isExtended ? source : null;
     this.specialTokens = SpecialTokens.of(config, folder);
-    TokenizerSwitches.check(folder, config, modelConfig);
+    TokenizerSwitches.check(folder, config, modelConfig, this.json);
     this.typeIds = TokenizerSwitches.typeIds(modelConfig, config);
     this.truncatesLeft = TokenizerSwitches.truncatesLeft(config, this.json);
     this.splitWords = SplitWords.of(this.json);
@@ -120,6 +134,13 @@ public final class TextTokenizer implements AutoCloseable {
             modelConfig,
             specialTokens,
             SpecialTokens.usual(TokenizerClass.name(config, modelConfig)));
+    this.reader = new EncodingReader(this.json, vocabulary, typeIds, truncatesLeft);
+    this.decoder = new TokenDecoder(created, this.json);
+  }
+
+  /** Whether a folder has a tokenizer of its own, be it one that has to be built. */
+  public static boolean isIn(Path folder) {
+    return VOCABULARIES.stream().map(folder::resolve).anyMatch(Files::exists);
   }
 
   /**
@@ -233,7 +254,8 @@ public final class TextTokenizer implements AutoCloseable {
    * about each token. Nothing is truncated.
    */
   public Encoding encode(String text, String pair) {
-    return reading(() -> encodeNative(text, pair), this::full);
+    EncodingReader.Texts texts = new EncodingReader.Texts(text, pair);
+    return reading(() -> encodeNative(text, pair), encoding -> reader.full(encoding, texts));
   }
 
   /**
@@ -241,14 +263,19 @@ public final class TextTokenizer implements AutoCloseable {
    * tokenizer adds none. Nothing is truncated.
    */
   public Encoding encodeRendered(String text) {
-    return reading(() -> TokenizersLibrary.LIB.encode(handle, present(text), false), this::full);
+    EncodingReader.Texts texts = new EncodingReader.Texts(text, null);
+    return reading(
+        () -> TokenizersLibrary.LIB.encode(handle, present(text), false),
+        encoding -> reader.full(encoding, texts));
   }
 
   /** Encodes words that are already split; word ids then index {@code words}. */
   public Encoding encodeWords(List<String> words) {
     String[] prefixed = splitWords.spaced(words);
     Encoding full =
-        reading(() -> TokenizersLibrary.LIB.encodeList(handle, prefixed, true), this::full);
+        reading(
+            () -> TokenizersLibrary.LIB.encodeList(handle, prefixed, true),
+            encoding -> reader.full(encoding, null));
     for (int i = 0; i < full.length(); i++) {
       int word = full.wordIds()[i];
       if (word >= 0 && prefixed[word].length() > words.get(word).length()) {
@@ -278,7 +305,9 @@ public final class TextTokenizer implements AutoCloseable {
         inUse.decrementAndGet();
       }
     }
-    return reading(() -> encodeNative(text, pair), encoding -> lean(encoding, maxLength, false));
+    EncodingReader.Texts texts = new EncodingReader.Texts(text, pair);
+    return reading(
+        () -> encodeNative(text, pair), encoding -> reader.lean(encoding, texts, maxLength, false));
   }
 
   /**
@@ -315,7 +344,8 @@ public final class TextTokenizer implements AutoCloseable {
 
   /** A word as it is encoded between special tokens. */
   private Frame frame() {
-    TokenIds around = reading(() -> encodeNative("a", null), e -> lean(e, MOST, false));
+    TokenIds around =
+        reading(() -> encodeNative("a", null), e -> reader.lean(e, null, MOST, false));
     return new Frame(around, encodePlain("a"));
   }
 
@@ -356,25 +386,21 @@ public final class TextTokenizer implements AutoCloseable {
   public TokenIds encodeWordIds(List<String> words, int maxLength) {
     return reading(
         () -> TokenizersLibrary.LIB.encodeList(handle, splitWords.spaced(words), true),
-        encoding -> lean(encoding, maxLength, true));
+        encoding -> reader.lean(encoding, null, maxLength, true));
   }
 
   /** The ids of a text alone, without the template's special tokens. */
   public int[] encodePlain(String text) {
     return reading(
         () -> TokenizersLibrary.LIB.encode(handle, present(text), false),
-        encoding -> toInts(TokenizersLibrary.LIB.getTokenIds(encoding)));
+        encoding -> EncodingReader.ints(TokenizersLibrary.LIB.getTokenIds(encoding)));
   }
 
   /** The text of ids. */
   public String decode(int[] ids, boolean skipSpecialTokens) {
-    long[] wide = new long[ids.length];
-    for (int i = 0; i < ids.length; i++) {
-      wide[i] = ids[i];
-    }
     enter();
     try {
-      return TokenizersLibrary.LIB.decode(handle, wide, skipSpecialTokens);
+      return decoder.decode(ids, skipSpecialTokens);
     } finally {
       inUse.decrementAndGet();
     }
@@ -403,7 +429,8 @@ public final class TextTokenizer implements AutoCloseable {
   /**
    * Copies the tokenizer's files into a folder that is being made, unchanged, so that Transformers
    * reads the same tokenizer there; a {@code tokenizer.json} that was built or extended in memory
-   * is written too, and tokens that were added stand in tokenizer_config.json.
+   * is written too, and tokens that were added stand in tokenizer_config.json. So is one that its
+   * class in Transformers 5 would not read as the model was trained: see {@link KeptFile}.
    */
   public void saveTo(Path target) throws IOException {
     FileOps files = FileOps.SYSTEM;
@@ -419,10 +446,12 @@ public final class TextTokenizer implements AutoCloseable {
     if (written != null) {
       files.writePart(target.resolve("tokenizer.json"), written.getBytes(StandardCharsets.UTF_8));
     }
-    if (isExtended) {
-      String named = AddedTokens.named(config, source).toPrettyString() + "\n";
+    if (isExtended || isKept) {
+      JsonNode named = isExtended ? AddedTokens.named(config, source) : config;
+      JsonNode read = isKept ? KeptFile.config(named, modelConfig, vocabulary) : named;
       files.writePart(
-          target.resolve("tokenizer_config.json"), named.getBytes(StandardCharsets.UTF_8));
+          target.resolve("tokenizer_config.json"),
+          (read.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
     }
   }
 
@@ -433,6 +462,7 @@ public final class TextTokenizer implements AutoCloseable {
         closed.set(false);
         throw new IllegalStateException("tokenizer closed while another thread encodes with it");
       }
+      decoder.close();
       TokenizersLibrary.LIB.deleteTokenizer(handle);
     }
   }
@@ -446,58 +476,6 @@ public final class TextTokenizer implements AutoCloseable {
     return pair == null
         ? TokenizersLibrary.LIB.encode(handle, present(text), true)
         : TokenizersLibrary.LIB.encodeDual(handle, present(text), pair, true);
-  }
-
-  private TokenIds lean(long encoding, int maxLength, boolean words) {
-    int[] ids = toInts(TokenizersLibrary.LIB.getTokenIds(encoding));
-    int[] types = typeIds ? toInts(TokenizersLibrary.LIB.getTypeIds(encoding)) : null;
-    int[] wordIds = words ? toInts(TokenizersLibrary.LIB.getWordIds(encoding)) : null;
-    if (ids.length <= maxLength) {
-      return new TokenIds(ids, types, wordIds, 0);
-    }
-    int[] kept =
-        Encoding.Truncation.kept(
-            toInts(TokenizersLibrary.LIB.getSequenceIds(encoding)),
-            () -> toInts(TokenizersLibrary.LIB.getWordIds(encoding)),
-            maxLength,
-            truncatesLeft);
-    return new TokenIds(
-        Encoding.Truncation.pick(ids, kept),
-        Encoding.Truncation.pick(types, kept),
-        Encoding.Truncation.pick(wordIds, kept),
-        ids.length - kept.length);
-  }
-
-  private Encoding full(long encoding) {
-    CharSpan[] spans = TokenizersLibrary.LIB.getTokenCharSpans(encoding);
-    int[] offsets = new int[2 * spans.length];
-    for (int i = 0; i < spans.length; i++) {
-      if (spans[i] != null) {
-        offsets[2 * i] = spans[i].getStart();
-        offsets[2 * i + 1] = spans[i].getEnd();
-      }
-    }
-    return new Encoding(
-        toInts(TokenizersLibrary.LIB.getTokenIds(encoding)),
-        toInts(TokenizersLibrary.LIB.getTypeIds(encoding)),
-        offsets,
-        toInts(TokenizersLibrary.LIB.getWordIds(encoding)),
-        toInts(TokenizersLibrary.LIB.getSequenceIds(encoding)),
-        0,
-        truncatesLeft);
-  }
-
-  private static int[] toInts(long[] values) {
-    int[] out = new int[values.length];
-    for (int i = 0; i < values.length; i++) {
-      Check.input(
-          values[i] <= Integer.MAX_VALUE,
-          "the tokenizer gives token id %d, more than any model has word embeddings; the folder's"
-              + " tokenizer belongs to another model",
-          values[i]);
-      out[i] = (int) values[i];
-    }
-    return out;
   }
 
   /** Makes a native encoding, reads it and frees it. */

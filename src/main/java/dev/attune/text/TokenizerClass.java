@@ -45,6 +45,22 @@ enum TokenizerClass {
       }
     }
   },
+  /** MPNet: that, and texts and pairs are framed as RoBERTa's are, whatever the file says. */
+  MPNET {
+    @Override
+    void apply(TokenizerParts parts, JsonNode config) {
+      BERT.apply(parts, config);
+      Integer begin = parts.frameId(true);
+      Integer end = parts.frameId(false);
+      if (begin == null || end == null) {
+        return;
+      }
+      ObjectNode frame = NODES.objectNode().put("type", "RobertaProcessing");
+      frame.putArray("sep").add(parts.frame(false)).add(end);
+      frame.putArray("cls").add(parts.frame(true)).add(begin);
+      parts.postProcessor = frame.put("trim_offsets", true).put(ADD_PREFIX_SPACE, false);
+    }
+  },
   /** Pieces of bytes: whether a text begins with a space. */
   BYTE_LEVEL {
     @Override
@@ -290,7 +306,7 @@ enum TokenizerClass {
           Map.entry("GPT2Tokenizer", BYTE_LEVEL),
           Map.entry("GPTNeoXTokenizer", GPT_NEOX),
           Map.entry("LlamaTokenizer", LLAMA),
-          Map.entry("MPNetTokenizer", BERT),
+          Map.entry("MPNetTokenizer", MPNET),
           Map.entry("Qwen2Tokenizer", QWEN2),
           Map.entry("RobertaTokenizer", BYTE_LEVEL),
           Map.entry("XLMRobertaTokenizer", XLM_ROBERTA));
@@ -322,7 +338,7 @@ enum TokenizerClass {
       Map.of("mistral", GENERIC, "modernbert", GENERIC, "qwen2", "Qwen2Tokenizer");
 
   /** Classes that put the tokens around texts that tokenizer_config.json names. */
-  private static final Set<TokenizerClass> FRAMED = Set.of(BERT, BYTE_LEVEL, DEBERTA);
+  private static final Set<TokenizerClass> FRAMED = Set.of(BERT, MPNET, BYTE_LEVEL, DEBERTA);
 
   private static final Pattern UNKNOWN = Pattern.compile("\"unk_token\"\\s*:\\s*\"([^\"\\\\]*)\"");
 
@@ -348,7 +364,7 @@ enum TokenizerClass {
       if (FRAMED.contains(found) && !isBuilt) {
         checkNamed(config, "cls_token", before.frame(true));
         checkNamed(config, "sep_token", before.frame(false));
-        Matcher unknown = UNKNOWN.matcher(found == BERT ? tokenizer : "");
+        Matcher unknown = UNKNOWN.matcher(found == BERT || found == MPNET ? tokenizer : "");
         checkNamed(config, "unk_token", unknown.find() ? unknown.group(1) : null);
       }
       TokenizerParts after = before.copy();
@@ -405,7 +421,7 @@ enum TokenizerClass {
     }
   }
 
-  private static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
+  static TokenizerClass of(JsonNode config, JsonNode modelConfig) {
     return BY_NAME.getOrDefault(name(config, modelConfig), PLAIN);
   }
 

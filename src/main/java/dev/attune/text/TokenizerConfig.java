@@ -16,6 +16,7 @@ final class TokenizerConfig {
           "add_eos_token",
           "add_prefix_space",
           "do_lower_case",
+          "fix_mistral_regex",
           "keep_accents",
           "legacy",
           "split_by_punct",

@@ -122,6 +122,19 @@ final class TokenizerParts {
         : null;
   }
 
+  /** The id of that token; null: nothing says it. */
+  Integer frameId(boolean before) {
+    JsonNode id =
+        isType(postProcessor, "TemplateProcessing")
+            ? postProcessor.path("special_tokens").path(String.valueOf(frame(before))).path("ids").path(0)
+            : postProcessor.path(before ? "cls" : "sep").path(1);
+    return frame(before) == null || !id.isInt() ? null : id.intValue();
+  }
+
+  boolean isModel(String type) {
+    return isType(model, type);
+  }
+
   TokenizerParts copy() {
     TokenizerParts copy = new TokenizerParts();
     copy.normalizer = normalizer.deepCopy();

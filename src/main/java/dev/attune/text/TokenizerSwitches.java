@@ -14,20 +14,37 @@ final class TokenizerSwitches {
   private static final Set<String> TYPED_FAMILIES =
       Set.of("bert", "electra", "albert", "roberta", "xlm-roberta", "camembert");
 
+  /** Asks Transformers for other cuts than those of a tokenizer.json that was saved wrongly. */
+  private static final String OTHER_CUTS = "fix_mistral_regex";
+
+  /** Of those cuts, as a tokenizer.json spells them. */
+  private static final String THEIR_PATTERN =
+      "[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]*[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]+";
+
   private TokenizerSwitches() {}
 
   /**
    * Refuses what would change the ids of texts and is not supported.
    *
+   * @param tokenizer tokenizer.json
    * @throws dev.attune.core.InputException naming the key
    */
-  static void check(Path folder, JsonNode config, JsonNode modelConfig) {
+  static void check(Path folder, JsonNode config, JsonNode modelConfig, String tokenizer) {
     Check.input(
         !config.path(SPLITS_SPECIAL).asBoolean(false),
         "%s: %s is true, which is not supported: special tokens in a text would be split like"
             + " words. Set it to false",
         folder.resolve("tokenizer_config.json"),
         SPLITS_SPECIAL);
+    Check.input(
+        !config.path(OTHER_CUTS).asBoolean(false) || tokenizer.contains(THEIR_PATTERN),
+        "%s: %s is true, and tokenizer.json has other cuts than that asks for: not supported. Save"
+            + " the tokenizer with AutoTokenizer.from_pretrained(..., %s=True).save_pretrained(...)"
+            + " in Transformers, which writes them; or take the key out where the model was trained"
+            + " with the cuts of the file",
+        folder.resolve("tokenizer_config.json"),
+        OTHER_CUTS,
+        OTHER_CUTS);
     Check.input(
         !modelConfig.path("model_type").asText().equals("gpt2")
             || !TokenizerClass.givesTypes(config, modelConfig),

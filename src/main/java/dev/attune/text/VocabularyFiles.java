@@ -60,7 +60,7 @@ final class VocabularyFiles {
           recipe("AlbertTokenizer", PieceFiles::albert, "spiece.model"),
           recipe("XLMRobertaTokenizer", PieceFiles::xlmRoberta, "sentencepiece.bpe.model"),
           recipe("CamembertTokenizer", PieceFiles::camembert, "sentencepiece.bpe.model"),
-          recipe("LlamaTokenizer", PieceFiles::llama, "tokenizer.model"));
+          recipe("LlamaTokenizer", PieceFiles::llama, PieceFiles.MERGED));
 
   private VocabularyFiles() {}
 
@@ -85,6 +85,9 @@ final class VocabularyFiles {
         && !modelConfig.has("model_type")
         && Files.exists(folder.resolve(WORDS))) {
       name = "BertTokenizer"; // of a vocabulary alone
+    }
+    if (name.equals(TokenizerClass.GENERIC) && Files.exists(folder.resolve(PieceFiles.MERGED))) {
+      return PieceFiles.plainMerges(VocabularySource.of(folder, config));
     }
     Recipe recipe = RECIPES.get(name);
     String problem = "";

@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Which files of a model's repository are fetched. */
 class ModelChoiceTest extends HubTrial {
@@ -38,6 +40,28 @@ class ModelChoiceTest extends HubTrial {
     Files.delete(folder.resolve("model-00002-of-00002.safetensors"));
     environment.put("HF_HUB_OFFLINE", "1");
     assertTrue(refusal(NAME).contains("lacks model-00002-of-00002.safetensors"));
+  }
+
+  /** What other programs fetched is whole with any file that a tokenizer is built from. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "vocab.txt",
+        "tokenizer.model",
+        "spiece.model",
+        "spm.model",
+        "sentencepiece.bpe.model"
+      })
+  void aVocabularyIsEnough(String vocabulary) throws Exception {
+    Map<String, byte[]> files = files();
+    files.keySet().removeIf(name -> name.startsWith("tokenizer") || name.startsWith("vocab"));
+    files.put(vocabulary, bytes(900, 5));
+    String commit = server.model(NAME).commit("main", files);
+    Path folder = model(NAME);
+    assertTrue(names(folder).contains(vocabulary));
+    Files.delete(repository().resolve("trees/" + commit + ".json"));
+    environment.put("HF_HUB_OFFLINE", "1");
+    assertEquals(folder, model(NAME));
   }
 
   @Test

@@ -2,15 +2,19 @@ package dev.attune.text;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.attune.core.InputException;
 import dev.attune.testkit.Goldens;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -58,6 +62,37 @@ class FamilyTokenizersTest {
       }
     }
     assertTrue(texts > 20, "only " + texts + " texts");
+  }
+
+  /**
+   * A folder without a class of its own, as Mistral's: ids are those of the sentencepiece library
+   * over the file that does not trim spaces, as Mistral's does not.
+   */
+  @Test
+  void aSentencepieceFileAloneGivesItsPieces(@TempDir Path folder) throws IOException {
+    Path file = Goldens.unpacked("tokenizers/llama_spm").resolve("tokenizer.model");
+    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"mistral\"}");
+    Files.copy(file, folder.resolve("tokenizer.model"));
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains("changes texts before it cuts them"), message);
+    byte[] spacesStay = {0x1a, 2, 0x20, 0}; // normalizer_spec.remove_extra_whitespaces is false
+    Files.write(folder.resolve("tokenizer.model"), spacesStay, StandardOpenOption.APPEND);
+    try (TextTokenizer tokenizer = TextTokenizer.open(folder)) {
+      Map<String, int[]> texts =
+          Map.of(
+              "the film is good", new int[] {261, 269, 380, 263, 392, 385, 334, 303},
+              "  two  spaces ",
+                  new int[] {385, 385, 259, 398, 390, 385, 262, 404, 388, 331, 392, 385},
+              "naïve 日本",
+                  new int[] {385, 389, 388, 198, 178, 356, 385, 233, 154, 168, 233, 159, 175},
+              "a\nb\tc", new int[] {264, 13, 399, 12, 400});
+      texts.forEach(
+          (text, ids) -> {
+            assertArrayEquals(ids, tokenizer.encodePlain(text), text);
+            assertEquals(text, tokenizer.decode(ids, true));
+          });
+    }
   }
 
   /** Transformers gives a model no types where the tokenizer's files do not name them. */

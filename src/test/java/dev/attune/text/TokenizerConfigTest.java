@@ -67,6 +67,33 @@ class TokenizerConfigTest {
     }
   }
 
+  /** Transformers puts other cuts in the place of those that some Mistrals were saved with. */
+  @Test
+  void otherCutsThanTheFileHasAreRefused(@TempDir Path folder) throws IOException {
+    String pattern =
+        "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]*"
+            + "[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]+|\\\\p{N}";
+    String tokenizer =
+        """
+        {"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "%s"}, "behavior": "Isolated",
+                           "invert": false},
+         "decoder": null, "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}
+        """;
+    Path file = folder.resolve("tokenizer.json");
+    Files.writeString(file, tokenizer.formatted("\\\\s+"));
+    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"mistral\"}");
+    Path config = folder.resolve("tokenizer_config.json");
+    Files.writeString(config, "{\"fix_mistral_regex\": false}");
+    TextTokenizer.open(folder).close();
+    Files.writeString(config, "{\"fix_mistral_regex\": true}");
+    String message =
+        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+    assertTrue(message.contains("fix_mistral_regex is true"), message);
+    Files.writeString(file, tokenizer.formatted(pattern));
+    TextTokenizer.open(folder).close();
+  }
+
   /** As types of BERT's tokens, which GPT-2 takes for tokens. */
   @Test
   void tokenTypesOfGpt2AreRefused(@TempDir Path folder) throws IOException {

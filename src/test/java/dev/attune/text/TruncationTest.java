@@ -16,12 +16,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Where long texts and pairs are cut, as Hugging Face has it. */
@@ -49,13 +51,50 @@ class TruncationTest {
       int[] sequenceIds = sequences.stream().mapToInt(Integer::intValue).toArray();
       int[] none = new int[wordIds.length];
       Encoding whole =
-          new Encoding(none, none, null, wordIds, sequenceIds, 0, row.get("left").asBoolean());
+          new Encoding(
+              none, none, null, wordIds, sequenceIds, new BitSet(), 0, row.get("left").asBoolean());
       Encoding cut = whole.truncate(row.get("most").asInt());
       int[] kept = {count(cut, 0), count(cut, 1)};
       assertArrayEquals(ints(row.get("kept")), kept, row.toString());
       uneven += kept[0] < kept[1] && count(whole, 0) > count(whole, 1) ? 1 : 0;
     }
     assertTrue(uneven > 5, "pairs of which the longer text loses more: " + uneven);
+  }
+
+  /**
+   * The library reads on behind an added token, so that it calls a text longer that has one where
+   * it would stop. What the vocabulary lacks is the unknown token too, and there it stops.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "<x> <x> <x> <x> <x> a b c, a b c a b c a b, 3",
+    "a b c a b c a b, <x> <x> <x> <x> <x> a b c, 2",
+    "<u> <u> <u> <u> <u> a b c, a b c a b c a b, 3",
+    "zz zz zz zz zz a b c, a b c a b c a b, 2",
+    "a b c a b c a b, zz zz zz zz zz a b c, 2",
+    "a b c a <x> a b c, a b c a b c a b, 3",
+    "a b c a <x> <x> <x> c, a b c a <x> b c b, 3"
+  })
+  void addedTokensOfAPairAreReadOn(String first, String second, int kept) throws IOException {
+    Files.writeString(temp.resolve("config.json"), "{\"model_type\": \"llama\"}");
+    Files.writeString(
+        temp.resolve("tokenizer.json"),
+        """
+        {"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+         "added_tokens": [
+           {"id": 0, "content": "<u>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true},
+           {"id": 4, "content": "<x>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": false}],
+         "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+         "model": {"type": "WordLevel", "vocab": {"<u>": 0, "a": 1, "b": 2, "c": 3, "<x>": 4},
+                   "unk_token": "<u>"}}
+        """);
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      Encoding cut = tokenizer.encode(first, second).truncate(5);
+      assertEquals(kept, count(cut, 0), first + " / " + second);
+      assertArrayEquals(cut.ids(), tokenizer.encodeIds(first, second, 5).ids());
+    }
   }
 
   @ParameterizedTest
@@ -139,7 +178,15 @@ class TruncationTest {
   @Test
   void shortEncodingsAreReturnedAsTheyAre() {
     Encoding one =
-        new Encoding(new int[2], new int[2], new int[4], new int[2], new int[] {-1, 0}, 0, false);
+        new Encoding(
+            new int[2],
+            new int[2],
+            new int[4],
+            new int[2],
+            new int[] {-1, 0},
+            new BitSet(),
+            0,
+            false);
     assertSame(one, one.truncate(2));
   }
 
