@@ -26,7 +26,14 @@ final class ColumnAdvice {
         && Stream.of(ColumnRole.ANSWERS, ColumnRole.ANSWER_TEXT).noneMatch(found::containsKey)) {
       List<String> answers = guess.free(Set.of("answer", "answers_text", "answer_span"));
       return answers.stream()
-          .map(name -> ColumnsOption.of(Map.of(ColumnRole.ANSWER_TEXT, name)))
+          .map(
+              name ->
+                  ColumnsOption.of(
+                      Map.of(
+                          values.get(name).areNested()
+                              ? ColumnRole.ANSWERS
+                              : ColumnRole.ANSWER_TEXT,
+                          name)))
           .collect(Collectors.joining(" or ", answers.isEmpty() ? "" : "Where it is one: ", ""));
     }
     if (found.containsKey(ColumnRole.TOKENS) && !found.containsKey(ColumnRole.TAGS)) {

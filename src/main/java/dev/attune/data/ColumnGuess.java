@@ -17,6 +17,12 @@ import java.util.stream.Collectors;
 final class ColumnGuess {
   private static final int FREE_TEXT_CHARACTERS = 60;
 
+  /** What Prodigy writes beside each annotation. */
+  private static final String ANSWER = "answer";
+
+  private static final String ACCEPTED = "accept";
+  private static final Set<String> VERDICTS = Set.of(ACCEPTED, "reject", "ignore");
+
   private final Columns columns;
   private final Map<String, ColumnValues> values;
   private final Map<ColumnRole, String> found;
@@ -46,7 +52,9 @@ final class ColumnGuess {
     }
     guess.refusePreferences();
     guess.refuseJudgements();
+    guess.refuseAnnotations();
     guess.questionOnSentence();
+    guess.answerNamedText();
     guess.texts();
     guess.targets();
     MultipleChoice.refuse(columns.withGuessed(guess.guessed), guess.found, values);
@@ -177,6 +185,24 @@ final class ColumnGuess {
               + Term.TASK.of("dpo")
               + ", wanted and unwanted answers to one prompt into one row: prompt, chosen, rejected");
     }
+  }
+
+  /** Prodigy keeps what annotators have rejected or left open beside what they have accepted. */
+  private void refuseAnnotations() {
+    ColumnValues answers = values.get(ANSWER);
+    if (answers == null
+        || columns.asksFor(ANSWER)
+        || !answers.areSomeOf(VERDICTS)
+        || answers.areSomeOf(Set.of(ACCEPTED))) {
+      return;
+    }
+    throw new InputException(
+        "\""
+            + ANSWER
+            + "\" says of each row whether its annotation was accepted, and those that were not would be"
+            + " learned too. Leave them out: jq -c 'select(.answer == \"accept\")'. Where the"
+            + " verdict itself is to be learned, name it: "
+            + Term.COLUMNS.of("text=text,label=answer"));
   }
 
   private void texts() {
@@ -319,6 +345,27 @@ final class ColumnGuess {
       found.remove(ColumnRole.TEXT);
       take(ColumnRole.TEXT, question);
       take(ColumnRole.TEXT_PAIR, sentence);
+    }
+  }
+
+  /** Of SQuAD as a table the text is the answer, which an answer's place beside it tells. */
+  private void answerNamedText() {
+    String text = found.get(ColumnRole.TEXT);
+    String question = only(Set.of("question"));
+    String context = only(Set.of("context"));
+    String start = only(Set.of("answer_start"));
+    if (text != null
+        && UsualNames.normalised(text).equals("text")
+        && question != null
+        && context != null
+        && start != null
+        && !columns.asksForSource()
+        && !found.containsKey(ColumnRole.LABEL)) {
+      found.remove(ColumnRole.TEXT);
+      take(ColumnRole.QUESTION, question);
+      take(ColumnRole.CONTEXT, context);
+      take(ColumnRole.ANSWER_TEXT, text);
+      take(ColumnRole.ANSWER_START, start);
     }
   }
 

@@ -138,6 +138,11 @@ final class ColumnValues {
             .equals(values);
   }
 
+  /** Whether there are values, all of them among these, as far as all rows tell. */
+  boolean areSomeOf(Set<String> values) {
+    return !distinct.isEmpty() && values.containsAll(distinct);
+  }
+
   /** Whether every value is 0 or 1. */
   boolean areBits() {
     return filled > 0 && bits == filled;

@@ -5,27 +5,34 @@ import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
-/** One JSON object a line. Blank lines are allowed. */
-record JsonLines(Path file, TextLines lines) implements FieldRows {
+/**
+ * One JSON object a line. Blank lines are allowed.
+ *
+ * @param mayBeLists whether a line may be a list of texts instead: {@link UnnamedTexts}
+ */
+record JsonLines(Path file, TextLines lines, boolean mayBeLists) implements FieldRows {
   @Override
   public Map<String, Object> next() throws BadRow {
     String line = lines.next();
     while (line != null && line.isBlank()) {
       line = lines.next();
     }
-    return line == null ? null : object(file, row(), line);
+    return line == null ? null : row(file, row(), line, mayBeLists);
   }
 
   /**
-   * The object of one line.
+   * The fields of one line.
    *
    * @param row its number
+   * @param mayBeList whether it may be a list of texts
    */
-  static Map<String, Object> object(Path file, int row, String line) throws BadRow {
+  static Map<String, Object> row(Path file, int row, String line, boolean mayBeList) throws BadRow {
     try {
-      return JsonText.object(line);
+      List<Object> list = mayBeList ? JsonText.list(line) : null;
+      return list == null ? JsonText.object(line) : UnnamedTexts.named(file, row, list);
     } catch (JsonProcessingException e) {
       String where =
           e.getLocation() == null ? "" : " (character " + e.getLocation().getColumnNr() + ")";
