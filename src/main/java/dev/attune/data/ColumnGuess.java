@@ -17,12 +17,6 @@ import java.util.stream.Collectors;
 final class ColumnGuess {
   private static final int FREE_TEXT_CHARACTERS = 60;
 
-  /** What Prodigy writes beside each annotation. */
-  private static final String ANSWER = "answer";
-
-  private static final String ACCEPTED = "accept";
-  private static final Set<String> VERDICTS = Set.of(ACCEPTED, "reject", "ignore");
-
   private final Columns columns;
   private final Map<String, ColumnValues> values;
   private final Map<ColumnRole, String> found;
@@ -52,7 +46,7 @@ final class ColumnGuess {
     }
     guess.refusePreferences();
     guess.refuseJudgements();
-    guess.refuseAnnotations();
+    AnnotatedRows.refuse(columns, values);
     guess.questionOnSentence();
     guess.answerNamedText();
     guess.texts();
@@ -185,24 +179,6 @@ final class ColumnGuess {
               + Term.TASK.of("dpo")
               + ", wanted and unwanted answers to one prompt into one row: prompt, chosen, rejected");
     }
-  }
-
-  /** Prodigy keeps what annotators have rejected or left open beside what they have accepted. */
-  private void refuseAnnotations() {
-    ColumnValues answers = values.get(ANSWER);
-    if (answers == null
-        || columns.asksFor(ANSWER)
-        || !answers.areSomeOf(VERDICTS)
-        || answers.areSomeOf(Set.of(ACCEPTED))) {
-      return;
-    }
-    throw new InputException(
-        "\""
-            + ANSWER
-            + "\" says of each row whether its annotation was accepted, and those that were not would be"
-            + " learned too. Leave them out: jq -c 'select(.answer == \"accept\")'. Where the"
-            + " verdict itself is to be learned, name it: "
-            + Term.COLUMNS.of("text=text,label=answer"));
   }
 
   private void texts() {
@@ -403,8 +379,22 @@ final class ColumnGuess {
           "the columns "
               + Excerpt.quoted(candidates)
               + " may each be the text. Say which: "
-              + candidates.stream().map(this::asText).collect(Collectors.joining(" or ")));
+              + candidates.stream().map(this::asText).collect(Collectors.joining(" or "))
+              + asPair(candidates));
     }
+  }
+
+  /** Two texts with a label may belong together: a query with what is found for it. */
+  private String asPair(List<String> candidates) {
+    String label = found.containsKey(ColumnRole.LABEL) ? found.get(ColumnRole.LABEL) : label();
+    if (candidates.size() != 2 || label == null) {
+      return "";
+    }
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TEXT, candidates.get(0));
+    option.put(ColumnRole.TEXT_PAIR, candidates.get(1));
+    option.put(ColumnRole.LABEL, label);
+    return ", or both as a pair: " + ColumnsOption.of(option);
   }
 
   /** A question with its answer and a label may be a pair, or a text beside others. */
@@ -437,7 +427,8 @@ final class ColumnGuess {
     if (label == null) {
       List<String> others =
           values.keySet().stream()
-              .filter(name -> !found.containsValue(name) && values.get(name).looksLikeLabels())
+              .filter(name -> !found.containsValue(name) && !name.equals(column))
+              .filter(name -> values.get(name).looksLikeLabels() && values.get(name).vary())
               .toList();
       label = others.size() == 1 && labels().isEmpty() ? others.get(0) : null;
     }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * One JSON object a line. Blank lines are allowed.
@@ -14,6 +15,9 @@ import java.util.Map;
  * @param mayBeLists whether a line may be a list of texts instead: {@link UnnamedTexts}
  */
 record JsonLines(Path file, TextLines lines, boolean mayBeLists) implements FieldRows {
+  /** A line that ends where an object, a list or a field of an object has begun. */
+  private static final Pattern OPENING = Pattern.compile(".*[{\\[,:]\\s*");
+
   @Override
   public Map<String, Object> next() throws BadRow {
     String line = lines.next();
@@ -44,7 +48,10 @@ record JsonLines(Path file, TextLines lines, boolean mayBeLists) implements Fiel
               + where
               + ": "
               + JsonProblem.of(e)
-              + ". JSON lines have one {...} on each line.",
+              + ". JSON lines have one {...} on each line."
+              + (OPENING.matcher(line).matches()
+                  ? " Where one stands on several lines: jq -c . " + file.getFileName() + " > rows.jsonl"
+                  : ""),
           e);
     } catch (IOException e) {
       throw new InputException(file + " cannot be read: " + e.getMessage(), e);

@@ -28,6 +28,9 @@ import java.util.Set;
 final class JsonReader {
   private static final int NAMES_SHOWN = 6;
 
+  /** Names of lists of rows, the likeliest first. */
+  private static final List<String> LIKELY = List.of("train", "rows", "data", "examples");
+
   private final DataFile file;
   private final ReadOptions read;
   private final FileOptions options;
@@ -131,16 +134,18 @@ final class JsonReader {
       return rows(list, false).written("the list \"" + list + "\"");
     }
     if (shape.lists.size() > 1) {
+      String likely =
+          LIKELY.stream().filter(shape.lists::contains).findFirst().orElse(shape.lists.get(0));
       throw new InputException(
           file.shown()
               + " holds several lists of objects: "
               + Excerpt.quoted(shape.lists)
               + ". Write the one to read to a file of its own: jq ."
-              + shape.lists.get(0)
+              + likely
               + " "
               + file.shown().getFileName()
               + " > "
-              + shape.lists.get(0)
+              + likely
               + ".json");
     }
     throw new InputException(

@@ -281,7 +281,7 @@ final class RowReader {
           rows.stream().map(r -> r.cells().get(column)).filter(c -> !c.isBlank()).iterator();
       boolean isList = cells.hasNext();
       while (isList && cells.hasNext()) {
-        isList = ListCell.parse(cells.next()) != null;
+        isList = ListCell.parse(cells.next(), options.numbers()) != null;
       }
       if (isList) {
         lists.add(names.get(i));
@@ -298,7 +298,8 @@ final class RowReader {
         String name = names.get(i);
         String cell = line.cells().get(i);
         fields.put(name, cell);
-        values.put(name, lists.contains(name) && !cell.isBlank() ? ListCell.parse(cell) : cell);
+        boolean isList = lists.contains(name) && !cell.isBlank();
+        values.put(name, isList ? ListCell.parse(cell, options.numbers()) : cell);
       }
     }
     return new ExampleReader.Row(line.number(), values, fields);

@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.run.RunOption;
 import dev.attune.text.ChatMessage;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Assertions;
@@ -117,6 +119,76 @@ class AnnotationFilesTest extends FormatTrial {
   void numbersOfTagsAreNoNamesThoughSomeMeanNone() {
     assertTrue(LabelNames.areNumbers(List.of("-100", "0", "3")));
     assertFalse(LabelNames.areNumbers(List.of("-", "0")));
+  }
+
+  @Test
+  void singleTurnsAreNoTexts() {
+    String turns =
+        "[{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]\n";
+    for (String name : List.of("a.jsonl", "a.json")) {
+      String refusal = refusal(file(name, turns.repeat(2)));
+      assertTrue(refusal.contains("the rows are single turns of conversations"), refusal);
+      assertTrue(refusal.contains("jq -c '{messages: .}'"), refusal);
+    }
+    assertTrue(refusal(file("b.json", "[{\"from\": \"human\", \"value\": \"a\"}]")).contains("turns of"));
+    Columns texts = Columns.parse("text=content");
+    assertEquals(2, DataReader.read(file("c.json", turns), texts).size());
+  }
+
+  @Test
+  void tagsMayBePartedByCommas() {
+    Dataset data =
+        read(
+            file(
+                "a.csv",
+                "tokens,tags\nEve met Bob,\"B-PER,O,B-PER\"\nIt ran,\"O, O\"\n\", .\",\", .\"\n"));
+    assertEquals(List.of("B-PER", "O", "B-PER"), data.get(0).tags());
+    assertEquals(List.of("O", "O"), data.get(1).tags());
+    assertEquals(List.of(",", "."), data.get(2).tags());
+    assertEquals(
+        "2 rows have tags that are parted by commas", data.reading().findings().get(0).message());
+  }
+
+  @Test
+  void setsOfPythonAreListsAndSoAreFractionsWhereNumbersAreWanted() {
+    Dataset sets = read(file("a.csv", "text,label\na,\"{'x', 'y'}\"\nb,{'x'}\n"));
+    assertEquals(List.of("x", "y"), sets.get(0).labels());
+    Path file = file("b.csv", "text,label\na,\"[0.5, 2]\"\nb,\"[1e-1, -3]\"\n");
+    Dataset numbers = DataReader.read(file, ReadOptions.of(Columns.automatic()).numbers(true));
+    assertEquals(List.of("0.5", "2"), numbers.get(0).labels());
+    assertEquals(List.of("1e-1", "-3"), numbers.get(1).labels());
+    assertNull(read(file).get(0).labels());
+  }
+
+  @Test
+  void adviceNamesWhatTheFileHas() {
+    Columns preferences = Columns.automatic().forPreferences();
+    Path orca =
+        file("a.jsonl", "{\"system\": \"s\", \"question\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\"}\n");
+    InputException e =
+        Assertions.assertThrows(InputException.class, () -> DataReader.read(orca, preferences));
+    assertTrue(RunOption.worded(e.getMessage()).endsWith("--columns prompt=question"));
+    String pair = refusal(file("b.csv", "query,passage,label\nwhat is it,it is this,1\nwhy,so,0\n"));
+    assertTrue(
+        pair.endsWith("or both as a pair: --columns text=query,text_pair=passage,label=label"), pair);
+    String lines = refusal(file("c.jsonl", "{\n \"text\": \"a\"\n}\n"));
+    assertTrue(lines.endsWith("Where one stands on several lines: jq -c . c.jsonl > rows.jsonl"), lines);
+    String rows = refusal(file("d.json", "{\"features\": [{\"a\": 1}], \"rows\": [{\"b\": 1}]}"));
+    assertTrue(rows.endsWith("jq .rows d.json > rows.json"), rows);
+    String pound = refusal(file("e.csv", "text,label\nabc \u00a35,x\n".getBytes(StandardCharsets.ISO_8859_1)));
+    assertTrue(pound.contains("looks like windows-1252"), pound);
+    Dataset choices =
+        read(file("f.jsonl", "{\"text\": \"a b\", \"topics\": {\"choices\": [\"x\"]}, \"by\": 1}\n"
+            + "{\"text\": \"c d\", \"topics\": {\"choices\": [\"y\"]}, \"by\": 1}\n"));
+    String advice = RunOption.worded(choices.reading().advice());
+    assertTrue(advice.endsWith("--columns text=text,label=topics"), advice);
+    Dataset named =
+        read(file("h.csv", "text,label,label_text\na,0,bad\nb,1,good\n"));
+    assertTrue(
+        RunOption.worded(named.reading().findings().get(0).message())
+            .endsWith("--columns text=text,label=label_text"));
+    Dataset words = read(file("g.csv", "text,labels\nEve ran,B-PER O\n"));
+    assertEquals("--columns tokens=text,tags=labels", RunOption.worded(words.reading().textAsTokens()));
   }
 
   private List<ChatMessage> turns(String fields) {
