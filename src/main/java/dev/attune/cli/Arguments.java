@@ -24,14 +24,25 @@ import org.apache.commons.cli.UnrecognizedOptionException;
 
 /** The parsed arguments of one command. */
 final class Arguments {
+  /** Behind it all words are what they are: no options, and no files whose option was forgotten. */
+  private static final String PLAIN = "--";
+
+  private static final String ASIDE =
+      ". A text that begins with a hyphen stands last, behind " + PLAIN;
+
   private final String command;
   private final List<RunOption> options;
   private final CommandLine line;
+  private final int plainWords;
 
-  private Arguments(String command, List<RunOption> options, CommandLine line) {
+  /**
+   * @param plainWords how many of the last words stand behind {@link #PLAIN}
+   */
+  private Arguments(String command, List<RunOption> options, CommandLine line, int plainWords) {
     this.command = command;
     this.options = options;
     this.line = line;
+    this.plainWords = plainWords;
   }
 
   /**
@@ -43,23 +54,27 @@ final class Arguments {
   static Arguments parse(
       String command, List<RunOption> options, boolean takesWords, List<String> words) {
     Options parsed = parsed(options, RunOption::help);
+    int plain = words.contains(PLAIN) ? words.indexOf(PLAIN) : words.size();
+    List<String> named = new ArrayList<>();
+    words.subList(0, plain).forEach(word -> named.add(named(word, options)));
+    named.addAll(words.subList(plain, words.size()));
     try {
       CommandLine line =
           DefaultParser.builder()
               .setAllowPartialMatching(false)
               .get()
-              .parse(parsed, words.stream().map(w -> named(w, options)).toArray(String[]::new));
+              .parse(parsed, named.toArray(String[]::new));
       if (!line.getArgList().isEmpty() && !takesWords) {
         String first = line.getArgList().get(0);
         throw isFile(first)
-            ? fileWithoutOption(command, first)
+            ? fileWithoutOption(command, first, "")
             : usage(command, "unexpected argument '" + first + "'");
       }
-      return new Arguments(command, options, line);
+      return new Arguments(command, options, line, Math.max(0, words.size() - plain - 1));
     } catch (UnrecognizedOptionException e) {
       String word = e.getOption();
       if (!word.startsWith("--")) {
-        throw usage(command, e.getMessage());
+        throw usage(command, e.getMessage() + (takesWords ? ASIDE : ""));
       }
       String name = nameIn(named(word, options));
       if (parsed.hasLongOption(name)) {
@@ -155,20 +170,36 @@ final class Arguments {
   }
 
   /**
-   * The words beside options, as texts: none is a file whose option was forgotten.
+   * The words beside options, as texts: none is a file whose option was forgotten, unless it stands
+   * behind {@code --}.
    *
    * @param option that a file has
    * @throws InputException if a file has the name of one of them
    */
   List<String> texts(RunOption option) {
-    for (String word : words()) {
+    for (String word : words().subList(0, words().size() - plainWords)) {
       if (isFile(word)) {
+        String asText = "; where it is a text, put it last: " + PLAIN + " " + quoted(word);
         throw line.hasOption(option.option())
-            ? fileWithoutOption(command, word)
-            : usage(command, "'" + word + "' is a file; give " + option + " " + word);
+            ? fileWithoutOption(command, word, asText)
+            : usage(
+                command,
+                "'"
+                    + word
+                    + "' is "
+                    + (Files.isDirectory(Path.of(word)) ? "a folder" : "a file")
+                    + " here; give "
+                    + option
+                    + " "
+                    + word
+                    + asText);
       }
     }
     return words();
+  }
+
+  private static String quoted(String word) {
+    return '"' + word + '"';
   }
 
   private static boolean isFile(String word) {
@@ -180,12 +211,13 @@ final class Arguments {
   }
 
   /** A pattern that a shell has replaced by the files. */
-  private static InputException fileWithoutOption(String command, String file) {
+  private static InputException fileWithoutOption(String command, String file, String more) {
     return usage(
         command,
         "unexpected argument '"
             + file
-            + "', a file: give the option again before each file, or a pattern in quotes");
+            + "', a file: give the option again before each file, or a pattern in quotes"
+            + more);
   }
 
   boolean json() {

@@ -41,13 +41,15 @@ final class PredictCommand implements Command {
         .tsv is a table, with a column for each score.
 
         Texts that are given beside the options are predicted on the spot, in place of a file; words
-        of a text to tag are parted by spaces.
+        of a text to tag are parted by spaces. A text that is also the name of a file or folder
+        here, or begins with a hyphen, stands last, behind --.
 
         Where the file says what is right, --worst and --confusion-matrix show how the predictions
         differ from it.
 
         examples:
           attune predict "Arrived broken, and nobody answers." --model out
+          attune predict --model out -- "out"
           attune predict --model out --file new.csv --output predictions.jsonl
           attune predict --model out --file new.parquet --output predictions.csv
         """;

@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -9,13 +10,14 @@ import java.util.Map;
 /** Answers in their several forms. */
 final class AnswerFields {
   private static final String FORMS =
-      "{\"text\": [...], \"answer_start\": [...]} or [{\"text\": ..., \"answer_start\": ...}, ...]";
+      "{\"text\": [...], \"answer_start\": [...]} or [{\"text\": ..., \"answer_start\": ...}, ...] or"
+          + " [\"...\", ...]";
 
   private AnswerFields() {}
 
   /**
    * Answers of a JSON value, or of the text of one: two lists, as in the data sets of Hugging Face,
-   * or a list of objects, as in SQuAD's own files.
+   * a list of objects, as in SQuAD's own files, or a list of texts.
    *
    * @throws InputException that says what is wrong, without the row
    */
@@ -37,10 +39,11 @@ final class AnswerFields {
       }
     } else if (value instanceof List<?> objects) {
       for (Object object : objects) {
-        if (!(object instanceof Map<?, ?> fields)) {
-          throw unusable(object);
-        }
-        answers.add(answer(fields.get("text"), fields.get("answer_start")));
+        Map<?, ?> fields = object instanceof Map<?, ?> map ? map : null;
+        answers.add(
+            fields == null
+                ? answer(object, null)
+                : answer(fields.get("text"), fields.get("answer_start")));
       }
     } else {
       throw unusable(value);
@@ -57,8 +60,9 @@ final class AnswerFields {
       return List.of(new GoldAnswer(text, GoldAnswer.ANYWHERE));
     }
     try {
-      return List.of(answer(text, Integer.valueOf(start.strip())));
-    } catch (NumberFormatException e) {
+      // A column with gaps holds fractions, as pandas writes it.
+      return List.of(answer(text, new BigDecimal(start.strip()).intValueExact()));
+    } catch (NumberFormatException | ArithmeticException e) {
       throw new InputException("the answer's start is \"" + start + "\", not an integer", e);
     }
   }
@@ -79,10 +83,11 @@ final class AnswerFields {
     if (start == null) {
       return new GoldAnswer(string, GoldAnswer.ANYWHERE);
     }
-    if (!(start instanceof Integer position) || position < 0) {
+    double place = start instanceof Number number ? number.doubleValue() : -1;
+    if (place != Math.rint(place) || place < 0 || place > Integer.MAX_VALUE) {
       throw new InputException("the answer's start is " + start + ", not an index");
     }
-    return new GoldAnswer(string, position);
+    return new GoldAnswer(string, (int) place);
   }
 
   private static Object parsed(String text) {

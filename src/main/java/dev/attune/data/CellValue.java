@@ -13,7 +13,7 @@ import java.util.Set;
 
 /**
  * A list or an object that stands in a cell as text: as JSON has it, as Python, pandas and numpy
- * write it ({@code ['a', "b's"]}, {@code [1 0]}, {@code {'a': None}}, {@code array(['a'],
+ * write it ({@code ['a', "b's"]}, {@code {'a', 'b'}}, {@code [1 0]}, {@code {'a': None}}, {@code array(['a'],
  * dtype=object)}). Strings stand in quotes.
  */
 final class CellValue {
@@ -116,7 +116,23 @@ final class CellValue {
     return items;
   }
 
-  private Map<String, Object> object(int depth) {
+  /** An object; or the list of a set's strings, as Python writes one. */
+  private Object object(int depth) {
+    int begin = at++;
+    skipSpace();
+    if (peek() != '}') {
+      string();
+      skipSpace();
+      if (peek() == ',' || peek() == '}') {
+        at = begin;
+        return list('}', depth);
+      }
+    }
+    at = begin;
+    return fields(depth);
+  }
+
+  private Map<String, Object> fields(int depth) {
     Map<String, Object> fields = new LinkedHashMap<>();
     at++;
     for (skipSpace(); peek() != '}'; skipSpace()) {

@@ -9,6 +9,10 @@ import java.util.Map;
 
 /** What stands in the columns of a row, of the type that a role wants; all else is an error. */
 final class Cells {
+  private static final String SPANS =
+      ". Spans of a text are not read; write its words with a tag each: {\"tokens\": [\"Eve\", \"ran\"],"
+          + " \"tags\": [\"B-PER\", \"O\"]}";
+
   private final Path file;
   private final boolean numbers;
 
@@ -55,7 +59,9 @@ final class Cells {
     for (Object item : list) {
       String read = item instanceof String text ? text : numbersToo ? number(item) : null;
       if (read == null) {
-        throw wrongType(row, column, value, wanted);
+        InputException wrong = wrongType(row, column, value, wanted);
+        boolean isSpan = item instanceof List<?> || item instanceof Map<?, ?>;
+        throw isSpan ? new InputException(wrong.getMessage() + SPANS, wrong) : wrong;
       }
       out.add(read);
     }

@@ -31,6 +31,11 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
         "turn has",
         "turns have",
         " the arguments of a call as text, read as the object that it says"),
+    NOT_LEARNED(
+        "turns_not_learned",
+        "turn is",
+        "turns are",
+        " marked not to be learned (\"train\" or \"loss\" is false), as a weight of 0 says"),
     TEXT_ARGUMENTS(
         "unread_arguments",
         "turn has",
@@ -92,6 +97,9 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
 
   /** Types of parts that are text. */
   private static final Set<String> TEXT_PARTS = Set.of("text", "input_text", "output_text");
+
+  /** With true or false in them, as Axolotl and ms-swift have turns that are not learned. */
+  private static final List<String> LEARNED = List.of("train", "training", "loss");
 
   /** What a part may have beside its text. */
   private static final Set<String> PART_FIELDS = Set.of("type", "text", "cache_control", "index");
@@ -159,6 +167,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
         "%s: the content must be a string, not %s",
         where,
         Excerpt.shortened(String.valueOf(content)));
+    markLearned(where, fields, forms);
     checkWeight(where, fields);
     return new ChatTurn(new ChatMessage(fields), forms);
   }
@@ -322,6 +331,29 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
       forms.add(Form.PARTS);
     }
     return text.toString();
+  }
+
+  /** What others write of turns that are not learned, as OpenAI's files have it. */
+  private static void markLearned(String where, Map<String, Object> turn, Set<Form> forms) {
+    boolean isAssistant = turn.get(ROLE).equals("assistant");
+    for (String name : LEARNED) {
+      if (turn.get(name) instanceof Boolean isLearned) {
+        Check.input(
+            isAssistant || !isLearned,
+            "%s is to be learned by its \"%s\", and has the role \"%s\"; only turns of the"
+                + " assistant are learned",
+            where,
+            name,
+            turn.get(ROLE));
+        Object weight = turn.get(ChatMessage.WEIGHT);
+        Check.input(weight == null, "%s has a weight and \"%s\"; keep one", where, name);
+        turn.remove(name);
+        if (isAssistant && !isLearned) {
+          turn.put(ChatMessage.WEIGHT, 0);
+          forms.add(Form.NOT_LEARNED);
+        }
+      }
+    }
   }
 
   /** A turn that is not learned is marked so, in OpenAI's files. */

@@ -68,29 +68,33 @@ final class ClassNames {
     return classes.get(number);
   }
 
-  /** The class names of each column that has them: of a class, or of lists of classes. */
   private static Map<String, List<String>> names(Path file, String noted) {
-    Map<String, List<String>> out = new LinkedHashMap<>();
-    if (noted == null) {
-      return out;
-    }
     try {
-      JsonNode features = WholeJson.of(noted).path("info").path("features");
-      for (Map.Entry<String, JsonNode> feature : features.properties()) {
-        JsonNode of = feature.getValue();
-        of = of.has("feature") ? of.get("feature") : of.isArray() ? of.path(0) : of;
-        if (of.path("_type").asText().equals("ClassLabel") && of.path("names").isArray()) {
-          List<String> names = new ArrayList<>();
-          of.get("names").forEach(name -> names.add(name.asText()));
-          out.put(feature.getKey(), names);
-        }
-      }
-      return out;
+      return noted == null ? Map.of() : of(WholeJson.of(noted).path("info").path("features"));
     } catch (JsonProcessingException e) {
       throw new InputException(
           file + ": its note for Hugging Face's datasets is not JSON: " + JsonProblem.of(e), e);
     } catch (IOException e) {
       throw new IllegalStateException("a text that cannot be read", e);
     }
+  }
+
+  /**
+   * The class names of each column that has them: of a class, or of lists of classes.
+   *
+   * @param features as datasets notes them in JSON
+   */
+  static Map<String, List<String>> of(JsonNode features) {
+    Map<String, List<String>> out = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> feature : features.properties()) {
+      JsonNode of = feature.getValue();
+      of = of.has("feature") ? of.get("feature") : of.isArray() ? of.path(0) : of;
+      if (of.path("_type").asText().equals("ClassLabel") && of.path("names").isArray()) {
+        List<String> names = new ArrayList<>();
+        of.get("names").forEach(name -> names.add(name.asText()));
+        out.put(feature.getKey(), names);
+      }
+    }
+    return out;
   }
 }

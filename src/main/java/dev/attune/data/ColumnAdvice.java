@@ -26,7 +26,14 @@ final class ColumnAdvice {
         && Stream.of(ColumnRole.ANSWERS, ColumnRole.ANSWER_TEXT).noneMatch(found::containsKey)) {
       List<String> answers = guess.free(Set.of("answer", "answers_text", "answer_span"));
       return answers.stream()
-          .map(name -> ColumnsOption.of(Map.of(ColumnRole.ANSWER_TEXT, name)))
+          .map(
+              name ->
+                  ColumnsOption.of(
+                      Map.of(
+                          values.get(name).areNested()
+                              ? ColumnRole.ANSWERS
+                              : ColumnRole.ANSWER_TEXT,
+                          name)))
           .collect(Collectors.joining(" or ", answers.isEmpty() ? "" : "Where it is one: ", ""));
     }
     if (found.containsKey(ColumnRole.TOKENS) && !found.containsKey(ColumnRole.TAGS)) {
@@ -57,13 +64,19 @@ final class ColumnAdvice {
           + Term.COLUMNS.of("text=" + ColumnsOption.quoted(text) + ",labels=" + labels);
     }
     List<String> candidates = new ArrayList<>(guess.labels());
+    List<String> lists =
+        others.stream()
+            .filter(name -> values.get(name).areTextLists() || values.get(name).areChoices())
+            .filter(name -> values.get(name).vary())
+            .toList();
     if (candidates.isEmpty()) {
+      // Where every row says the same, it tells nothing, and a list that varies may.
       candidates.addAll(
           others.stream()
               .filter(n -> values.get(n).mayBeLabels() && !UsualNames.normalised(n).equals("id"))
+              .filter(n -> lists.size() != 1 || values.get(n).vary())
               .toList());
     }
-    List<String> lists = others.stream().filter(name -> values.get(name).areTextLists()).toList();
     if (candidates.isEmpty() && lists.size() == 1) {
       return "For several labels a row give "
           + Term.TASK.of("multi-label-classification")

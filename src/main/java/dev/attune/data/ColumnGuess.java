@@ -46,7 +46,9 @@ final class ColumnGuess {
     }
     guess.refusePreferences();
     guess.refuseJudgements();
+    AnnotatedRows.refuse(columns, values);
     guess.questionOnSentence();
+    guess.answerNamedText();
     guess.texts();
     guess.targets();
     MultipleChoice.refuse(columns.withGuessed(guess.guessed), guess.found, values);
@@ -322,6 +324,27 @@ final class ColumnGuess {
     }
   }
 
+  /** Of SQuAD as a table the text is the answer, which an answer's place beside it tells. */
+  private void answerNamedText() {
+    String text = found.get(ColumnRole.TEXT);
+    String question = only(Set.of("question"));
+    String context = only(Set.of("context"));
+    String start = only(Set.of("answer_start"));
+    if (text != null
+        && UsualNames.normalised(text).equals("text")
+        && question != null
+        && context != null
+        && start != null
+        && !columns.asksForSource()
+        && !found.containsKey(ColumnRole.LABEL)) {
+      found.remove(ColumnRole.TEXT);
+      take(ColumnRole.QUESTION, question);
+      take(ColumnRole.CONTEXT, context);
+      take(ColumnRole.ANSWER_TEXT, text);
+      take(ColumnRole.ANSWER_START, start);
+    }
+  }
+
   private void pairOfTexts() {
     for (List<String> pair : UsualNames.TEXT_PAIRS) {
       String first = only(Set.of(pair.get(0)));
@@ -356,8 +379,22 @@ final class ColumnGuess {
           "the columns "
               + Excerpt.quoted(candidates)
               + " may each be the text. Say which: "
-              + candidates.stream().map(this::asText).collect(Collectors.joining(" or ")));
+              + candidates.stream().map(this::asText).collect(Collectors.joining(" or "))
+              + asPair(candidates));
     }
+  }
+
+  /** Two texts with a label may belong together: a query with what is found for it. */
+  private String asPair(List<String> candidates) {
+    String label = found.containsKey(ColumnRole.LABEL) ? found.get(ColumnRole.LABEL) : label();
+    if (candidates.size() != 2 || label == null) {
+      return "";
+    }
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    option.put(ColumnRole.TEXT, candidates.get(0));
+    option.put(ColumnRole.TEXT_PAIR, candidates.get(1));
+    option.put(ColumnRole.LABEL, label);
+    return ", or both as a pair: " + ColumnsOption.of(option);
   }
 
   /** A question with its answer and a label may be a pair, or a text beside others. */
@@ -390,7 +427,8 @@ final class ColumnGuess {
     if (label == null) {
       List<String> others =
           values.keySet().stream()
-              .filter(name -> !found.containsValue(name) && values.get(name).looksLikeLabels())
+              .filter(name -> !found.containsValue(name) && !name.equals(column))
+              .filter(name -> values.get(name).looksLikeLabels() && values.get(name).vary())
               .toList();
       label = others.size() == 1 && labels().isEmpty() ? others.get(0) : null;
     }

@@ -13,7 +13,8 @@ final class ColumnValues {
   /** Rows that are looked at. */
   static final int SAMPLE = 500;
 
-  private static final Pattern DATE = Pattern.compile("\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}");
+  private static final Pattern DATE = Pattern.compile(
+          "\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}|(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? [^,]{3,12} \\d{1,2}:\\d{2}");
   private static final Pattern WHITE_SPACE = Pattern.compile("\\s");
   private static final int SHORT_CHARACTERS = 40;
   private static final int MEAN_LABEL_ROWS = 2;
@@ -29,6 +30,7 @@ final class ColumnValues {
   private int numbers;
   private int lists;
   private int objects;
+  private int choices; // of Label Studio
   private int textLists; // of strings alone
   private int turnTexts; // texts of lists of turns
   private int flags;
@@ -61,6 +63,7 @@ final class ColumnValues {
     turnTexts += areTurns ? 1 : 0;
     lists += value instanceof List<?> || areTurns ? 1 : 0;
     objects += value instanceof Map<?, ?> ? 1 : 0;
+    choices += LabelLists.choices(value) == null ? 0 : 1;
     textLists += isTextList(value) ? 1 : 0;
     bits += Set.of("0", "1").contains(shown.strip()) ? 1 : 0;
     longest = Math.max(longest, shown.length());
@@ -102,6 +105,11 @@ final class ColumnValues {
     return filled > 0 && textLists == filled;
   }
 
+  /** Whether there are lists of choices among the values, as Label Studio writes them. */
+  boolean areChoices() {
+    return choices > 0;
+  }
+
   /** Whether there are texts among the values, or every value is a list of texts. */
   boolean areTextsOrLists() {
     return areTexts() || areTextLists();
@@ -136,6 +144,11 @@ final class ColumnValues {
             .map(v -> v.toLowerCase(Locale.ROOT))
             .collect(Collectors.toSet())
             .equals(values);
+  }
+
+  /** Whether there are values, all of them among these, as far as all rows tell. */
+  boolean areSomeOf(Set<String> values) {
+    return !distinct.isEmpty() && values.containsAll(distinct);
   }
 
   /** Whether every value is 0 or 1. */

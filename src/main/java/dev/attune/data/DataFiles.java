@@ -37,6 +37,15 @@ final class DataFiles {
           Set.of("validation", "valid", "val", "dev", "eval"),
           Set.of("test", "testing"));
 
+  /** What Hugging Face's datasets writes beside data, which is no data itself. */
+  private static final Set<String> DESCRIPTIONS =
+      Set.of("README.md", "dataset_info.json", "dataset_infos.json", "dataset_dict.json");
+
+  /** Beside {@code dataset_info.json}, one of those too. */
+  private static final String STATE = "state.json";
+
+  private static final int DEEPEST = 3;
+
   private DataFiles() {}
 
   /**
@@ -92,6 +101,14 @@ final class DataFiles {
     if (files.isEmpty()) {
       throw new InputException("the folder " + folder + " holds no file");
     }
+    boolean hasState = Files.isRegularFile(folder.resolve("dataset_info.json"));
+    files =
+        files.stream()
+            .filter(file -> !isDescription(file.getFileName().toString(), hasState))
+            .toList();
+    if (files.isEmpty()) {
+      throw new InputException("the folder " + folder + " holds no file of data");
+    }
     Map<Format, Path> formats = new LinkedHashMap<>();
     for (Path file : files) {
       Format format =
@@ -104,8 +121,11 @@ final class DataFiles {
                 + folder
                 + " holds "
                 + file.getFileName()
-                + ", which is no data file. Give a pattern of the files to read, such as "
-                + folder.resolve("*.csv"));
+                + (Files.isDirectory(file)
+                    ? ", a folder. Give one that holds the files of one split, or"
+                    : ", which is no data file. Give")
+                + " a pattern of the files to read, such as "
+                + pattern(file));
       }
       formats.putIfAbsent(format, file);
     }
@@ -122,6 +142,27 @@ final class DataFiles {
     }
     checkSplits(folder, files);
     return files;
+  }
+
+  private static boolean isDescription(String name, boolean hasState) {
+    return DESCRIPTIONS.contains(name) || hasState && name.equals(STATE);
+  }
+
+  /** The pattern of the files that lie in a folder or below it, or beside a file. */
+  private static Path pattern(Path of) throws IOException {
+    Path from = Files.isDirectory(of) ? of : of.getParent();
+    try (Stream<Path> entries = Files.walk(from, DEEPEST)) {
+      Path data =
+          entries
+              .filter(path -> !Files.isDirectory(path) && isVisible(path))
+              .filter(path -> !isDescription(path.getFileName().toString(), true))
+              .filter(path -> Format.ofExtension(DataFile.uncompressed(path)) != null)
+              .sorted()
+              .findFirst()
+              .orElse(from.resolve("train.csv"));
+      String name = data.getFileName().toString();
+      return data.resolveSibling("*" + name.substring(name.lastIndexOf('.')));
+    }
   }
 
   private static void checkSplits(Path folder, List<Path> files) {

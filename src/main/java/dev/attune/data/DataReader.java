@@ -151,10 +151,11 @@ public final class DataReader {
 
   /** A list under the name of lines is read as the list that it is. */
   private static Dataset jsonLines(DataFile file, ReadOptions read, TextLines lines) {
-    if (JsonReader.isList(file, read.written())) {
+    boolean arePairs = read.columns().arePairs();
+    if (JsonReader.isList(file, read.written(), arePairs)) {
       return new JsonReader(file, read).read();
     }
-    return new JsonlReader(file.shown(), read).read(new JsonLines(file.shown(), lines));
+    return new JsonlReader(file.shown(), read).read(new JsonLines(file.shown(), lines, arePairs));
   }
 
   /**

@@ -127,8 +127,11 @@ final class EncodingGuess {
         letters += (bytes[at] & 0xFF) >= 0xC0 ? 1 : 0;
         mac += plain > 0 && MAC_LETTERS.indexOf((char) (bytes[at] & 0xFF)) >= 0 ? 1 : 0;
       }
-      mixed += plain >= beyond ? beyond : 0;
-      pure += plain >= beyond ? 0 : beyond;
+      // One that stands alone and is none of Cyrillic's letters is a sign, such as a pound's.
+      boolean isSign = plain == 0 && beyond == 1 && (bytes[at - 1] & 0xFF) < 0xC0;
+      boolean isMixed = isSign || plain >= beyond;
+      mixed += isMixed ? beyond : 0;
+      pure += isMixed ? 0 : beyond;
       at++;
     }
     if (mixed >= pure && 2 * mac > mixed && Charset.isSupported(MAC)) {

@@ -14,6 +14,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -22,6 +23,8 @@ import java.util.stream.Stream;
 final class ExampleReader {
   /** Names of columns that nothing is read from, in the report. */
   private static final int UNUSED_SHOWN = 4;
+
+  private static final Pattern COMMA_BEHIND = Pattern.compile("[^,]+,");
 
   /** What the assistant of a conversation may call: read with it. */
   private static final String TOOLS = "tools";
@@ -35,6 +38,7 @@ final class ExampleReader {
   private final Turns turns;
   private final Preferences preferences;
   private final Anchors anchors;
+  private final ClassesBeside classes;
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
   private final Map<ColumnRole, String> seen = new LinkedHashMap<>();
   private final Map<ColumnRole, String> guesses = new LinkedHashMap<>();
@@ -43,6 +47,7 @@ final class ExampleReader {
   private final Set<String> unused = new LinkedHashSet<>();
   private final Set<Finding> noted = new LinkedHashSet<>(); // of columns
   private boolean hasTools;
+  private int commaTags; // rows
   private int repeatedPrompts; // rows
   private boolean areTurns; // prompts and completions of the file, or some of them
 
@@ -85,6 +90,7 @@ final class ExampleReader {
     cells = new Cells(file, options.numbers());
     turns = new Turns(cells);
     anchors = new Anchors(cells);
+    classes = new ClassesBeside(file, !options.numbers() && !options.named());
     preferences = new Preferences(cells, turns, options.asTurns());
   }
 
@@ -182,18 +188,32 @@ final class ExampleReader {
     for (Map.Entry<String, Object> value : values.entrySet()) {
       if (value.getValue() instanceof Map<?, ?> object && !object.isEmpty()) {
         String own = Excerpt.quoted(object.keySet().stream().map(String::valueOf).toList());
-        return ". \""
-            + value.getKey()
-            + "\" is an object with "
+        String name = '"' + value.getKey() + '"';
+        return ". "
+            + name
+            + " is an object with "
             + own
-            + ", which are columns once they stand in the row itself: jq -c '. + .\""
-            + value.getKey()
-            + "\"' "
-            + file.getFileName()
-            + " > rows.jsonl";
+            + ", which are columns once they stand in the row itself: "
+            + flattened(name);
       }
     }
     return "";
+  }
+
+  /** The command that does so: in a file of JSON rows may stand in lists, and lists in objects. */
+  private String flattened(String name) {
+    Format format = Format.ofExtension(DataFile.uncompressed(file));
+    if (format != null && !Format.mayBeText(format)) {
+      return "in pandas, pd.json_normalize(frame[" + name + "].tolist()) makes a table of them";
+    }
+    boolean isLines = format != Format.JSON;
+    return "jq -c '"
+        + (isLines ? "" : ".. | objects | select(has(" + name + ")) | ")
+        + ". + ."
+        + name
+        + "' "
+        + file.getFileName()
+        + " > rows.jsonl";
   }
 
   /** What the report says of columns. */
@@ -285,9 +305,17 @@ final class ExampleReader {
   /** What the report says of how rows were read. */
   private List<Finding> findings() {
     List<Finding> findings = new ArrayList<>(noted);
+    findings.addAll(classes.findings());
     findings.addAll(turns.findings());
     findings.addAll(anchors.findings());
     findings.addAll(preferences.findings());
+    if (commaTags > 0) {
+      findings.add(
+          Finding.ofFile(
+              Finding.Severity.NOTE,
+              "comma_tags",
+              Count.many(commaTags, "row has", "rows have") + " tags that are parted by commas"));
+    }
     if (repeatedPrompts > 0) {
       findings.add(
           Finding.ofFile(
@@ -303,10 +331,22 @@ final class ExampleReader {
   private List<Example> examples(Row given, Columns columns) {
     int row = given.number();
     Map<ColumnRole, String> roles = columns.resolve(given.values().keySet());
-    Map<String, Object> values = turns.parsed(given.values(), roles);
+    Map<String, Object> values = chosen(turns.parsed(given.values(), roles), roles);
     return roles.containsKey(ColumnRole.ANCHOR)
         ? anchors.read(row, values, roles, given.fields())
         : List.of(example(row, values, roles, columns, given.fields()));
+  }
+
+  private static Map<String, Object> chosen(
+      Map<String, Object> values, Map<ColumnRole, String> roles) {
+    String label = roles.get(ColumnRole.LABEL);
+    List<?> choices = label == null ? null : LabelLists.choices(values.get(label));
+    if (choices == null) {
+      return values;
+    }
+    Map<String, Object> out = new LinkedHashMap<>(values);
+    out.put(label, choices);
+    return out;
   }
 
   private Example example(
@@ -355,18 +395,21 @@ final class ExampleReader {
       repeatedPrompts++;
       joined = false;
     }
-    Object label = values.get(roles.get(ColumnRole.LABEL));
-    boolean isList = label instanceof List<?>;
+    String labels = roles.get(ColumnRole.LABEL);
+    String tags = roles.get(ColumnRole.TAGS);
+    boolean isList = values.get(labels) instanceof List<?>;
+    Set<String> names = values.keySet();
+    List<String> tokens = words(row, values, roles.get(ColumnRole.TOKENS), columns, false);
     return new Example(
         row,
         cells.text(row, values, roles.get(ColumnRole.TEXT)),
         cells.text(row, values, roles.get(ColumnRole.TEXT_PAIR)),
-        isList ? null : cells.label(row, values, roles.get(ColumnRole.LABEL)),
+        isList ? null : classes.label(row, labels, cells.label(row, values, labels), names),
         isList
-            ? cells.strings(row, values, roles.get(ColumnRole.LABEL), true)
+            ? classes.labels(row, labels, cells.strings(row, values, labels, true), names)
             : LabelColumns.read(file, row, columns.labelColumns(), values),
-        words(row, values, roles.get(ColumnRole.TOKENS), columns, false),
-        words(row, values, roles.get(ColumnRole.TAGS), columns, true),
+        tokens,
+        classes.labels(row, tags, parted(tokens, words(row, values, tags, columns, true)), names),
         isTurns
             ? options.asTurns() ? null : instruction.prompt()
             : joined ? cells.text(row, values, roles.get(ColumnRole.PROMPT)) : null,
@@ -387,6 +430,23 @@ final class ExampleReader {
       return Example.words((String) values.get(column));
     }
     return cells.strings(row, values, column, numbersToo);
+  }
+
+  /** Tags that stand in one cell with commas between them, with white space or without. */
+  private List<String> parted(List<String> tokens, List<String> tags) {
+    if (tokens == null || tags == null || tokens.size() < 2 || tags.isEmpty()) {
+      return tags;
+    }
+    boolean isSpaced =
+        tags.size() > 1
+            && tags.subList(0, tags.size() - 1).stream().allMatch(t -> COMMA_BEHIND.matcher(t).matches());
+    List<String> parts =
+        isSpaced || tags.size() == 1 ? List.of(String.join("", tags).split(",", -1)) : List.of();
+    if (parts.size() != tokens.size() || parts.contains("")) {
+      return tags;
+    }
+    commaTags++;
+    return parts;
   }
 
   private List<GoldAnswer> answers(

@@ -138,7 +138,7 @@ public record FileReading(
     Map<ColumnRole, String> option = new LinkedHashMap<>();
     option.put(ColumnRole.TOKENS, text);
     if (!roles.containsKey(ColumnRole.TAGS)) {
-      option.put(ColumnRole.TAGS, "NAME");
+      option.put(ColumnRole.TAGS, roles.getOrDefault(ColumnRole.LABEL, "NAME"));
     }
     return text == null ? null : ColumnsOption.of(option);
   }

@@ -28,6 +28,9 @@ import java.util.Set;
 final class JsonReader {
   private static final int NAMES_SHOWN = 6;
 
+  /** Names of lists of rows, the likeliest first. */
+  private static final List<String> LIKELY = List.of("train", "rows", "data", "examples");
+
   private final DataFile file;
   private final ReadOptions read;
   private final FileOptions options;
@@ -42,6 +45,7 @@ final class JsonReader {
    * What the first value of a file is.
    *
    * @param start its first token
+   * @param first the first token within a list; null: it is none
    * @param lists of objects that an object holds
    * @param objects that it holds, beside those in lists
    * @param otherLists that it holds
@@ -51,6 +55,7 @@ final class JsonReader {
    */
   private record Shape(
       JsonToken start,
+      JsonToken first,
       List<String> lists,
       List<String> objects,
       List<String> otherLists,
@@ -58,11 +63,16 @@ final class JsonReader {
       boolean more,
       boolean squad) {}
 
-  /** Whether the text begins with a list. */
-  static boolean isList(DataFile file, FileOptions options) {
+  /**
+   * Whether the text begins with a list of rows.
+   *
+   * @param mayBeRows whether a list of texts is a row itself
+   */
+  static boolean isList(DataFile file, FileOptions options, boolean mayBeRows) {
     try (DecodedText text = new DecodedText(file, options.encoding());
         JsonParser parser = JsonText.parser(text)) {
-      return parser.nextToken() == JsonToken.START_ARRAY;
+      return parser.nextToken() == JsonToken.START_ARRAY
+          && !(mayBeRows && parser.nextToken() == JsonToken.VALUE_STRING);
     } catch (JsonProcessingException e) {
       return false; // whose row the lines will tell
     } catch (IOException e) {
@@ -75,8 +85,12 @@ final class JsonReader {
     if (shape.start == null) {
       throw new InputException(file.shown() + " is empty");
     }
+    if (shape.more && shape.first == JsonToken.VALUE_STRING && read.columns().arePairs()) {
+      return lines().written("one list a line");
+    }
     if (shape.start == JsonToken.START_ARRAY) {
-      return rows(null, shape.more).written("a list of objects");
+      return rows(null, shape.more)
+          .written(shape.more ? "several lists of objects" : "a list of objects");
     }
     if (shape.start != JsonToken.START_OBJECT) {
       throw new InputException(
@@ -120,16 +134,18 @@ final class JsonReader {
       return rows(list, false).written("the list \"" + list + "\"");
     }
     if (shape.lists.size() > 1) {
+      String likely =
+          LIKELY.stream().filter(shape.lists::contains).findFirst().orElse(shape.lists.get(0));
       throw new InputException(
           file.shown()
               + " holds several lists of objects: "
               + Excerpt.quoted(shape.lists)
               + ". Write the one to read to a file of its own: jq ."
-              + shape.lists.get(0)
+              + likely
               + " "
               + file.shown().getFileName()
               + " > "
-              + shape.lists.get(0)
+              + likely
               + ".json");
     }
     throw new InputException(
@@ -155,23 +171,24 @@ final class JsonReader {
 
   private Dataset lines() {
     try (TextLines lines = new TextLines(file.shown(), new DecodedText(file, options.encoding()))) {
-      return new JsonlReader(file.shown(), read).read(new JsonLines(file.shown(), lines));
+      return new JsonlReader(file.shown(), read)
+          .read(new JsonLines(file.shown(), lines, read.columns().arePairs()));
     }
   }
 
   /**
    * The rows of the list that is the file, or that is this field of it.
    *
-   * @param areLines whether it is one of several lists, a line each
+   * @param areSeveral whether more lists stand behind it, as where files were joined
    */
-  private Dataset rows(String list, boolean areLines) {
+  private Dataset rows(String list, boolean areSeveral) {
     try (DecodedText text = new DecodedText(file, options.encoding());
         JsonParser parser = JsonText.parser(text)) {
       parser.nextToken();
       if (list != null) {
         enter(parser, list);
       }
-      return new JsonlReader(file.shown(), read).read(new ListRows(parser, areLines));
+      return new JsonlReader(file.shown(), read).read(new ListRows(parser, areSeveral));
     } catch (JsonProcessingException e) {
       throw JsonText.invalid(file.shown(), e);
     } catch (IOException e) {
@@ -193,22 +210,35 @@ final class JsonReader {
   /** The objects of a list that the parser has entered. */
   private final class ListRows implements FieldRows {
     private final JsonParser parser;
-    private final boolean areLines;
+    private final boolean areSeveral;
     private int row;
 
-    ListRows(JsonParser parser, boolean areLines) {
+    ListRows(JsonParser parser, boolean areSeveral) {
       this.parser = parser;
-      this.areLines = areLines;
+      this.areSeveral = areSeveral;
     }
 
     @Override
     public Map<String, Object> next() throws BadRow {
       try {
         JsonToken token = parser.nextToken();
-        if (token == JsonToken.END_ARRAY) {
-          return null;
+        while (token == JsonToken.END_ARRAY) {
+          if (!areSeveral || parser.nextToken() == null) {
+            return null;
+          }
+          if (parser.currentToken() != JsonToken.START_ARRAY) {
+            throw new InputException(
+                file.shown()
+                    + ": behind a list of rows stands "
+                    + JsonText.described(parser.currentToken())
+                    + ", where another list may stand, as where files were joined");
+          }
+          token = parser.nextToken();
         }
         row++;
+        if (token == JsonToken.START_ARRAY && read.columns().arePairs()) {
+          return UnnamedTexts.named(file.shown(), row, JsonText.list(parser));
+        }
         if (token != JsonToken.START_OBJECT) {
           parser.skipChildren();
           throw new BadRow(
@@ -237,13 +267,13 @@ final class JsonReader {
     private String asObjects(JsonToken token) {
       boolean areLists = token == JsonToken.START_ARRAY;
       boolean arePairs = read.columns().arePairs();
-      if (!areLists && (token != JsonToken.VALUE_STRING || arePairs && !areLines)) {
+      if (!areLists && (token != JsonToken.VALUE_STRING || arePairs && !areSeveral)) {
         return "";
       }
       String ofList = arePairs ? "{anchor: .[0], positive: .[1]}" : "{text: .[0], label: .[1]}";
       return ". Name their parts, such as: jq -c '"
-          + (areLists || !areLines ? ".[] | " : "")
-          + (areLists || areLines ? ofList : "{text: .}")
+          + (areLists || !areSeveral ? ".[] | " : "")
+          + (areLists || areSeveral ? ofList : "{text: .}")
           + "' "
           + file.shown().getFileName()
           + " > rows.jsonl";
@@ -256,7 +286,10 @@ final class JsonReader {
       JsonToken start = parser.nextToken();
       Map<String, String> kinds = new LinkedHashMap<>();
       boolean squad = false;
-      if (start == JsonToken.START_OBJECT) {
+      JsonToken first = start == JsonToken.START_ARRAY ? parser.nextToken() : null;
+      if (first != null) {
+        leaveList(parser);
+      } else if (start == JsonToken.START_OBJECT) {
         while (parser.nextToken() == JsonToken.FIELD_NAME) {
           String name = parser.currentName();
           JsonToken token = parser.nextToken();
@@ -276,6 +309,7 @@ final class JsonReader {
       boolean more = parser.nextToken() != null;
       return new Shape(
           start,
+          first,
           ofKind(kinds, "list of objects"),
           ofKind(kinds, "object"),
           ofKind(kinds, "list"),

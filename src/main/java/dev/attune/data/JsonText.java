@@ -41,6 +41,29 @@ final class JsonText {
     }
   }
 
+  /** The list that is a whole text; null where it does not begin one. */
+  static List<Object> list(String text) throws IOException {
+    try (JsonParser parser = FACTORY.createParser(text)) {
+      if (parser.nextToken() != JsonToken.START_ARRAY) {
+        return null;
+      }
+      List<Object> list = list(parser);
+      if (parser.nextToken() != null) {
+        throw new JsonFault("more follows the list", parser);
+      }
+      return list;
+    }
+  }
+
+  /** The list that the parser has entered; the parser stands at its end then. */
+  static List<Object> list(JsonParser parser) throws IOException {
+    List<Object> list = new ArrayList<>();
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      list.add(value(parser));
+    }
+    return list;
+  }
+
   /** The object that the parser has entered; the parser stands at its end then. */
   static Map<String, Object> object(JsonParser parser) throws IOException {
     Map<String, Object> fields = new LinkedHashMap<>();
@@ -57,11 +80,7 @@ final class JsonText {
       case START_OBJECT:
         return object(parser);
       case START_ARRAY:
-        List<Object> list = new ArrayList<>();
-        while (parser.nextToken() != JsonToken.END_ARRAY) {
-          list.add(value(parser));
-        }
-        return list;
+        return list(parser);
       case VALUE_NUMBER_INT:
         return JsonNumber.of(parser.getNumberValue(), parser.getText());
       case VALUE_NUMBER_FLOAT:

@@ -22,10 +22,13 @@ final class JsonlReader {
     checkColumns(file, options.columns());
     BadRows bad = new BadRows(options.skipBadRows(), "row");
     RowSpace.Rows<ExampleReader.Row> rows = options.space().rows(ExampleReader.Row.CODEC);
+    UnnamedTexts unnamed =
+        options.columns().arePairs() ? new UnnamedTexts(file, source, options.columns()) : null;
+    FieldRows named = unnamed == null ? source : unnamed;
     for (boolean more = true; more; ) {
       try {
         InterruptedCallException.check("reading " + file);
-        Map<String, Object> fields = source.next();
+        Map<String, Object> fields = named.next();
         more = fields != null;
         if (more) {
           checkCharacters(file, source.row(), fields);
@@ -39,6 +42,9 @@ final class JsonlReader {
     }
     Dataset dataset = new ExampleReader(file, options, false, bad).read(rows.list());
     rows.drop();
+    for (Finding finding : unnamed == null ? List.<Finding>of() : unnamed.findings()) {
+      dataset = dataset.with(finding);
+    }
     return dataset;
   }
 
@@ -54,7 +60,7 @@ final class JsonlReader {
 
   /** The row of one line of JSON. */
   static ExampleReader.Row row(Path file, int number, String line) throws BadRow {
-    Map<String, Object> fields = JsonLines.object(file, number, line);
+    Map<String, Object> fields = JsonLines.row(file, number, line, false);
     checkCharacters(file, number, fields);
     return new ExampleReader.Row(number, fields, fields);
   }

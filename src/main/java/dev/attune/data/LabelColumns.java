@@ -4,6 +4,7 @@ import dev.attune.core.InputException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** Columns named as labels, each of which says with 0 or 1 whether a row has its label. */
@@ -18,9 +19,9 @@ final class LabelColumns {
     List<String> labels = new ArrayList<>();
     for (String column : columns) {
       String value = String.valueOf(fields.get(column)).strip();
-      switch (value) {
-        case "1", "true", "True" -> labels.add(column);
-        case "0", "false", "False" -> {}
+      switch (value.toLowerCase(Locale.ROOT)) {
+        case "1", "1.0", "true", "yes" -> labels.add(column);
+        case "0", "0.0", "false", "no" -> {}
         default ->
             throw new InputException(
                 file

@@ -18,6 +18,9 @@ import java.util.regex.Pattern;
 public final class LabelNames {
   private static final Pattern NUMBER = Pattern.compile("\\d{1,9}");
 
+  /** Such as -1 and -100, which stand where there is no class. */
+  private static final Pattern ANY_NUMBER = Pattern.compile("-?\\d{1,9}");
+
   private final LabelMap names;
 
   private LabelNames(LabelMap names) {
@@ -92,7 +95,7 @@ public final class LabelNames {
 
   /** Whether labels are numbers, and so have no names. */
   public static boolean areNumbers(List<String> labels) {
-    return !labels.isEmpty() && labels.stream().allMatch(l -> NUMBER.matcher(l).matches());
+    return !labels.isEmpty() && labels.stream().allMatch(l -> ANY_NUMBER.matcher(l).matches());
   }
 
   /**

@@ -12,6 +12,9 @@ final class PassedOver {
   private static final Set<String> INPUTS = Set.of("input", "context", "inputs");
   private static final String PROMPT = "prompt";
 
+  /** How the names of columns of names go on from those of their numbers. */
+  private static final Set<String> NAMES = Set.of("_text", "_name", "_str", "_names");
+
   private PassedOver() {}
 
   /**
@@ -34,11 +37,44 @@ final class PassedOver {
           && INPUTS.contains(UsualNames.normalised(name))) {
         findings.add(input(found, name));
       }
+      if (isNameOf(found.get(ColumnRole.LABEL), name, values)) {
+        findings.add(names(found, name));
+      }
       if (found.containsKey(ColumnRole.ANCHOR) && UsualNames.normalised(name).equals(PROMPT)) {
         findings.add(prompt(name));
       }
     }
     return findings;
+  }
+
+  /** Whether a column seems to hold the names of the classes that the label has as numbers. */
+  private static boolean isNameOf(
+      String label, String name, Map<String, ColumnValues> values) {
+    return label != null
+        && values.get(label).areNumbers()
+        && values.get(name).mayBeLabels()
+        && NAMES.stream()
+            .anyMatch(
+                end -> UsualNames.normalised(name).equals(UsualNames.normalised(label) + end));
+  }
+
+  private static Finding names(Map<ColumnRole, String> found, String name) {
+    Map<ColumnRole, String> option = new LinkedHashMap<>();
+    for (ColumnRole role : List.of(ColumnRole.TEXT, ColumnRole.TEXT_PAIR)) {
+      if (found.containsKey(role)) {
+        option.put(role, found.get(role));
+      }
+    }
+    option.put(ColumnRole.LABEL, name);
+    return Finding.ofFile(
+        Finding.Severity.NOTE,
+        "label_names_not_used",
+        "\""
+            + name
+            + "\" seems to name the classes that \""
+            + found.get(ColumnRole.LABEL)
+            + "\" has as numbers, and is not used. To have the names as labels give "
+            + ColumnsOption.of(option));
   }
 
   private static Finding input(Map<ColumnRole, String> found, String name) {

@@ -61,7 +61,7 @@ final class Preferences {
           isInstruction || prompt != null && values.get(prompt) != null,
           "%s: the answers have no prompt. Name its column: %s",
           cells.at(row),
-          Term.COLUMNS.of("prompt=NAME"));
+          Term.COLUMNS.of("prompt=" + likelyPrompt(values)));
       boolean hasTurns =
           roles.containsKey(ColumnRole.SYSTEM) || roles.containsKey(ColumnRole.HISTORY);
       if (isInstruction || hasTurns) {
@@ -116,7 +116,7 @@ final class Preferences {
         "%s: the answers have no prompt, and do not begin with the same dialogue up to"
             + " \"Assistant:\". Name the prompt's column: %s",
         cells.at(row),
-        Term.COLUMNS.of("prompt=NAME"));
+        Term.COLUMNS.of("prompt=" + likelyPrompt(values)));
     dialogues++;
     int begin = speaks + ASSISTANT.length();
     String given = better.substring(0, begin);
@@ -125,6 +125,15 @@ final class Preferences {
         Example.ofPrompt(row, given, better.substring(begin)),
         Example.ofPrompt(row, given, worse.substring(begin)),
         fields);
+  }
+
+  /** The only column that is called as what is answered often is. */
+  private static String likelyPrompt(Map<String, Object> values) {
+    List<String> asked =
+        values.keySet().stream()
+            .filter(name -> UsualNames.ANSWERS.containsKey(UsualNames.normalised(name)))
+            .toList();
+    return asked.size() == 1 ? ColumnsOption.quoted(asked.get(0)) : "NAME";
   }
 
   /** What the report says of how rows were read. */

@@ -105,6 +105,9 @@ public final class RowCache {
       key.with(file.toString());
       try {
         key.with(contents.of(file));
+        for (Path source : ClassesBeside.sources(file)) {
+          key.with(source.toString()).with(contents.of(source));
+        }
       } catch (IOException e) {
         InterruptedCallException.check("reading " + file); // which closes the channel
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);

@@ -16,6 +16,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
 /** Rows of fields, from CSV and TSV, to examples. */
@@ -23,7 +24,8 @@ final class RowReader {
   /** Words that the name of a column has at most. */
   private static final int NAME_WORDS = 4;
 
-  private static final char MARK = '\uFEFF';
+  /** What may stand before the first name of a header. */
+  private static final Pattern JOINED = Pattern.compile("^\uFEFF?(#+\\s*)?");
 
   /** A record and the line on which it begins. */
   private record Line(int number, List<String> cells) {
@@ -256,12 +258,15 @@ final class RowReader {
     }
   }
 
-  /** Files that were joined have byte order marks in front of theirs. */
+  /** Files that were joined may have a byte order mark, or a #, in front of theirs. */
   private static boolean isHeader(List<String> row, List<String> names) {
-    return row.equals(names)
-        || row.size() == names.size()
-            && row.get(0).equals(MARK + names.get(0))
-            && row.subList(1, row.size()).equals(names.subList(1, names.size()));
+    return row.size() == names.size()
+        && unmarked(row.get(0)).equals(unmarked(names.get(0)))
+        && row.subList(1, row.size()).equals(names.subList(1, names.size()));
+  }
+
+  private static String unmarked(String name) {
+    return JOINED.matcher(name).replaceFirst("");
   }
 
   /** The columns among those of words, tags and labels whose every cell is a list. */
@@ -276,7 +281,7 @@ final class RowReader {
           rows.stream().map(r -> r.cells().get(column)).filter(c -> !c.isBlank()).iterator();
       boolean isList = cells.hasNext();
       while (isList && cells.hasNext()) {
-        isList = ListCell.parse(cells.next()) != null;
+        isList = ListCell.parse(cells.next(), options.numbers()) != null;
       }
       if (isList) {
         lists.add(names.get(i));
@@ -293,7 +298,8 @@ final class RowReader {
         String name = names.get(i);
         String cell = line.cells().get(i);
         fields.put(name, cell);
-        values.put(name, lists.contains(name) && !cell.isBlank() ? ListCell.parse(cell) : cell);
+        boolean isList = lists.contains(name) && !cell.isBlank();
+        values.put(name, isList ? ListCell.parse(cell, options.numbers()) : cell);
       }
     }
     return new ExampleReader.Row(line.number(), values, fields);
@@ -330,7 +336,7 @@ final class RowReader {
     if (!marked.startsWith("#") || columns.asksFor(marked)) {
       return header;
     }
-    String name = marked.replaceFirst("^#+\\s*", "");
+    String name = unmarked(marked);
     if (header.contains(name) || !columns.asksFor(name) && !mayBeRead(name)) {
       return header;
     }

@@ -239,7 +239,7 @@ public final class RowStream implements AutoCloseable {
     /** A last line without its end may be one that somebody is writing. */
     private boolean isWhole(String text) {
       try {
-        JsonLines.object(shown, lines.number(), text);
+        JsonLines.row(shown, lines.number(), text, false);
         return true;
       } catch (BadRow e) {
         return false;

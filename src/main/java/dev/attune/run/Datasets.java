@@ -200,7 +200,8 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
             config.flag(RunOption.SKIP_BAD_ROWS),
             asTurns,
             written(config, task.readsTags()))
-        .numbers(task.readsNumbers());
+        .numbers(task.readsNumbers())
+        .named(config.isGiven(RunOption.LABEL_NAMES));
   }
 
   private static FileOptions written(RunConfig config, boolean tagged) {
@@ -229,7 +230,9 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
    * @param needsTargets whether rows without them are bad
    */
   static Dataset file(RunConfig config, Task task, boolean asTurns, boolean needsTargets) {
-    Dataset read = required(config, RunOption.FILE, options(config, task.type(), asTurns));
+    ReadOptions options = options(config, task.type(), asTurns);
+    boolean areNumbers = task.labels() != null && LabelNames.areNumbers(task.labels().names());
+    Dataset read = required(config, RunOption.FILE, areNumbers ? options.named(true) : options);
     if (!needsTargets) {
       return read;
     }

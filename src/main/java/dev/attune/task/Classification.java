@@ -16,6 +16,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
+import dev.attune.data.LabelLists;
 import dev.attune.data.LabelMap;
 import dev.attune.data.TextFindings;
 import dev.attune.metrics.ClassificationMetrics;
@@ -32,6 +33,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.function.UnaryOperator;
 
 /** One label per text or pair of texts: {@code BertForSequenceClassification}. */
 public final class Classification implements Task {
@@ -319,6 +321,11 @@ public final class Classification implements Task {
     @Override
     public String stratum(Example example) {
       return example.label();
+    }
+
+    @Override
+    public UnaryOperator<Dataset> preparation(Dataset train, List<String> known) {
+      return LabelLists::ofOne;
     }
 
     @Override

@@ -8,8 +8,10 @@ import dev.attune.core.InputException;
 import dev.attune.run.CommandOptions;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -36,6 +38,28 @@ class ArgumentsTest {
     assertTrue(
         e.getMessage().startsWith("attune predict: there is no option '--batch-size'"),
         e.getMessage());
+  }
+
+  @Test
+  void aTextWithTheNameOfAFileStandsBehindTwoHyphens(@TempDir Path folder) {
+    String name = folder.toString();
+    InputException e =
+        assertThrows(InputException.class, () -> texts("--model", "m", name, "--", "a"));
+    String refusal = RunOption.worded(e.getMessage());
+    assertTrue(refusal.contains("' is a folder here; give --file "), refusal);
+    assertTrue(refusal.contains("; where it is a text, put it last: -- \"" + name), refusal);
+    assertEquals(List.of("a", name), texts("a", "--model", "m", "--", name));
+    assertEquals(
+        List.of("--json", "-5 degrees", "--", "--max_length"),
+        texts("--model=m", "--", "--json", "-5 degrees", "--", "--max_length"));
+    InputException hyphen =
+        assertThrows(InputException.class, () -> texts("--model", "m", "-5 degrees"));
+    assertTrue(hyphen.getMessage().contains("stands last, behind --"), hyphen.getMessage());
+  }
+
+  private static List<String> texts(String... words) {
+    return Arguments.parse("predict", CommandOptions.PREDICT, true, List.of(words))
+        .texts(RunOption.FILE);
   }
 
   /** Whatever the option: several values of a list stand beside each other, else none counts. */

@@ -57,9 +57,11 @@ class BadInputTest {
     assertEquals(
         "attune: '"
             + train
-            + "' is a file; give --file "
+            + "' is a file here; give --file "
             + train
-            + "; see: attune predict --help\n",
+            + "; where it is a text, put it last: -- \""
+            + train
+            + "\"; see: attune predict --help\n",
         alone.err());
     Ended further =
         AttuneProcess.run(

@@ -77,7 +77,8 @@ class ColumnGuessTest {
   void twoColumnsThatMayBeTheTextAreNotGuessed() {
     assertEquals(
         "a.csv: the columns \"title\", \"body\" may each be the text. Say which: --columns"
-            + " text=title,label=topic or --columns text=body,label=topic",
+            + " text=title,label=topic or --columns text=body,label=topic, or both as a pair:"
+            + " --columns text=title,text_pair=body,label=topic",
         refusal("a.csv", "title,body,topic\na b,c d,x\n", null));
     assertEquals(
         "text <- body, label <- topic (guessed by its name); not used: title",

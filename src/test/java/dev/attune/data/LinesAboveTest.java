@@ -1,6 +1,7 @@
 package dev.attune.data;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.List;
@@ -42,6 +43,22 @@ class LinesAboveTest extends FormatTrial {
     String refusal = refusal(file);
     assertEquals(
         "a.csv, row 3 has 2 fields instead of 3 (#id, text, label)", refusal.split(":")[0]);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '/',
+      value = {
+        "#text,label~good,pos~#text,label~bad,neg",
+        "text,label~good,pos~#text,label~bad,neg",
+        "text,label~good,pos~# text,label~bad,neg",
+        "#text,label~good,pos~text,label~bad,neg",
+        "# of us~#id,text~1,good~id,text~2,bad",
+      })
+  void aHeaderOfAJoinedFileIsNoRowWithOrWithoutItsMark(String content) {
+    Path file = file("a.csv", content.replace('~', '\n') + "\n");
+    String refusal = refusal(file);
+    assertTrue(refusal.contains("is the header once more, as where files were joined"), refusal);
   }
 
   @Test

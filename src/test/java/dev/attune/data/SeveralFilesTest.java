@@ -61,7 +61,10 @@ class SeveralFilesTest extends FormatTrial {
         texts(DataReader.read(given, as(Columns.automatic(), FileOptions.AUTOMATIC))),
         "files that are named come in the order in which they are");
     assertEquals("the pattern p/no*.csv matches no file", refusal(temp.resolve("p/no*.csv")));
-    assertTrue(refusal(temp.resolve("p")).contains("holds sub, which is no data file"));
+    assertEquals(
+        "the folder p holds sub, a folder. Give one that holds the files of one split, or a pattern of"
+            + " the files to read, such as p/sub/*.csv",
+        refusal(temp.resolve("p")));
   }
 
   @Test
@@ -91,10 +94,28 @@ class SeveralFilesTest extends FormatTrial {
     file("f/b.jsonl", "{}");
     assertTrue(
         refusal(temp.resolve("f")).contains("holds files of several formats: a.csv, b.jsonl"));
-    file("r/README.md", "hi");
+    file("r/notes.md", "hi");
     file("r/a.csv", TWO);
-    assertTrue(refusal(temp.resolve("r")).contains("holds README.md, which is no data file"));
+    assertTrue(refusal(temp.resolve("r")).contains("holds notes.md, which is no data file"));
     assertTrue(refusal(temp.resolve("r")).endsWith("such as r/*.csv"));
+  }
+
+  /** As {@code save_to_disk} and the hub write them. */
+  @Test
+  void whatDescribesDataIsNoDataOfAFolder() {
+    file("d/dataset_info.json", "{}");
+    file("d/state.json", "{}");
+    file("d/README.md", "hi");
+    file("d/rows.csv", TWO);
+    assertEquals(2, read(temp.resolve("d")).size());
+    file("o/state.json", "[{\"text\": \"a\", \"label\": 1}]");
+    assertEquals(1, read(temp.resolve("o")).size());
+    file("h/README.md", "hi");
+    file("h/data/train-0.csv", TWO);
+    assertTrue(
+        refusal(temp.resolve("h")).endsWith("such as h/data/*.csv"), refusal(temp.resolve("h")));
+    file("n/README.md", "hi");
+    assertEquals("the folder n holds no file of data", refusal(temp.resolve("n")));
   }
 
   @Test
