@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.management.UnixOperatingSystemMXBean;
 import dev.attune.data.DataReport;
 import dev.attune.run.CommandOptions;
-import dev.attune.run.ProcessMemory;
 import dev.attune.run.RunConfig;
 import dev.attune.run.RunListener;
 import dev.attune.run.RunOption;
@@ -49,8 +48,7 @@ class EnduranceTest extends ApiTrial {
       Runtime java = Runtime.getRuntime();
       var system = (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
       return new Held(
-          // The collector keeps what it once had of the heap, and touches more of it with time.
-          ProcessMemory.residentBytes() - java.totalMemory(),
+          OwnMemory.besideHeapBytes(),
           java.totalMemory() - java.freeMemory(),
           system.getOpenFileDescriptorCount(),
           ManagementFactory.getThreadMXBean().getThreadCount());

@@ -51,16 +51,13 @@ final class ColumnSinks {
   /** Adds a sequence, without its targets. */
   void append(int[] sequence, int[] types) {
     Check.argument(sequence.length > 0, "example %d has no tokens", size);
-    Check.input(
-        tokens <= Integer.MAX_VALUE - 8 - sequence.length,
-        "more than %d tokens in one dataset; train on fewer rows at a time",
-        Integer.MAX_VALUE - 8);
+    int grown = IntSink.grown(tokens, sequence.length);
     if (size > 0) {
       dropped.add(lastDropped);
     }
     lastDropped = 0;
     addTypes(types, sequence.length);
-    tokens += sequence.length;
+    tokens = grown;
     size++;
     ids.addAll(sequence, 0, sequence.length);
     offsets.add(tokens);

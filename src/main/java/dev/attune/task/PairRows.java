@@ -9,6 +9,7 @@ import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
+import dev.attune.data.mapped.IntSink;
 import dev.attune.text.TextTokenizer;
 import dev.attune.text.TokenIds;
 import java.util.List;
@@ -16,9 +17,6 @@ import java.util.function.Function;
 
 /** Labelled rows to pairs of sequences with 1 where they are to be alike, else 0. */
 final class PairRows implements RowEncoder<TokenIds> {
-  /** Tokens of a dataset. */
-  private static final int MOST_TOKENS = Integer.MAX_VALUE - 8;
-
   private final TextRows texts;
   private final boolean usesTypeIds;
   private final Function<Dataset, RowPairs> labels;
@@ -57,13 +55,13 @@ final class PairRows implements RowEncoder<TokenIds> {
     List<ContrastivePairs.Pair> listed = pairs.list(labels.apply(dataset), lengths.length);
     long tokens = listed.stream().mapToLong(p -> lengths[p.first()] + lengths[p.second()]).sum();
     Check.input(
-        tokens <= MOST_TOKENS,
+        tokens <= IntSink.MOST,
         "%s: the %,d pairs of the rows hold %,d tokens, more than %,d; list fewer by %s, give fewer"
             + " rows, or a smaller %s",
         dataset.source(),
         listed.size(),
         tokens,
-        MOST_TOKENS,
+        IntSink.MOST,
         Term.NUM_ITERATIONS,
         Term.MAX_LENGTH);
     EncodedDataset.Builder builder =

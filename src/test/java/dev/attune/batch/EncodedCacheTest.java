@@ -262,7 +262,7 @@ class EncodedCacheTest {
                 builder.add(many, null);
               }
             });
-    assertTrue(e.getMessage().startsWith("more than 2147483639 tokens"), e.getMessage());
+    assertTrue(e.getMessage().startsWith("there are more than 2,147,418,111 rows"), e.getMessage());
   }
 
   @Test

@@ -6,6 +6,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
 
 /** A GPT-2 tokenizer of single bytes and a few chosen merges: a letter is its own token id. */
 public final class ByteTokenizer {
@@ -13,6 +16,17 @@ public final class ByteTokenizer {
   public static final int END = 256;
 
   private ByteTokenizer() {}
+
+  /** The merges by which each of some words is one token where it stands behind a space. */
+  public static String[] words(List<String> words) {
+    Set<String> merges = new LinkedHashSet<>();
+    for (String word : words) {
+      for (int i = 0; i < word.length(); i++) {
+        merges.add("Ġ" + word.substring(0, i) + ' ' + word.charAt(i));
+      }
+    }
+    return merges.toArray(String[]::new);
+  }
 
   /**
    * Writes vocab.json, merges.txt and tokenizer_config.json. Ids are the bytes, {@link #END}, then

@@ -20,8 +20,17 @@ public final class TinyDecoder {
 
   /** Writes a model folder: config.json, model.safetensors and the files of the tokenizer. */
   public static Path write(Path folder, Backend backend, int hidden) {
+    return write(folder, backend, hidden, new String[0]);
+  }
+
+  /**
+   * The same that reads more than bytes.
+   *
+   * @param merges as for {@link ByteTokenizer#write}
+   */
+  public static Path write(Path folder, Backend backend, int hidden, String... merges) {
     try {
-      ByteTokenizer.write(folder, "<end>");
+      ByteTokenizer.write(folder, "<end>", merges);
       Files.writeString(
           folder.resolve("config.json"),
           """
@@ -31,7 +40,7 @@ public final class TinyDecoder {
            "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
            "tie_word_embeddings": true}
           """
-              .formatted(ByteTokenizer.END + 1, hidden, CONTEXT));
+              .formatted(ByteTokenizer.END + 1 + merges.length, hidden, CONTEXT));
       try (Model model =
           Families.create(
               backend, ModelFolder.readConfig(folder), HeadKind.LANGUAGE_MODEL, 1, null)) {

@@ -4,8 +4,6 @@ import java.util.Arrays;
 
 /** A column that grows in memory. */
 final class IntArray implements IntSink {
-  private static final int MOST = Integer.MAX_VALUE - 8;
-
   private int[] values = new int[64];
   private int size;
 
@@ -23,7 +21,7 @@ final class IntArray implements IntSink {
   }
 
   private void ensure(int more) {
-    long needed = (long) size + more;
+    long needed = IntSink.grown(size, more);
     if (needed > values.length) {
       values = Arrays.copyOf(values, (int) Math.min(MOST, needed + (needed >> 1)));
     }

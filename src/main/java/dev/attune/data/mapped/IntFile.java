@@ -13,14 +13,14 @@ final class IntFile implements IntSink {
 
   @Override
   public void add(int value) {
+    size = IntSink.grown(size, 1);
     file.putInt(value);
-    size = Math.addExact(size, 1);
   }
 
   @Override
   public void addAll(int[] values, int from, int count) {
+    size = IntSink.grown(size, count);
     file.putInts(values, from, count);
-    size = Math.addExact(size, count);
   }
 
   @Override

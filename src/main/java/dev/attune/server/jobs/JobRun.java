@@ -176,10 +176,6 @@ final class JobRun implements RunListener {
 
   /** That the server is of another version than a checkpoint is no fault of who made the job. */
   private void beginAgain(OtherVersionException e) {
-    if (group != null) {
-      refuse(e);
-      return;
-    }
     LOG.log(Level.WARNING, job.id() + " begins again: " + worded(e.getMessage()));
     try {
       JobFolders.remove(sources.folders().model(job));

@@ -2,6 +2,7 @@ package dev.attune.server.jobs;
 
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.InterruptedCallException;
 import dev.attune.data.Finding;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunOption;
@@ -21,6 +22,7 @@ final class JobValidation {
   private final JobConfig.Sources sources;
   private final JobEnds ends;
   private final long memoryBytes;
+  private volatile boolean isStopped;
 
   /**
    * @param memoryBytes that jobs may take together
@@ -32,6 +34,20 @@ final class JobValidation {
     this.memoryBytes = memoryBytes;
   }
 
+  /** Leaves the job in hand, and those after it, as they are: a large file takes minutes. */
+  void stop() {
+    isStopped = true;
+  }
+
+  private final class Heard extends SilentRunListener {
+    @Override
+    public void onTokenised(int doneRows, int totalRows) {
+      if (isStopped) {
+        throw new InterruptedCallException("stopped while its files were looked at");
+      }
+    }
+  }
+
   /** Queues the job, or ends it with what is wrong. */
   void validate(Job job) {
     JobConfig made = null;
@@ -41,8 +57,10 @@ final class JobValidation {
           TrainEstimate.of(
               made.config(),
               job.request().choosesBatchSize() ? JobConfig::usualBatch : null,
-              new SilentRunListener());
+              new Heard());
       judge(job, made, estimate);
+    } catch (InterruptedCallException e) {
+      LOG.log(Level.DEBUG, job.id() + " is looked at again when the server is started again");
     } catch (ApiException e) {
       fail(job, new JobError("invalid_job", e.getMessage(), e.param()));
     } catch (InputException e) {

@@ -361,6 +361,9 @@ final class Scheduler implements AutoCloseable {
 
   private void work(JobRun run, JobGang gang) {
     try {
+      if (closed) { // it was on its way here while those at work were told
+        run.stop(JobRun.Stop.SERVER_ENDS);
+      }
       if (!isRunning(run.job())) { // whoever changed that may have found nobody at work
         run.stop(JobRun.Stop.STATUS_CHANGED);
       }
@@ -443,6 +446,7 @@ final class Scheduler implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
+    validation.stop();
     store.wake();
     atWork().forEach(run -> run.stop(JobRun.Stop.SERVER_ENDS));
     try {

@@ -2,7 +2,10 @@ package dev.attune.data.mapped;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.attune.core.InputException;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -42,6 +45,17 @@ class IntsTest {
       }
       same(lengths, Ints.between(Ints.of(borders)));
       same(lengths, Ints.between(Ints.computed(size + 1, i -> borders[i])));
+    }
+  }
+
+  /** Three hundred labels of each of ten million rows are as many. */
+  @Test
+  void moreThanAColumnHoldsIsRefusedInWords() {
+    assertEquals(IntSink.MOST, IntSink.grown(IntSink.MOST - 7, 7));
+    for (int[] sizes : new int[][] {{IntSink.MOST, 1}, {IntSink.MOST - 7, 8}, {1, IntSink.MOST}}) {
+      InputException e =
+          assertThrows(InputException.class, () -> IntSink.grown(sizes[0], sizes[1]));
+      assertTrue(e.getMessage().contains("rows, tokens or labels"), e.getMessage());
     }
   }
 

@@ -5,18 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.attune.core.FileOps;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.run.RunOption;
 import dev.attune.server.access.Limits;
-import dev.attune.server.data.DataFolder;
-import dev.attune.server.files.FileStore;
-import dev.attune.server.http.Fields;
-import dev.attune.server.models.ModelCatalog;
-import dev.attune.server.models.ModelRoom;
-import dev.attune.server.webhooks.Webhooks;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -38,10 +30,7 @@ class JobFallBackTest {
   @TempDir Path scratch;
   private final String chats = JobsTrial.chats(40);
   private final AtomicInteger failures = new AtomicInteger(); // that are still to come
-  private DataFolder data;
-  private FileStore files;
-  private Webhooks webhooks;
-  private Jobs jobs;
+  private OwnJobs jobs;
 
   /** Of those that are trained together, one asks for room here after each checkpoint. */
   private Limits limits() {
@@ -54,67 +43,31 @@ class JobFallBackTest {
 
   @BeforeEach
   void begin() throws IOException {
-    JobsTrial.makeBases(scratch);
-    data = DataFolder.open(scratch.resolve("data"));
-    files = new FileStore(data.journal(), data.files(), tenant -> Limits.NONE, FileOps.SYSTEM);
-    ModelCatalog models =
-        new ModelCatalog(
-            data.journal(), Map.of("decoder", scratch.resolve("decoder")), data.models());
-    webhooks = new Webhooks(data.journal(), Map.of());
-    jobs =
-        new Jobs(
-            new Jobs.Parts(
-                data.journal(),
-                files,
-                models,
-                new ModelRoom(models, data.models(), tenant -> limits()),
-                webhooks,
-                tenant -> Limits.NONE,
-                data.models(),
-                data.runs()),
-            new Scheduler.Means(1L << 30, () -> 0, 1, 2, 1));
+    jobs = new OwnJobs(scratch, new Scheduler.Means(1L << 30, () -> 0, 1, 2, 1), this::limits);
   }
 
   @AfterEach
   void end() {
     jobs.close();
-    webhooks.close();
-    data.close();
   }
 
   /** Two jobs that have ended, of which both were ready when the first began. */
   private List<String> done() throws Exception {
-    String file =
-        files
-            .write("local", "chats.jsonl", "fine-tune", chats.getBytes(StandardCharsets.UTF_8))
-            .id();
+    String file = jobs.write(chats);
     List<String> ids =
-        Stream.of(1, 2)
-            .map(number -> Fields.of(JobsTrial.job(file, STEPS)))
-            .map(body -> jobs.create("local", JobRequest.of(body)).id())
-            .toList();
-    jobs.start();
+        Stream.of(1, 2).map(number -> jobs.create(JobsTrial.job(file, STEPS))).toList();
+    jobs.jobs().start();
     for (String id : ids) {
-      while (status(id) != JobStatus.SUCCEEDED) {
-        assertNotEquals(JobStatus.FAILED, status(id), () -> told(id).toString());
+      while (jobs.status(id) != JobStatus.SUCCEEDED) {
+        assertNotEquals(JobStatus.FAILED, jobs.status(id), () -> told(id).toString());
         Thread.sleep(20);
       }
     }
     return ids;
   }
 
-  private JobStatus status(String id) {
-    return jobs.store().find(id).orElseThrow().status();
-  }
-
   private List<String> told(String id) {
-    return data.journal()
-        .read(
-            read ->
-                read.list(
-                    "SELECT message FROM job_events WHERE job = ? ORDER BY number",
-                    row -> row.getString(1),
-                    id));
+    return jobs.told(id);
   }
 
   private long count(String id, String begin) {

@@ -1,6 +1,7 @@
 package dev.attune.server.jobs;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(240)
 class OtherVersionTest {
   private static final int STEPS = 400;
+  private static final int ENDLESS = 1_000_000;
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @TempDir Path scratch;
@@ -29,8 +31,7 @@ class OtherVersionTest {
   @Test
   void aJobWhoseCheckpointNothingCanGoOnFromBeginsAgain() throws IOException {
     String chats = JobsTrial.chats(40);
-    JobsTrial server = new JobsTrial(scratch);
-    try {
+    try (JobsTrial server = new JobsTrial(scratch)) {
       server.start();
       String id = server.create(JobsTrial.job(server.upload("chats.jsonl", chats), STEPS));
       server.awaitStep(id, 5);
@@ -43,8 +44,33 @@ class OtherVersionTest {
       assertTrue(events.stream().noneMatch(e -> e.contains(scratch.toString())), events::toString);
       Path same = server.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1"));
       assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
-    } finally {
+    }
+  }
+
+  /** One that is trained with others needs not wait for their ends to begin again. */
+  @Test
+  void aJobOfAGroupBeginsAgainBesideTheOthers() throws IOException {
+    String chats = JobsTrial.chats(40);
+    try (JobsTrial server = new JobsTrial(scratch)) {
+      server.start();
+      String file = server.upload("chats.jsonl", chats);
+      String other = server.create(JobsTrial.job(file, ENDLESS));
+      String id = server.create(JobsTrial.job(file, STEPS));
+      server.awaitStep(other, 5);
+      server.awaitStep(id, 5);
       server.close();
+      enlarge(server.data().resolve("models/" + id), "adam_m.bin");
+      server.start();
+      server.awaitStatus(id, "succeeded");
+      assertEquals("running", server.job(other).path("status").asText());
+      for (String each : List.of(id, other)) {
+        List<String> events = server.events(each);
+        boolean again = events.stream().anyMatch(e -> e.endsWith("it begins again"));
+        assertEquals(each.equals(id), again, events::toString);
+      }
+      server.post("/fine_tuning/jobs/" + other + "/cancel");
+      Path same = server.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1"));
+      assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
     }
   }
 
