@@ -100,7 +100,11 @@ final class Data {
     Encoder learned = new Encoder(task.encoder(tokenizer, maxLength, Purpose.TRAINING), threads);
     encodedTrain = cache.encode(learned, train, tokenizer.content(), progress);
     Encoder measured = new Encoder(task.encoder(tokenizer, maxLength, Purpose.EVALUATION), threads);
-    encodedFitting = task.isFitted() ? measured.encode(train) : null;
+    encodedFitting =
+        task.isFitted()
+            ? new Encoder(task.encoder(tokenizer, maxLength, Purpose.FITTING), threads)
+                .encode(train)
+            : null;
     encodedValidation = validation == null ? null : measured.encode(validation);
     encodedTest = test == null ? null : measured.encode(test);
     return report(config, encodedTrain, encodedValidation, encodedTest, maxLength);

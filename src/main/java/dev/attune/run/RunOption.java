@@ -263,6 +263,12 @@ public enum RunOption {
       OnResume.STAYS),
   NUM_ITERATIONS(
       "N", null, "of listed pairs: so many of each kind for each row instead", OnResume.STAYS),
+  LABEL_TEMPLATE(
+      "TEXT",
+      null,
+      "of few-shot: a sentence that says a label, learned as eight texts of it; none: no such"
+          + " sentences. Where labels are words, 'This text is about {}.'",
+      OnResume.STAYS),
   HEAD_C(
       "X",
       null,

@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.Term;
@@ -102,7 +101,7 @@ public final class Classification implements Task {
   }
 
   @Override
-  public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+  public TextRows encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     return purpose == Purpose.PREDICTION
         ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
         : new TextRows(

@@ -6,8 +6,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.batch.HalvedRows;
 import dev.attune.batch.RowEncoder;
+import dev.attune.batch.RowsBeside;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.InputException;
@@ -50,6 +50,7 @@ public final class FewShot implements Task, Thresholded {
   private final FewShotLabels classes;
   private final LabelLoss loss;
   private final ContrastivePairs pairs;
+  private final LabelSentences sentences;
   private final double c;
   private final String pooling; // what was asked for; null: as the folder has it
   private final SentenceModules modules;
@@ -60,6 +61,7 @@ public final class FewShot implements Task, Thresholded {
       FewShotLabels classes,
       LabelLoss loss,
       ContrastivePairs pairs,
+      LabelSentences sentences,
       double c,
       String pooling,
       SentenceModules modules,
@@ -68,6 +70,7 @@ public final class FewShot implements Task, Thresholded {
     this.classes = classes;
     this.loss = loss;
     this.pairs = pairs;
+    this.sentences = sentences;
     this.c = c;
     this.pooling = pooling;
     this.modules = modules;
@@ -101,7 +104,8 @@ public final class FewShot implements Task, Thresholded {
               "%s: the saved head has %d outputs, but %d labels are named: %s",
               path, saved.classes(), labels().size(), labels().describe()));
     }
-    return new FewShot(classes, loss, pairs, c, pooling, unit(found, pooling), saved, isOpened);
+    return new FewShot(
+        classes, loss, pairs, sentences, c, pooling, unit(found, pooling), saved, isOpened);
   }
 
   static SentenceModules unit(SentenceModules found, String pooling) {
@@ -110,7 +114,7 @@ public final class FewShot implements Task, Thresholded {
   }
 
   private FewShot with(LinearHead fitted) {
-    return new FewShot(classes, loss, pairs, c, pooling, modules, fitted, isOpened);
+    return new FewShot(classes, loss, pairs, sentences, c, pooling, modules, fitted, isOpened);
   }
 
   @Override
@@ -119,6 +123,7 @@ public final class FewShot implements Task, Thresholded {
     notes.add(
         "vectors learn from "
             + pairs
+            + sentences
             + ", loss "
             + loss.option()
             + "; pooling: "
@@ -168,6 +173,9 @@ public final class FewShot implements Task, Thresholded {
 
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+    if (purpose == Purpose.FITTING) {
+      return beside(classes.rows(tokenizer, maxLength), false);
+    }
     if (purpose != Purpose.TRAINING) {
       return classes.task().encoder(tokenizer, maxLength, purpose);
     }
@@ -182,7 +190,13 @@ public final class FewShot implements Task, Thresholded {
             TargetLayout.numbers(labels().size()),
             (builder, tokens, dataset, example) ->
                 builder.add(tokens.ids(), tokens.typeIds(), classes.likeness(dataset, example)));
-    return pairs.areHalved() ? new HalvedRows(rows) : rows;
+    return beside(rows, pairs.areHalved());
+  }
+
+  /** The rows with what is learned beside them. */
+  private RowEncoder<?> beside(TextRows rows, boolean halves) {
+    List<Example> said = classes.labelled(sentences.texts(labels()));
+    return halves || !said.isEmpty() ? new RowsBeside(rows, halves, said) : rows;
   }
 
   @Override
@@ -210,9 +224,7 @@ public final class FewShot implements Task, Thresholded {
 
   @Override
   public long sequences(Dataset rows) {
-    return pairs.areHalved()
-        ? rows.examples().stream().mapToLong(HalvedRows::most).sum()
-        : rows.size();
+    return RowsBeside.most(rows, pairs.areHalved(), sentences.rows(labels()));
   }
 
   @Override
@@ -303,7 +315,7 @@ public final class FewShot implements Task, Thresholded {
     }
     FewShotLabels chosen =
         new FewShotLabels.Several(several.type(), several.task().withThresholds(all, some));
-    return new FewShot(chosen, loss, pairs, c, pooling, modules, head, isOpened);
+    return new FewShot(chosen, loss, pairs, sentences, c, pooling, modules, head, isOpened);
   }
 
   @Override
@@ -312,6 +324,7 @@ public final class FewShot implements Task, Thresholded {
     loss.describe(settings);
     settings.put(PAIRS, pairs.strategy().option());
     settings.put(HEAD_C, c);
+    sentences.describe(settings);
   }
 
   @Override

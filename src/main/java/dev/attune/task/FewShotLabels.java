@@ -1,13 +1,17 @@
 package dev.attune.task;
 
 import dev.attune.batch.Batch;
+import dev.attune.batch.TextRows;
 import dev.attune.core.InputException;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.LabelMap;
 import dev.attune.folder.LinearHead;
+import dev.attune.text.TextTokenizer;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /** What few-shot learns of rows: one label each, or any number. */
 interface FewShotLabels {
@@ -29,6 +33,12 @@ interface FewShotLabels {
    * @throws InputException naming the row, where it has no label, or one that is unknown
    */
   float[] likeness(Dataset dataset, Example example);
+
+  /** How rows are encoded for the regression. */
+  TextRows rows(TextTokenizer tokenizer, int maxLength);
+
+  /** Texts as rows: of the first label, the second, and so on, and of the first again. */
+  List<Example> labelled(List<String> texts);
 
   /** All pairs of a dataset's rows. */
   RowPairs pairs(Dataset dataset);
@@ -52,6 +62,18 @@ interface FewShotLabels {
       float[] one = new float[labels().size()];
       one[id(dataset, example)] = 1;
       return one;
+    }
+
+    @Override
+    public TextRows rows(TextTokenizer tokenizer, int maxLength) {
+      return task.encoder(tokenizer, maxLength, Purpose.FITTING);
+    }
+
+    @Override
+    public List<Example> labelled(List<String> texts) {
+      return IntStream.range(0, texts.size())
+          .mapToObj(k -> Example.of(k + 1, texts.get(k), labels().name(k % labels().size())))
+          .toList();
     }
 
     @Override
@@ -95,6 +117,21 @@ interface FewShotLabels {
         unit[k] /= (float) Math.sqrt(Math.max(1, count));
       }
       return unit;
+    }
+
+    @Override
+    public TextRows rows(TextTokenizer tokenizer, int maxLength) {
+      return task.encoder(tokenizer, maxLength, Purpose.FITTING);
+    }
+
+    @Override
+    public List<Example> labelled(List<String> texts) {
+      return IntStream.range(0, texts.size())
+          .mapToObj(
+              k ->
+                  Example.ofLabels(
+                      k + 1, texts.get(k), null, List.of(labels().name(k % labels().size()))))
+          .toList();
     }
 
     @Override

@@ -83,6 +83,7 @@ final class FewShotType implements TaskType {
         Term.POOLING,
         Term.SAMPLING_STRATEGY,
         Term.NUM_ITERATIONS,
+        Term.LABEL_TEMPLATE,
         Term.HEAD_C);
   }
 
@@ -134,6 +135,7 @@ final class FewShotType implements TaskType {
     FewShot.unit(SentenceModules.plain(), options.get(Term.POOLING));
     LabelLoss loss = LabelLoss.of(options);
     ContrastivePairs pairs = ContrastivePairs.of(options);
+    LabelSentences.of(options, pairs, false);
     if (several && loss.isRanking() && !pairs.areListed()) {
       throw new InputException(
           Term.LOSS.of(loss.option())
@@ -149,10 +151,12 @@ final class FewShotType implements TaskType {
   public Task create(LabelMap labels, Dataset train, TaskOptions options) {
     check(options);
     String pooling = options.get(Term.POOLING);
+    ContrastivePairs pairs = ContrastivePairs.of(options);
     return new FewShot(
         FewShotLabels.of(this, labels, several),
         LabelLoss.of(options),
-        ContrastivePairs.of(options),
+        pairs,
+        LabelSentences.of(options, pairs, !several && LabelSentences.areWords(labels)),
         options.number(Term.HEAD_C, C),
         pooling,
         FewShot.unit(SentenceModules.plain(), pooling),
@@ -168,12 +172,15 @@ final class FewShotType implements TaskType {
               case LOSS -> settings.path("loss").path("name").asText(null);
               case LOSS_SCALE -> settings.path("loss").path("scale").asText(null);
               case SAMPLING_STRATEGY -> settings.path(FewShot.PAIRS).asText(null);
+              case LABEL_TEMPLATE -> settings.path(LabelSentences.SETTING).asText(null);
               default -> null;
             };
+    ContrastivePairs pairs = ContrastivePairs.of(saved);
     return new FewShot(
         FewShotLabels.of(this, labels, several),
         LabelLoss.of(saved),
-        ContrastivePairs.of(saved),
+        pairs,
+        LabelSentences.of(saved, pairs, false),
         new SavedSettings(settings).number(FewShot.HEAD_C, C),
         null,
         FewShot.unit(SentenceModules.plain(), null),

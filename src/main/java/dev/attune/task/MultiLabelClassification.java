@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.batch.Batch;
 import dev.attune.batch.EncodedDataset;
-import dev.attune.batch.RowEncoder;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.Check;
@@ -191,7 +190,7 @@ public final class MultiLabelClassification implements Task, Thresholded {
   }
 
   @Override
-  public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
+  public TextRows encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     return purpose == Purpose.PREDICTION
         ? new TextRows(tokenizer, maxLength, false, TargetLayout.NONE, TextRows.NONE)
         : new TextRows(

@@ -82,7 +82,7 @@ record ZeroShotLabels(
     return new ZeroShotLabels(
         LabelMap.ofNames(names),
         descriptions,
-        template(options.get(Term.HYPOTHESIS_TEMPLATE)),
+        template(Term.HYPOTHESIS_TEMPLATE, options),
         multiLabel,
         temperature);
   }
@@ -112,11 +112,17 @@ record ZeroShotLabels(
     }
   }
 
-  private static String template(String given) {
+  /**
+   * A sentence with a place for a label; null: none is given.
+   *
+   * @throws InputException if there is no place in it, or more than one
+   */
+  static String template(Term option, TaskOptions options) {
+    String given = options.get(option);
     if (given != null
         && (!given.contains(PLACE) || given.indexOf(PLACE) != given.lastIndexOf(PLACE))) {
       throw new InputException(
-          Term.HYPOTHESIS_TEMPLATE
+          option
               + " is '"
               + given
               + "'; it needs {} once, where the label goes, as in 'This example is {}.'");

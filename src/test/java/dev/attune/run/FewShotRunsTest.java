@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Few-shot classification of a tiny BERT: what is learned, what is left, what is refused. */
 class FewShotRunsTest {
@@ -69,6 +70,7 @@ class FewShotRunsTest {
   private RecordedRun run(Path train, String output) {
     return new RecordedRun(shared, train, scratch.resolve(output))
         .with(RunOption.TASK, "few-shot")
+        .with(RunOption.LABEL_TEMPLATE, "none")
         .with(RunOption.DROPOUT, "0")
         .with(RunOption.BATCH_SIZE, "64");
   }
@@ -173,6 +175,72 @@ class FewShotRunsTest {
     assertArrayEquals(
         Files.readAllBytes(scratch.resolve("written/model.safetensors")),
         Files.readAllBytes(scratch.resolve("implied/model.safetensors")));
+  }
+
+  /** Eight sequences of each label, beside the rows or their halves, and among what is fitted. */
+  @ParameterizedTest
+  @ValueSource(strings = {"batch", "halves"})
+  void sentencesOfLabelsAreLearnedToo(String strategy) throws IOException {
+    Path train = data(3);
+    long[] steps = new long[2];
+    byte[][] heads = new byte[2][];
+    for (int i = 0; i < 2; i++) {
+      String name = strategy + i;
+      TrainRun.Outcome outcome =
+          run(train, name)
+              .with(RunOption.SAMPLING_STRATEGY, strategy)
+              .with(RunOption.LABEL_TEMPLATE, i == 0 ? "none" : "the new {}")
+              .with(RunOption.LEARNING_RATE, "1e-30")
+              .with(RunOption.BATCH_SIZE, "4")
+              .with(RunOption.MAX_STEPS, "0")
+              .with(RunOption.EPOCHS, "1")
+              .with(RunOption.VALIDATION_FILE, train.toString())
+              .run();
+      steps[i] = outcome.training().steps();
+      heads[i] = Files.readAllBytes(scratch.resolve(name + "/model_head.safetensors"));
+      assertTrue(outcome.evaluation().get("accuracy") > 0, outcome.evaluation()::toString);
+    }
+    assertEquals(steps[0] + 3 * 8 / 4, steps[1]);
+    assertFalse(Arrays.equals(heads[0], heads[1]), "the sentences are rows of the regression too");
+    JsonNode noted = JSON.readTree(scratch.resolve(strategy + "1/attune.json").toFile());
+    assertEquals("the new {}", noted.findValue("label_template").asText());
+  }
+
+  /** Where nobody says whether there are sentences, labels that are words have them. */
+  @ParameterizedTest
+  @CsvSource({"few-shot,cat,6", "few-shot,0,2", "few-shot-multi-label,cat,2"})
+  void wordsAreSaidUnlessTheyAreSeveral(String task, String first, long steps) throws IOException {
+    List<String> lines = new ArrayList<>(List.of("text,labels"));
+    for (int i = 0; i < 8; i++) {
+      lines.add(TEXTS[i % 2][i / 2] + "," + (i % 2 == 0 ? first : "1" + first));
+    }
+    for (int i = 1; i < lines.size(); i++) {
+      lines.set(i, lines.get(i).replace("1cat", "house").replace(",10", ",1"));
+    }
+    if (task.equals("few-shot")) {
+      lines.set(0, "text,label");
+    }
+    TrainRun.Outcome outcome =
+        new RecordedRun(
+                shared,
+                Files.write(scratch.resolve("words.csv"), lines),
+                scratch.resolve("words-" + task + first))
+            .with(RunOption.TASK, task)
+            .with(RunOption.BATCH_SIZE, "4")
+            .with(RunOption.MAX_STEPS, "0")
+            .with(RunOption.EPOCHS, "1")
+            .run();
+    assertEquals(steps, outcome.training().steps());
+  }
+
+  @Test
+  void sentencesOfLabelsAreNotAmongListedPairs() throws IOException {
+    String refusal =
+        run(data(3), "listed-sentences")
+            .with(RunOption.SAMPLING_STRATEGY, "unique")
+            .with(RunOption.LABEL_TEMPLATE, "about {}")
+            .refusal();
+    assertTrue(refusal.contains("--label-template is of all pairs of each batch"), refusal);
   }
 
   /** What is not cut counts once: texts of few words, or of a script without spaces. */
@@ -337,6 +405,7 @@ class FewShotRunsTest {
     "sampling-strategy,all,'batch, halves, oversampling, undersampling, unique'",
     "num-iterations,5,--sampling-strategy oversampling",
     "head-c,0,it must be above 0",
+    "label-template,This text is about it.,it needs {} once",
     "label-names,'class a,class b,class c,class d','no row of \"class d\"'",
     "head-learning-rate,1e-3,no head of their own",
     "label-smoothing,0.1,has no meaning",

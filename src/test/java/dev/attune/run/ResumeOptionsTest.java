@@ -132,6 +132,7 @@ class ResumeOptionsTest {
     put(RunOption.BATCH_SAMPLER, "no-duplicates");
     put(RunOption.SAMPLING_STRATEGY, "unique");
     put(RunOption.NUM_ITERATIONS, "2");
+    put(RunOption.LABEL_TEMPLATE, "About {}.");
     put(RunOption.HEAD_C, "2");
     put(RunOption.LORA_R, "4");
     put(RunOption.LORA_ALPHA, "4");

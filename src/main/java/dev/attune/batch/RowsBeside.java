@@ -10,34 +10,51 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Texts and the halves of each, by words, as sequences of one target: three of a row, where both
- * halves have tokens. Of a row of two texts, of words, or of a text of few words there is one.
+ * Texts, and more sequences to learn from beside them: the halves of each text, by words, with the
+ * target of the text, and texts that are in no file.
+ *
+ * <p>Of a row whose halves have tokens there are three sequences; of a row of two texts, of words,
+ * or of a text of few words there is one.
  */
-public final class HalvedRows implements RowEncoder<List<TokenIds>> {
+public final class RowsBeside implements RowEncoder<List<TokenIds>> {
   /** Words of a text that is cut. Halves of fewer say little. */
   private static final int LEAST_WORDS = 4;
 
   private final TextRows texts;
+  private final boolean halves;
+  private final List<Example> more;
   private final int[] nothing; // special tokens alone
 
   /**
    * @param texts how a text and its target become a row
+   * @param halves whether those of each text are learned too
+   * @param more texts that are in no file, with what their targets are made of
    */
-  public HalvedRows(TextRows texts) {
+  public RowsBeside(TextRows texts, boolean halves, List<Example> more) {
     this.texts = texts;
+    this.halves = halves;
+    this.more = List.copyOf(more);
     this.nothing = texts.encodePart("").ids();
   }
 
-  /** Sequences of a row at most: a half that has no tokens is none. */
-  public static int most(Example example) {
-    return 1 + halves(example).size();
+  /**
+   * Sequences of rows at most: a half that has no tokens is none.
+   *
+   * @param more how many texts there are that are in no file
+   */
+  public static long most(Dataset rows, boolean halves, int more) {
+    long ofRows =
+        halves
+            ? rows.examples().stream().mapToLong(example -> 1 + halves(example).size()).sum()
+            : rows.size();
+    return ofRows + more;
   }
 
   @Override
   public List<TokenIds> encode(Dataset dataset, Example example) {
     List<TokenIds> parts = new ArrayList<>();
     parts.add(texts.encode(dataset, example));
-    for (String half : halves(example)) {
+    for (String half : halves ? halves(example) : List.<String>of()) {
       TokenIds part = texts.encodePart(half);
       if (!Arrays.equals(part.ids(), nothing)) {
         parts.add(part);
@@ -76,6 +93,10 @@ public final class HalvedRows implements RowEncoder<List<TokenIds>> {
         texts.add(builder, part, dataset, dataset.get(row));
         sources.add(row);
       }
+    }
+    for (Example example : more) {
+      texts.add(builder, texts.encode(dataset, example), dataset, example);
+      sources.add(lengths.length - 1); // every sequence is of a row: these are beside the last
     }
     return builder
         .rows(
