@@ -439,7 +439,8 @@ final class ExampleReader {
     }
     boolean isSpaced =
         tags.size() > 1
-            && tags.subList(0, tags.size() - 1).stream().allMatch(t -> COMMA_BEHIND.matcher(t).matches());
+            && tags.subList(0, tags.size() - 1).stream()
+                .allMatch(t -> COMMA_BEHIND.matcher(t).matches());
     List<String> parts =
         isSpaced || tags.size() == 1 ? List.of(String.join("", tags).split(",", -1)) : List.of();
     if (parts.size() != tokens.size() || parts.contains("")) {

@@ -48,8 +48,7 @@ final class PassedOver {
   }
 
   /** Whether a column seems to hold the names of the classes that the label has as numbers. */
-  private static boolean isNameOf(
-      String label, String name, Map<String, ColumnValues> values) {
+  private static boolean isNameOf(String label, String name, Map<String, ColumnValues> values) {
     return label != null
         && values.get(label).areNumbers()
         && values.get(name).mayBeLabels()
