@@ -13,8 +13,8 @@ import java.util.Set;
 
 /**
  * A list or an object that stands in a cell as text: as JSON has it, as Python, pandas and numpy
- * write it ({@code ['a', "b's"]}, {@code {'a', 'b'}}, {@code [1 0]}, {@code {'a': None}}, {@code array(['a'],
- * dtype=object)}). Strings stand in quotes.
+ * write it ({@code ['a', "b's"]}, {@code {'a', 'b'}}, {@code [1 0]}, {@code {'a': None}}, {@code
+ * array(['a'], dtype=object)}). Strings stand in quotes.
  */
 final class CellValue {
   private static final ObjectMapper JSON =

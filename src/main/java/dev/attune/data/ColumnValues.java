@@ -13,7 +13,8 @@ final class ColumnValues {
   /** Rows that are looked at. */
   static final int SAMPLE = 500;
 
-  private static final Pattern DATE = Pattern.compile(
+  private static final Pattern DATE =
+      Pattern.compile(
           "\\d{1,4}[-/.]\\d{1,2}[-/.]\\d{1,4}|(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? [^,]{3,12} \\d{1,2}:\\d{2}");
   private static final Pattern WHITE_SPACE = Pattern.compile("\\s");
   private static final int SHORT_CHARACTERS = 40;

@@ -50,7 +50,9 @@ record JsonLines(Path file, TextLines lines, boolean mayBeLists) implements Fiel
               + JsonProblem.of(e)
               + ". JSON lines have one {...} on each line."
               + (OPENING.matcher(line).matches()
-                  ? " Where one stands on several lines: jq -c . " + file.getFileName() + " > rows.jsonl"
+                  ? " Where one stands on several lines: jq -c . "
+                      + file.getFileName()
+                      + " > rows.jsonl"
                   : ""),
           e);
     } catch (IOException e) {

@@ -130,7 +130,8 @@ class AnnotationFilesTest extends FormatTrial {
       assertTrue(refusal.contains("the rows are single turns of conversations"), refusal);
       assertTrue(refusal.contains("jq -c '{messages: .}'"), refusal);
     }
-    assertTrue(refusal(file("b.json", "[{\"from\": \"human\", \"value\": \"a\"}]")).contains("turns of"));
+    assertTrue(
+        refusal(file("b.json", "[{\"from\": \"human\", \"value\": \"a\"}]")).contains("turns of"));
     Columns texts = Columns.parse("text=content");
     assertEquals(2, DataReader.read(file("c.json", turns), texts).size());
   }
@@ -164,31 +165,54 @@ class AnnotationFilesTest extends FormatTrial {
   void adviceNamesWhatTheFileHas() {
     Columns preferences = Columns.automatic().forPreferences();
     Path orca =
-        file("a.jsonl", "{\"system\": \"s\", \"question\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\"}\n");
+        file(
+            "a.jsonl",
+            "{\"system\": \"s\", \"question\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\"}\n");
     InputException e =
         Assertions.assertThrows(InputException.class, () -> DataReader.read(orca, preferences));
     assertTrue(RunOption.worded(e.getMessage()).endsWith("--columns prompt=question"));
-    String pair = refusal(file("b.csv", "query,passage,label\nwhat is it,it is this,1\nwhy,so,0\n"));
+    String pair =
+        refusal(file("b.csv", "query,passage,label\nwhat is it,it is this,1\nwhy,so,0\n"));
     assertTrue(
-        pair.endsWith("or both as a pair: --columns text=query,text_pair=passage,label=label"), pair);
+        pair.endsWith("or both as a pair: --columns text=query,text_pair=passage,label=label"),
+        pair);
     String lines = refusal(file("c.jsonl", "{\n \"text\": \"a\"\n}\n"));
-    assertTrue(lines.endsWith("Where one stands on several lines: jq -c . c.jsonl > rows.jsonl"), lines);
+    assertTrue(
+        lines.endsWith("Where one stands on several lines: jq -c . c.jsonl > rows.jsonl"), lines);
     String rows = refusal(file("d.json", "{\"features\": [{\"a\": 1}], \"rows\": [{\"b\": 1}]}"));
     assertTrue(rows.endsWith("jq .rows d.json > rows.json"), rows);
-    String pound = refusal(file("e.csv", "text,label\nabc \u00a35,x\n".getBytes(StandardCharsets.ISO_8859_1)));
+    String pound =
+        refusal(file("e.csv", "text,label\nabc \u00a35,x\n".getBytes(StandardCharsets.ISO_8859_1)));
     assertTrue(pound.contains("looks like windows-1252"), pound);
     Dataset choices =
-        read(file("f.jsonl", "{\"text\": \"a b\", \"topics\": {\"choices\": [\"x\"]}, \"by\": 1}\n"
-            + "{\"text\": \"c d\", \"topics\": {\"choices\": [\"y\"]}, \"by\": 1}\n"));
+        read(
+            file(
+                "f.jsonl",
+                "{\"text\": \"a b\", \"topics\": {\"choices\": [\"x\"]}, \"by\": 1}\n"
+                    + "{\"text\": \"c d\", \"topics\": {\"choices\": [\"y\"]}, \"by\": 1}\n"));
     String advice = RunOption.worded(choices.reading().advice());
     assertTrue(advice.endsWith("--columns text=text,label=topics"), advice);
-    Dataset named =
-        read(file("h.csv", "text,label,label_text\na,0,bad\nb,1,good\n"));
+    Dataset named = read(file("h.csv", "text,label,label_text\na,0,bad\nb,1,good\n"));
     assertTrue(
         RunOption.worded(named.reading().findings().get(0).message())
             .endsWith("--columns text=text,label=label_text"));
     Dataset words = read(file("g.csv", "text,labels\nEve ran,B-PER O\n"));
-    assertEquals("--columns tokens=text,tags=labels", RunOption.worded(words.reading().textAsTokens()));
+    assertEquals(
+        "--columns tokens=text,tags=labels", RunOption.worded(words.reading().textAsTokens()));
+  }
+
+  @Test
+  void whatStandsForNothingIsSaidToBeReadAsAText() {
+    Dataset data = read(file("a.csv", "text,label\nnan,x\nNone,y\nfine,x\n"));
+    assertEquals(
+        "2 rows have \"nan\" or the like as \"text\", as programs write where there is no value: it is"
+            + " read as that word",
+        data.reading().findings().get(0).message());
+    Dataset images =
+        read(file("b.jsonl", "{\"text\": \"a <image>\", \"label\": 1, \"images\": [\"x.png\"]}\n"));
+    assertEquals("media_not_used", images.reading().findings().get(0).code());
+    Dataset none = read(file("c.jsonl", "{\"text\": \"a\", \"label\": 1, \"images\": null}\n"));
+    assertEquals(List.of(), none.reading().findings());
   }
 
   private List<ChatMessage> turns(String fields) {
