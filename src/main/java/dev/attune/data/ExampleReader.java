@@ -39,6 +39,7 @@ final class ExampleReader {
   private final Preferences preferences;
   private final Anchors anchors;
   private final ClassesBeside classes;
+  private final GapTexts gaps = new GapTexts();
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
   private final Map<ColumnRole, String> seen = new LinkedHashMap<>();
   private final Map<ColumnRole, String> guesses = new LinkedHashMap<>();
@@ -306,6 +307,7 @@ final class ExampleReader {
   private List<Finding> findings() {
     List<Finding> findings = new ArrayList<>(noted);
     findings.addAll(classes.findings());
+    findings.addAll(gaps.findings());
     findings.addAll(turns.findings());
     findings.addAll(anchors.findings());
     findings.addAll(preferences.findings());
@@ -331,6 +333,7 @@ final class ExampleReader {
   private List<Example> examples(Row given, Columns columns) {
     int row = given.number();
     Map<ColumnRole, String> roles = columns.resolve(given.values().keySet());
+    gaps.look(given.values(), roles);
     Map<String, Object> values = chosen(turns.parsed(given.values(), roles), roles);
     return roles.containsKey(ColumnRole.ANCHOR)
         ? anchors.read(row, values, roles, given.fields())

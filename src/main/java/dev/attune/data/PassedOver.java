@@ -12,6 +12,10 @@ final class PassedOver {
   private static final Set<String> INPUTS = Set.of("input", "context", "inputs");
   private static final String PROMPT = "prompt";
 
+  /** What texts may have places for, such as {@code <image>}. */
+  private static final Set<String> MEDIA =
+      Set.of("image", "images", "audio", "audios", "video", "videos");
+
   /** How the names of columns of names go on from those of their numbers. */
   private static final Set<String> NAMES = Set.of("_text", "_name", "_str", "_names");
 
@@ -28,6 +32,11 @@ final class PassedOver {
     List<Finding> findings = new ArrayList<>();
     for (Map.Entry<String, ColumnValues> column : values.entrySet()) {
       String name = column.getKey();
+      if (MEDIA.contains(UsualNames.normalised(name))
+          && column.getValue().meanLength() > 0
+          && !found.containsValue(name)) {
+        findings.add(media(name));
+      }
       boolean isText = column.getValue().areTexts() && column.getValue().meanLength() > 0;
       if (!isText || found.containsValue(name) || columns.asksForSource()) {
         continue;
@@ -88,6 +97,14 @@ final class PassedOver {
             + "\" holds texts beside the prompt, and is not used. Where it is what the prompt is"
             + " about, give "
             + ColumnsOption.of(option));
+  }
+
+  private static Finding media(String name) {
+    return warning(
+        "media_not_used",
+        "\""
+            + name
+            + "\" is not used: only texts are read, and what stands in them for it is a word");
   }
 
   private static Finding prompt(String name) {

@@ -201,6 +201,20 @@ class AnnotationFilesTest extends FormatTrial {
         "--columns tokens=text,tags=labels", RunOption.worded(words.reading().textAsTokens()));
   }
 
+  @Test
+  void whatStandsForNothingIsSaidToBeReadAsAText() {
+    Dataset data = read(file("a.csv", "text,label\nnan,x\nNone,y\nfine,x\n"));
+    assertEquals(
+        "2 rows have \"nan\" or the like as \"text\", as programs write where there is no value: it is"
+            + " read as that word",
+        data.reading().findings().get(0).message());
+    Dataset images =
+        read(file("b.jsonl", "{\"text\": \"a <image>\", \"label\": 1, \"images\": [\"x.png\"]}\n"));
+    assertEquals("media_not_used", images.reading().findings().get(0).code());
+    Dataset none = read(file("c.jsonl", "{\"text\": \"a\", \"label\": 1, \"images\": null}\n"));
+    assertEquals(List.of(), none.reading().findings());
+  }
+
   private List<ChatMessage> turns(String fields) {
     String row =
         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\","

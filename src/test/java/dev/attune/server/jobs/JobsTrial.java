@@ -276,10 +276,15 @@ final class JobsTrial implements AutoCloseable {
     return data().resolve("models").resolve(id).resolve("model/adapter_model.safetensors");
   }
 
-  @Override
-  public void close() {
+  /** Ends the server; another can be started. */
+  void stop() {
     if (server != null) {
       server.close();
     }
+  }
+
+  @Override
+  public void close() {
+    stop();
   }
 }

@@ -35,7 +35,7 @@ class OtherVersionTest {
       server.start();
       String id = server.create(JobsTrial.job(server.upload("chats.jsonl", chats), STEPS));
       server.awaitStep(id, 5);
-      server.close();
+      server.stop();
       enlarge(server.data().resolve("models/" + id), "adam_m.bin");
       server.start();
       server.awaitStatus(id, "succeeded");
@@ -58,7 +58,7 @@ class OtherVersionTest {
       String id = server.create(JobsTrial.job(file, STEPS));
       server.awaitStep(other, 5);
       server.awaitStep(id, 5);
-      server.close();
+      server.stop();
       enlarge(server.data().resolve("models/" + id), "adam_m.bin");
       server.start();
       server.awaitStatus(id, "succeeded");
