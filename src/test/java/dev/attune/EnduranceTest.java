@@ -18,6 +18,8 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -40,7 +42,10 @@ class EnduranceTest extends ApiTrial {
   /** Of resident memory beside the heap, over the runs after the first third. */
   private static final long MOST_GROWTH_BYTES = 24L << 20;
 
-  private record Held(long nativeBytes, long heapBytes, long handles, int threads) {
+  private static final int LOOKS = 20;
+  private static final long LOOK_NANOS = 50_000_000;
+
+  private record Held(long nativeBytes, long heapBytes, long handles, long threads) {
     static Held now() {
       for (int i = 0; i < 3; i++) {
         System.gc(); // mapped files are unmapped by the collector
@@ -50,15 +55,25 @@ class EnduranceTest extends ApiTrial {
       return new Held(
           OwnMemory.besideHeapBytes(),
           java.totalMemory() - java.freeMemory(),
-          system.getOpenFileDescriptorCount(),
-          ManagementFactory.getThreadMXBean().getThreadCount());
+          least(system::getOpenFileDescriptorCount),
+          least(ManagementFactory.getThreadMXBean()::getThreadCount));
+    }
+
+    /** Of some looks: what ends by itself, as who writes a checkpoint does, is not left behind. */
+    private static long least(LongSupplier count) {
+      long least = count.getAsLong();
+      for (int i = 0; i < LOOKS; i++) {
+        LockSupport.parkNanos(LOOK_NANOS);
+        least = Math.min(least, count.getAsLong());
+      }
+      return least;
     }
 
     /** Nothing has come to what was held before. */
     void isAsAt(Held before, String when) {
       System.out.printf("endured: %s: %s, and now %s%n", when, before, this);
-      assertEquals(before.handles, handles, "open files");
-      assertEquals(before.threads, threads, "threads");
+      assertTrue(handles <= before.handles, "open files");
+      assertTrue(threads <= before.threads, "threads");
       long outside = nativeBytes - before.nativeBytes;
       assertTrue(outside < MOST_GROWTH_BYTES, "native memory grew by " + outside + " bytes");
       long heap = heapBytes - before.heapBytes;
