@@ -267,7 +267,7 @@ public enum RunOption {
       "TEXT",
       null,
       "of few-shot: a sentence that says a label, learned as eight texts of it; none: no such"
-          + " sentences. Where labels are words, 'This text is about {}.'",
+          + " sentences. Of two to five labels that are words, 'This text is about {}.'",
       OnResume.STAYS),
   HEAD_C(
       "X",

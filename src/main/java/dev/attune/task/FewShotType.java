@@ -156,7 +156,7 @@ final class FewShotType implements TaskType {
         FewShotLabels.of(this, labels, several),
         LabelLoss.of(options),
         pairs,
-        LabelSentences.of(options, pairs, !several && LabelSentences.areWords(labels)),
+        LabelSentences.of(options, pairs, !several && LabelSentences.areUsual(labels)),
         options.number(Term.HEAD_C, C),
         pooling,
         FewShot.unit(SentenceModules.plain(), pooling),

@@ -25,6 +25,9 @@ record LabelSentences(String template) {
   /** Rows that a sentence counts as, as in SetFit's templated data: see benchmarks/LOG.md. */
   private static final int ROWS = 8;
 
+  /** Labels that have sentences unasked: of 2 and 4 they gain much, of 20 they lose. */
+  private static final int MOST_LABELS = 5;
+
   /** Where attune.json has the template. */
   static final String SETTING = "label_template";
 
@@ -51,10 +54,14 @@ record LabelSentences(String template) {
   }
 
   /**
-   * Whether names say something: each has two letters or is of a script whose letters are words,
-   * and they differ by more than numbers.
+   * Whether there are sentences where nobody says it: labels are few, and their names say
+   * something. Each has two letters, or is of a script whose letters are words, and they differ by
+   * more than numbers.
    */
-  static boolean areWords(LabelMap labels) {
+  static boolean areUsual(LabelMap labels) {
+    if (labels.size() > MOST_LABELS) {
+      return false;
+    }
     Set<String> letters = new HashSet<>();
     for (String name : labels.names()) {
       String left = name.replaceAll("[^\\p{L}]+", " ").strip().toLowerCase(Locale.ROOT);

@@ -1,6 +1,8 @@
 package dev.attune.task;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.data.LabelMap;
 import java.util.List;
@@ -23,7 +25,14 @@ class LabelSentencesTest {
     "-,positive,false",
   })
   void wordsAreToldFromNumbersAndLetters(String first, String second, boolean areWords) {
-    assertEquals(areWords, LabelSentences.areWords(LabelMap.ofNames(List.of(first, second))));
+    assertEquals(areWords, LabelSentences.areUsual(LabelMap.ofNames(List.of(first, second))));
+  }
+
+  @Test
+  void manyLabelsAreNotSaidUnasked() {
+    List<String> names = List.of("one", "two", "three", "four", "five", "six");
+    assertTrue(LabelSentences.areUsual(LabelMap.ofNames(names.subList(0, 5))));
+    assertFalse(LabelSentences.areUsual(LabelMap.ofNames(names)));
   }
 
   @Test
