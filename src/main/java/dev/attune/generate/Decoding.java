@@ -6,6 +6,7 @@ import dev.attune.core.InputException;
 import dev.attune.core.Term;
 import dev.attune.kernels.Activation;
 import dev.attune.kernels.Backend;
+import dev.attune.kernels.Replay;
 import dev.attune.kernels.calls.LinearCall;
 import dev.attune.memory.HostMirror;
 import dev.attune.memory.HostWindow;
@@ -90,8 +91,18 @@ final class Decoding implements AutoCloseable {
   private int rowsAtOnce; // in products; 0: all
   private int sequences;
   private int wanted;
+  private final Pass[] passes = new Pass[ADVANCED + 1]; // that add tokens, by their rows
   private final Groups groups = new Groups(); // of the rows
   private final Groups wantedGroups = new Groups(); // of those whose logits are wanted
+
+  /**
+   * Calls of a pass, which recur while all that their arguments follow from is as it was.
+   *
+   * @param calls null: to be made anew each time
+   * @param layout of the arena
+   * @param version of the weights
+   */
+  private record Pass(Replay calls, Tensor logits, long layout, long version) {}
 
   /** Which rows have adapters of their own: neighbours with the same ones are one group. */
   private static final class Groups {
@@ -110,9 +121,13 @@ final class Decoding implements AutoCloseable {
       }
     }
 
+    boolean haveAdapters() {
+      return all.stream().anyMatch(group -> group.adapters() != null);
+    }
+
     /** Those of some of the rows, counted from the first of these; empty: none has adapters. */
     List<RowGroup> of(long first, long count) {
-      if (all.stream().allMatch(group -> group.adapters() == null)) {
+      if (!haveAdapters()) {
         return List.of();
       }
       List<RowGroup> some = new ArrayList<>();
@@ -312,6 +327,38 @@ final class Decoding implements AutoCloseable {
       putTables();
     }
     tape.begin(false);
+    if (wanted == 0) {
+      Inputs inputs = place();
+      model.body().fill(tape, inputs, cache);
+      return FloatBuffer.allocate(0);
+    }
+    Tensor logits = recurs() ? advanced() : logits();
+    return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
+  }
+
+  /** Whether a pass is one of those that add tokens, all of whose numbers are those of its rows. */
+  private boolean recurs() {
+    return rowsAtOnce == GROUP && !model.parameters().trainable() && !groups.haveAdapters();
+  }
+
+  private Tensor advanced() {
+    Pass pass = passes[rows];
+    if (pass != null
+        && pass.layout == tape.arena().layout()
+        && pass.version == model.parameters().version()) {
+      if (pass.calls == null) {
+        return logits();
+      }
+      pass.calls.run();
+      return pass.logits;
+    }
+    Tensor[] made = new Tensor[1];
+    Replay calls = tape.backend().keep(() -> made[0] = logits());
+    passes[rows] = new Pass(calls, made[0], tape.arena().layout(), model.parameters().version());
+    return made[0];
+  }
+
+  private Inputs place() {
     Inputs inputs =
         new Inputs(
             sequences,
@@ -330,10 +377,11 @@ final class Decoding implements AutoCloseable {
     cache.place(address(CACHE_ROWS), address(STARTS), address(COUNTS));
     tape.group(groups.of(0, rows));
     tape.multiplyApart(rowsAtOnce);
-    if (wanted == 0) {
-      model.body().fill(tape, inputs, cache);
-      return FloatBuffer.allocate(0);
-    }
+    return inputs;
+  }
+
+  private Tensor logits() {
+    Inputs inputs = place();
     Tensor hidden = model.body().forwardRows(tape, inputs, cache, address(LAST_ROWS), wanted);
     // In f32: bf16 logits have ties, of which the first would always win.
     Tensor x = Cast.apply(tape, hidden, DType.F32);
@@ -362,7 +410,7 @@ final class Decoding implements AutoCloseable {
                   last.operandDtype(tape.dtype())));
       product.addAdapters(tape, out, inp, count, DType.F32);
     }
-    return window.read(logits.address(), logits.sizeBytes()).asFloatBuffer();
+    return logits;
   }
 
   private void putTables() {

@@ -78,6 +78,16 @@ public interface Backend extends Allocator, AutoCloseable {
     return null;
   }
 
+  /**
+   * Runs {@code body}, and keeps the calls that it makes to run them again as they were, which
+   * takes less than to make them: for work that recurs with the same addresses and numbers. Null
+   * where nothing is gained or known.
+   */
+  default Replay keep(Runnable body) {
+    body.run();
+    return null;
+  }
+
   /** Room on the host for results, in {@code slots} of so many bytes. */
   default Results results(int slots, int slotBytes) {
     return new HostResults(this, slots, slotBytes);

@@ -72,7 +72,17 @@ public final class KernelLibrary {
 
   /** Calls an op; returns its status. */
   int call(long ctx, Op op, Frame frame) {
-    return NativeCalls.call(handle, ctx, numbers[op.ordinal()], frame.address());
+    return call(ctx, number(op), frame.address());
+  }
+
+  /** The same by {@link #number}, with the address of its slots. */
+  int call(long ctx, int number, long slots) {
+    return NativeCalls.call(handle, ctx, number, slots);
+  }
+
+  /** The library's number of an op. */
+  int number(Op op) {
+    return numbers[op.ordinal()];
   }
 
   /** The message of the last failure on this thread. */

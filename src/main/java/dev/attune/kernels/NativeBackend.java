@@ -8,6 +8,7 @@ public abstract class NativeBackend implements Backend {
   private final KernelLibrary library;
   private final Frame frame = new Frame();
   private final AtomicBoolean busy = new AtomicBoolean();
+  private KeptCalls kept; // null: calls are not kept
 
   protected NativeBackend(KernelLibrary library) {
     this.library = library;
@@ -29,19 +30,45 @@ public abstract class NativeBackend implements Backend {
   public void run(Call call) {
     long ctx = ctx();
     Op op = Op.of(call);
-    enter(op);
+    enter(op.title());
     try {
       frame.take(op.title(), call);
       check(library.call(ctx, op, frame));
+      if (kept != null) {
+        kept.add(op, frame);
+      }
+    } finally {
+      busy.setRelease(false);
+    }
+  }
+
+  /** {@link Backend#keep} for a library that does all of a call with the arguments of its frame. */
+  protected final Replay keepCalls(Runnable body) {
+    KeptCalls calls = new KeptCalls(library);
+    kept = calls;
+    try {
+      body.run();
+    } finally {
+      kept = null;
+    }
+    calls.seal();
+    return () -> runAgain(calls);
+  }
+
+  private void runAgain(KeptCalls calls) {
+    long ctx = ctx();
+    enter("calls that were kept");
+    try {
+      check(calls.run(ctx));
     } finally {
       busy.setRelease(false);
     }
   }
 
   /** The frame is one thread's at a time, as the context is. */
-  private void enter(Op op) {
+  private void enter(String what) {
     if (busy.getAndSet(true)) {
-      throw new IllegalStateException(op.title() + ": another thread is using the context");
+      throw new IllegalStateException(what + ": another thread is using the context");
     }
   }
 
@@ -49,7 +76,7 @@ public abstract class NativeBackend implements Backend {
   protected final void checkArguments(Call call) {
     ctx();
     Op op = Op.of(call);
-    enter(op);
+    enter(op.title());
     try {
       frame.take(op.title(), call);
     } finally {

@@ -33,6 +33,7 @@ public final class Arena implements AutoCloseable {
   private final List<Chunk> chunks = new ArrayList<>();
 
   private long reservedBytes;
+  private long layout;
 
   // Free ranges, ascending and disjoint, as offsets.
   private long[] freeBegin = new long[64];
@@ -97,6 +98,7 @@ public final class Arena implements AutoCloseable {
     long begin = chunks.isEmpty() ? 0 : chunks.get(chunks.size() - 1).end() + ALIGNMENT;
     Chunk chunk = new Chunk(Buffer.allocate(allocator, sizeBytes, true, "activations"), begin);
     chunks.add(chunk);
+    layout++;
     reservedBytes += sizeBytes;
     addFree(chunk.begin, chunk.end());
   }
@@ -272,6 +274,11 @@ public final class Arena implements AutoCloseable {
       sum += liveOffset[i] >= from ? liveSize[i] : 0;
     }
     return sum;
+  }
+
+  /** Of what is reserved: as long as it is the same, the same calls give the same addresses. */
+  public long layout() {
+    return layout;
   }
 
   /** What is reserved. */

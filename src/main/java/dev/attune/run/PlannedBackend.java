@@ -46,6 +46,10 @@ final class PlannedBackend {
                 case "run", "recorder" -> {
                   return null;
                 }
+                case "keep" -> {
+                  ((Runnable) arguments[0]).run();
+                  return null;
+                }
                 case "reservableBytes" -> {
                   return ARENA_BYTES;
                 }

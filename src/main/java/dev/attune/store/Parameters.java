@@ -156,7 +156,7 @@ public final class Parameters implements AutoCloseable {
   }
 
   /** Grows whenever values may have changed: what derives from them is then out of date. */
-  long version() {
+  public long version() {
     return version;
   }
 

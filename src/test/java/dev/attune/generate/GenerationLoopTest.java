@@ -56,6 +56,10 @@ class GenerationLoopTest {
     final Tape tape;
 
     Opened(String family, Backend backend, DType dtype) {
+      this(family, backend, dtype, new Arena(backend, 64 << 20));
+    }
+
+    Opened(String family, Backend backend, DType dtype, Arena arena) {
       Path folder = Goldens.shared(family);
       ParameterBuilder builder = new ParameterBuilder();
       builder.freeze(dtype, dtype);
@@ -69,22 +73,26 @@ class GenerationLoopTest {
                   null,
                   builder);
       ModelWeights.load(folder, model, 0);
-      tape = new Tape(backend, new Arena(backend, 64 << 20), dtype, 0);
+      tape = new Tape(backend, arena, dtype, 0);
     }
 
     /** What each prompt becomes, with so many in work at a time. */
     int[][] generate(List<int[]> prompts, Sampling sampling, int newTokens, int slots) {
-      int[][] texts = new int[prompts.size()][];
       try (GenerationLoop generator = new GenerationLoop(model, tape, slots, CONTEXT)) {
-        for (int i = 0; i < prompts.size(); i++) {
-          int at = i;
-          generator.submit(
-              new Request(
-                  prompts.get(i), sampling, LogitRules.NONE, newTokens, new int[0], i, null),
-              done -> texts[at] = done.tokens());
-        }
-        generator.run();
+        return generate(generator, prompts, sampling, newTokens);
       }
+    }
+
+    static int[][] generate(
+        GenerationLoop generator, List<int[]> prompts, Sampling sampling, int newTokens) {
+      int[][] texts = new int[prompts.size()][];
+      for (int i = 0; i < prompts.size(); i++) {
+        int at = i;
+        generator.submit(
+            new Request(prompts.get(i), sampling, LogitRules.NONE, newTokens, new int[0], i, null),
+            done -> texts[at] = done.tokens());
+      }
+      generator.run();
       return texts;
     }
 
@@ -159,6 +167,27 @@ class GenerationLoopTest {
         int[][] other = opened.generate(prompts, new Sampling(0.9, 50, 0.95, 0, 1.1, 10), 10, 1);
         assertTrue(!Arrays.deepEquals(alone, other), "another seed gave the same texts");
       }
+    }
+  }
+
+  /** Passes that recur follow weights that change, and memory that moves. */
+  @Test
+  void passesRecurWhileNothingChanges() {
+    Backend backend = Backends.best().toList().get(0).backend();
+    Arena arena = Arena.growing(backend, 1 << 30);
+    try (Opened opened = new Opened("llama", backend, DType.F32, arena);
+        GenerationLoop recurring = new GenerationLoop(opened.model, opened.tape, 18, CONTEXT)) {
+      Sampling greedy = Sampling.greedy();
+      int[][] first = Opened.generate(recurring, prompts(1), greedy, 10);
+      assertArrayEquals(opened.generate(prompts(1), greedy, 10, 1), first);
+      arena.allocate(arena.reservedBytes() + 1);
+      int[][] many = Opened.generate(recurring, prompts(20), greedy, 10);
+      assertArrayEquals(opened.generate(prompts(20), greedy, 10, 18), many);
+      assertArrayEquals(first, Opened.generate(recurring, prompts(1), greedy, 10));
+      ModelWeights.randomize(opened.model, 3);
+      int[][] others = Opened.generate(recurring, prompts(20), greedy, 10);
+      assertArrayEquals(opened.generate(prompts(20), greedy, 10, 18), others);
+      assertTrue(!Arrays.deepEquals(many, others), "other weights gave the same texts");
     }
   }
 

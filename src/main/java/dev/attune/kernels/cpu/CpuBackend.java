@@ -6,6 +6,7 @@ import dev.attune.core.DeviceKind;
 import dev.attune.kernels.KernelLibrary;
 import dev.attune.kernels.NativeBackend;
 import dev.attune.kernels.NativeCalls;
+import dev.attune.kernels.Replay;
 import dev.attune.memory.DeviceMemoryException;
 import dev.attune.memory.NativePointer;
 import java.nio.ByteBuffer;
@@ -128,6 +129,11 @@ public final class CpuBackend extends NativeBackend {
   protected long ctx() {
     Check.state(ctx != 0, "the cpu backend is closed");
     return ctx;
+  }
+
+  @Override
+  public Replay keep(Runnable body) {
+    return keepCalls(body);
   }
 
   @Override
