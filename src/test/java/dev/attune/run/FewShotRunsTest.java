@@ -233,16 +233,6 @@ class FewShotRunsTest {
     assertEquals(steps, outcome.training().steps());
   }
 
-  @Test
-  void sentencesOfLabelsAreNotAmongListedPairs() throws IOException {
-    String refusal =
-        run(data(3), "listed-sentences")
-            .with(RunOption.SAMPLING_STRATEGY, "unique")
-            .with(RunOption.LABEL_TEMPLATE, "about {}")
-            .refusal();
-    assertTrue(refusal.contains("--label-template is of all pairs of each batch"), refusal);
-  }
-
   /** What is not cut counts once: texts of few words, or of a script without spaces. */
   @Test
   void batchesOfTextsThatAreNotCutMayBeAsLargeAsOthers() throws IOException {

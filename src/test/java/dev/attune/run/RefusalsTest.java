@@ -139,6 +139,7 @@ class RefusalsTest {
         "TASK=few-shot HEAD_C=0; --head-c is 0.0; it must be above 0",
         "TASK=few-shot NUM_ITERATIONS=3; --num-iterations is how many pairs are listed for each row",
         "TASK=few-shot SAMPLING_STRATEGY=all; --sampling-strategy is 'all'; allowed are",
+        "TASK=few-shot SAMPLING_STRATEGY=unique LABEL_TEMPLATE={}; --label-template is of all",
         "TASK=masked-lm MLM_PROBABILITY=0; --mlm-probability is 0.0; it must be above 0",
         "TASK=masked-lm MASK_REPLACE_PROB=0.9 RANDOM_REPLACE_PROB=0.5; --mask-replace-prob and"
             + " --random-replace-prob are 0.9 and 0.5; together they may be 1 at most",
