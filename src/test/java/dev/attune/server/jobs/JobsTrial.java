@@ -276,15 +276,10 @@ final class JobsTrial implements AutoCloseable {
     return data().resolve("models").resolve(id).resolve("model/adapter_model.safetensors");
   }
 
-  /** Ends the server; another can be started. */
-  void stop() {
+  @Override
+  public void close() {
     if (server != null) {
       server.close();
     }
-  }
-
-  @Override
-  public void close() {
-    stop();
   }
 }

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,52 +28,58 @@ class OtherVersionTest {
   private static final int ENDLESS = 1_000_000;
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  private final String chats = JobsTrial.chats(40);
   @TempDir Path scratch;
+  private JobsTrial server;
+
+  @BeforeEach
+  void makeBases() {
+    server = new JobsTrial(scratch);
+  }
+
+  @AfterEach
+  void endTheServer() {
+    server.close();
+  }
 
   @Test
   void aJobWhoseCheckpointNothingCanGoOnFromBeginsAgain() throws IOException {
-    String chats = JobsTrial.chats(40);
-    try (JobsTrial server = new JobsTrial(scratch)) {
-      server.start();
-      String id = server.create(JobsTrial.job(server.upload("chats.jsonl", chats), STEPS));
-      server.awaitStep(id, 5);
-      server.stop();
-      enlarge(server.data().resolve("models/" + id), "adam_m.bin");
-      server.start();
-      server.awaitStatus(id, "succeeded");
-      List<String> events = server.events(id);
-      assertTrue(events.stream().anyMatch(e -> e.endsWith("it begins again")), events::toString);
-      assertTrue(events.stream().noneMatch(e -> e.contains(scratch.toString())), events::toString);
-      Path same = server.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1"));
-      assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
-    }
+    server.start();
+    String id = server.create(JobsTrial.job(server.upload("chats.jsonl", chats), STEPS));
+    server.awaitStep(id, 5);
+    server.close();
+    enlarge(server.data().resolve("models/" + id), "adam_m.bin");
+    server.start();
+    server.awaitStatus(id, "succeeded");
+    List<String> events = server.events(id);
+    assertTrue(events.stream().anyMatch(e -> e.endsWith("it begins again")), events::toString);
+    assertTrue(events.stream().noneMatch(e -> e.contains(scratch.toString())), events::toString);
+    Path same = server.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1"));
+    assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
   }
 
   /** One that is trained with others needs not wait for their ends to begin again. */
   @Test
   void aJobOfAGroupBeginsAgainBesideTheOthers() throws IOException {
-    String chats = JobsTrial.chats(40);
-    try (JobsTrial server = new JobsTrial(scratch)) {
-      server.start();
-      String file = server.upload("chats.jsonl", chats);
-      String other = server.create(JobsTrial.job(file, ENDLESS));
-      String id = server.create(JobsTrial.job(file, STEPS));
-      server.awaitStep(other, 5);
-      server.awaitStep(id, 5);
-      server.stop();
-      enlarge(server.data().resolve("models/" + id), "adam_m.bin");
-      server.start();
-      server.awaitStatus(id, "succeeded");
-      assertEquals("running", server.job(other).path("status").asText());
-      for (String each : List.of(id, other)) {
-        List<String> events = server.events(each);
-        boolean again = events.stream().anyMatch(e -> e.endsWith("it begins again"));
-        assertEquals(each.equals(id), again, events::toString);
-      }
-      server.post("/fine_tuning/jobs/" + other + "/cancel");
-      Path same = server.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1"));
-      assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
+    server.start();
+    String file = server.upload("chats.jsonl", chats);
+    String other = server.create(JobsTrial.job(file, ENDLESS));
+    String id = server.create(JobsTrial.job(file, STEPS));
+    server.awaitStep(other, 5);
+    server.awaitStep(id, 5);
+    server.close();
+    enlarge(server.data().resolve("models/" + id), "adam_m.bin");
+    server.start();
+    server.awaitStatus(id, "succeeded");
+    assertEquals("running", server.job(other).path("status").asText());
+    for (String each : List.of(id, other)) {
+      List<String> events = server.events(each);
+      boolean again = events.stream().anyMatch(e -> e.endsWith("it begins again"));
+      assertEquals(each.equals(id), again, events::toString);
     }
+    server.post("/fine_tuning/jobs/" + other + "/cancel");
+    Path same = server.trained(chats, STEPS, Map.of(RunOption.BATCH_SIZE, "1"));
+    assertArrayEquals(Files.readAllBytes(same), Files.readAllBytes(server.made(id)));
   }
 
   /** Of a buffer of all checkpoints, soundly: as a version that keeps more in it writes it. */
