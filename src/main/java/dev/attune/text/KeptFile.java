@@ -11,9 +11,9 @@ import java.util.Map;
 
 /**
  * A tokenizer.json of other parts than the class that its folder names would build: pieces of bytes
- * under Llama's class, cuts of digits under GPT-2's (SmolLM). It is read as it is, for so the
- * model was trained, and so Transformers 4 reads it; Transformers 5 drops those parts. A folder
- * that is written here names no class therefore, so that both read what the model learned.
+ * under Llama's class, cuts of digits under GPT-2's (SmolLM). It is read as it is, for so the model
+ * was trained, and so Transformers 4 reads it; Transformers 5 drops those parts. A folder that is
+ * written here names no class therefore, so that both read what the model learned.
  */
 final class KeptFile {
   /** Transformers' name, in all its versions, for a tokenizer.json as it is. */

@@ -126,7 +126,11 @@ final class TokenizerParts {
   Integer frameId(boolean before) {
     JsonNode id =
         isType(postProcessor, "TemplateProcessing")
-            ? postProcessor.path("special_tokens").path(String.valueOf(frame(before))).path("ids").path(0)
+            ? postProcessor
+                .path("special_tokens")
+                .path(String.valueOf(frame(before)))
+                .path("ids")
+                .path(0)
             : postProcessor.path(before ? "cls" : "sep").path(1);
     return frame(before) == null || !id.isInt() ? null : id.intValue();
   }
