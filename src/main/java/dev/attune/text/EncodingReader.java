@@ -16,12 +16,22 @@ final class EncodingReader {
    *
    * @param second null: one text alone
    */
-  record Texts(String first, String second) {
-    /** What stands between two code points. */
-    private String between(long sequence, CharSpan span) {
-      String text = sequence == 0 ? first : second;
-      int begin = text.offsetByCodePoints(0, span.getStart());
-      return text.substring(begin, text.offsetByCodePoints(begin, span.getEnd() - span.getStart()));
+  record Texts(String first, String second) {}
+
+  /** Goes through a text by its code points, from wherever it was to wherever is asked. */
+  private static final class Cursor {
+    private final String text;
+    private int point;
+    private int at;
+
+    Cursor(String text) {
+      this.text = text;
+    }
+
+    String between(CharSpan span) {
+      at = text.offsetByCodePoints(at, span.getStart() - point);
+      point = span.getStart();
+      return text.substring(at, text.offsetByCodePoints(at, span.getEnd() - point));
     }
   }
 
@@ -116,13 +126,17 @@ final class EncodingReader {
    */
   private BitSet added(int[] ids, int[] sequenceIds, int[] wordIds, CharSpan[] spans, Texts texts) {
     BitSet added = new BitSet();
-    for (int i = 0; texts != null && i < ids.length; i++) {
+    if (texts == null) {
+      return added;
+    }
+    Cursor[] cursors = {new Cursor(texts.first), new Cursor(texts.second)};
+    for (int i = 0; i < ids.length; i++) {
       String spelling = sequenceIds[i] < 0 ? null : spellings().get(ids[i]);
       boolean isFound =
           spelling != null
               && isAlone(i, sequenceIds, wordIds)
               && (ids[i] != unknown()
-                  || texts.between(sequenceIds[i], spans[i]).strip().equalsIgnoreCase(spelling));
+                  || cursors[sequenceIds[i]].between(spans[i]).strip().equalsIgnoreCase(spelling));
       added.set(i, isFound);
     }
     return added;

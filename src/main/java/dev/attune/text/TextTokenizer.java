@@ -413,17 +413,8 @@ public final class TextTokenizer implements AutoCloseable {
    */
   public String decodeClean(int[] ids, boolean skipSpecialTokens) {
     String text = decode(ids, skipSpecialTokens);
-    if (!config.path("clean_up_tokenization_spaces").asBoolean(false) || vocabulary.isMerged()) {
-      return text;
-    }
-    for (String mark : List.of(".", "?", "!", ",")) {
-      text = text.replace(" " + mark, mark);
-    }
-    text = text.replace(" ' ", "'");
-    for (String end : List.of("n't", "'m", "'s", "'ve", "'re")) {
-      text = text.replace(" " + end, end);
-    }
-    return text;
+    boolean cleans = config.path("clean_up_tokenization_spaces").asBoolean(false);
+    return cleans && !vocabulary.isMerged() ? TokenDecoder.cleaned(text) : text;
   }
 
   /**

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -57,6 +58,19 @@ final class TokenDecoder {
     }
     long[] kept = count == ids.length ? wide : Arrays.copyOf(wide, count);
     return TokenizersLibrary.LIB.decode(known.handle, kept, skipSpecialTokens);
+  }
+
+  /** A text of words without the spaces before punctuation. */
+  static String cleaned(String text) {
+    String clean = text;
+    for (String mark : List.of(".", "?", "!", ",")) {
+      clean = clean.replace(" " + mark, mark);
+    }
+    clean = clean.replace(" ' ", "'");
+    for (String end : List.of("n't", "'m", "'s", "'ve", "'re")) {
+      clean = clean.replace(" " + end, end);
+    }
+    return clean;
   }
 
   /** Frees what was made here. */
