@@ -144,12 +144,13 @@ static inline __attribute__((always_inline)) pairs upper_halves(pairs low, pairs
 #endif
 }
 
-// The parts of pairs (low[i], high[i]), which are a row of a tile: those of each part at to + part * part_bytes. The
-// first is rounded, so that the others have either sign; they are cut off.
+// The first kCount parts of pairs (low[i], high[i]), which are a row of a tile: those of each part at to + part *
+// part_bytes. The first is rounded, so that the others have either sign; they are cut off.
+template <int kCount = kParts<float>>
 static inline __attribute__((always_inline)) void split_pairs(char* to, wide low, wide high,
                                                               int64_t part_bytes = kStepBytes) {
 #pragma GCC unroll 3
-  for (int part = 0; part < kParts<float>; ++part) {
+  for (int part = 0; part < kCount; ++part) {
     const uint32_t half = part == 0 ? 0x8000u : 0u;
     const pairs low_bits = (pairs)low + half, high_bits = (pairs)high + half;
     store_row(to + part * part_bytes, upper_halves(low_bits, high_bits));

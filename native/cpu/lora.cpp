@@ -1,28 +1,30 @@
 // The second product of a low-rank adapter, and its gradients. The rank is small, so that these products
-// are bound by the wide operand: out and dout pass once. Everything multiplies in f32, since `up` is f32.
+// are bound by the wide operand: out and dout pass once. Everything multiplies in f32, since `up` is f32, but for bf16
+// on tiles (lora_amx.h).
 #include <algorithm>
+#include <type_traits>
 
+#include "amx.h"
 #include "checks.h"
 #include "context.h"
 #include "gemm.h"
 #include "kernels.h"
 #include "lanes.h"
+#include "lora.h"
 #include "pack.h"
 #include "simd.h"
+#if defined(ATTUNE_TILES)
+#include "lora_amx.h"
+#endif
 
 namespace attune {
 namespace ATTUNE_ISA {
 namespace {
 
-constexpr int64_t kMaxRank = 256;
 constexpr int64_t kGroup = 4 * kColumns;             // columns of out per task
 constexpr int64_t kTaskRows = 12 * kRows;            // rows of out per task; `up` is packed once for them
-constexpr int64_t kWidth = 192;                      // columns of dout per task
-constexpr int64_t kBlockRows = 96;                   // rows of dout that stay in the cache for both products
 constexpr int64_t kRankCells = kMaxRank + kColumns;  // room for the rank in panels of kColumns
 
-// Workspace: the partial sums of dlow in worker 0's first half, scratch of each worker in the second.
-constexpr size_t kPartialBytes = kWorkspaceBytes / 2;
 static_assert(4 * (kGroup * kMaxRank + kTaskRows * kMaxRank + kRows * kColumns) <= kWorkspaceBytes - kPartialBytes);
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
@@ -71,17 +73,6 @@ void forward(attune_context* ctx, T* out, const T* low, const float* up, int64_t
 
 // ---- backward --------------------------------------------------------------------------------------
 
-constexpr int64_t kStripCells = kBlockRows * kStrip + W;
-struct BackwardScratch {
-  uint32_t up[kWidth * kRankCells];              // panels of `up`: a step per column of dout
-  uint32_t low[kBlockRows * kRankCells];         // panels of `low`: a step per row
-  uint32_t dout[kWidth / kStrip * kStripCells];  // strips of dout: a step per row
-  float widened[kBlockRows * kWidth];
-  float sums[kWidth * kRankCells];  // of dup
-};
-static_assert(sizeof(BackwardScratch) <= kWorkspaceBytes - kPartialBytes, "scratch of lora_bwd");
-static_assert(kWidth % kStrip == 0, "whole strips");
-
 // sums (rows, R) (+)= A (rows, steps) * B (steps, R), B in panels `panel_steps` apart.
 template <class A, class Operand>
 void rank_product(float* sums, int64_t rows, int64_t R, const uint32_t* panels, int64_t panel_steps, int64_t steps,
@@ -98,60 +89,93 @@ void rank_product(float* sums, int64_t rows, int64_t R, const uint32_t* panels, 
   }
 }
 
+// A chunk of columns, in f32.
 template <class T>
-void backward(attune_context* ctx, T* dlow, float* dup, const T* dout, const T* low, const float* up, int64_t N,
-              int64_t F, int64_t R, int64_t out_stride, int64_t low_stride, float scale, bool accumulate) {
-  const int64_t width = round_up(R, W);
-  const int64_t chunks = (F + kWidth - 1) / kWidth;
-  auto* partials = reinterpret_cast<float*>(ctx->workspace(0));
-  // Rows whose partial sums of dlow, one per chunk of columns, have room; dup grows from one such range
-  // of rows to the next. Depends on the shape alone.
-  const int64_t room = static_cast<int64_t>(kPartialBytes / 4) / (chunks * width) / kBlockRows * kBlockRows;
-  const int64_t range = std::max(room, kBlockRows);
+struct VectorGradients {
+  static constexpr int64_t kWidth = 192;  // columns of dout per task
+  static int64_t width(int64_t) { return kWidth; }
+  static constexpr int64_t kBlockRows = 96;  // rows of dout that stay in the cache for both products
+  static constexpr int64_t kRankWidth = W;   // what rows of partial sums are rounded up to
+  static constexpr int64_t kStripCells = kBlockRows * kStrip + W;
+  static_assert(kWidth % kStrip == 0, "whole strips");
 
-  for (int64_t first_row = 0; first_row < N; first_row += range) {
-    const int64_t end_row = std::min(first_row + range, N);
+  struct Scratch {
+    uint32_t up[kWidth * kRankCells];              // panels of `up`: a step per column of dout
+    uint32_t low[kBlockRows * kRankCells];         // panels of `low`: a step per row
+    uint32_t dout[kWidth / kStrip * kStripCells];  // strips of dout: a step per row
+    float widened[kBlockRows * kWidth];
+    float sums[kWidth * kRankCells];  // of dup
+  };
+
+  // Partial sums of dlow, row after row, and dup.
+  static void run(Scratch& s, const LoraGradients<T>& g, const LoraPart& part, float* partials) {
+    const int64_t R = g.R, width = round_up(R, kRankWidth), columns = part.columns;
+    float* sums = s.sums;
+    pack_interleaved<F32Product, float, false, kColumns>(s.up, kWidth * kColumns, g.up + part.f * R, R,
+                                                         static_cast<int>(R), columns);
+    for (int64_t row = part.first_row; row < part.end_row; row += kBlockRows) {
+      const int64_t rows = std::min(kBlockRows, part.end_row - row);
+      widen_rows(s.widened, g.dout + row * g.out_stride + part.f, g.out_stride, rows, columns);
+      rank_product<RowMajorA>(partials + (row - part.first_row) * width, rows, R, s.up, kWidth, columns, false,
+                              [&](int64_t m) {
+                                const float* from = s.widened + m * columns;
+                                return RowMajorA{reinterpret_cast<const char*>(from), columns * 4, false};
+                              });
+      pack_interleaved<F32Product, T, false, kColumns>(s.low, kBlockRows * kColumns, g.low + row * g.low_stride,
+                                                       g.low_stride, static_cast<int>(R), rows);
+      pack_interleaved<F32Product, float, false, kStrip>(s.dout, kStripCells, s.widened, columns,
+                                                         static_cast<int>(columns), rows);
+      rank_product<PackedA>(sums, columns, R, s.low, kBlockRows, rows, row > part.first_row, [&](int64_t m) {
+        const int64_t strip = m / kStrip;
+        return PackedA{s.dout + strip * kStripCells + m % kStrip, strip_width(columns - strip * kStrip)};
+      });
+    }
+    for (int64_t i = 0; i < columns; ++i) {
+      float* to = g.dup + (part.f + i) * R;
+      for_vectors(0, R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
+        const vf sum = load(sums + i * width + r, lanes) * g.scale;
+        store(to + r, g.accumulate || part.first_row > 0 ? load(to + r, lanes) + sum : sum, lanes);
+      });
+    }
+  }
+};
+
+#if defined(ATTUNE_TILES)
+template <class T>
+using GradientsOf = std::conditional_t<kOnTiles<T>, TileGradients, VectorGradients<T>>;
+#else
+template <class T>
+using GradientsOf = VectorGradients<T>;
+#endif
+
+template <class Chunk, class T>
+void backward(attune_context* ctx, const LoraGradients<T>& g) {
+  static_assert(sizeof(typename Chunk::Scratch) <= kWorkspaceBytes - kPartialBytes, "scratch of lora_bwd");
+  const int64_t width = round_up(g.R, Chunk::kRankWidth);
+  const int64_t chunk_columns = Chunk::width(g.F), chunks = (g.F + chunk_columns - 1) / chunk_columns;
+  auto* partials = reinterpret_cast<float*>(ctx->workspace(0));
+  // Rows whose partial sums of dlow, one per chunk of columns, have room, whole blocks of them if they can be; dup
+  // grows from one such range of rows to the next. Depends on the shape alone.
+  const int64_t room = static_cast<int64_t>(kPartialBytes / 4) / (chunks * width);
+  const int64_t range = room > Chunk::kBlockRows ? room / Chunk::kBlockRows * Chunk::kBlockRows : room;
+
+  for (int64_t first_row = 0; first_row < g.N; first_row += range) {
+    const int64_t end_row = std::min(first_row + range, g.N);
     parallel(ctx, chunks, [&](int64_t chunk, int32_t worker) {
-      auto& s = *reinterpret_cast<BackwardScratch*>(ctx->workspace(worker) + kPartialBytes);
-      const int64_t f = chunk * kWidth, columns = std::min(kWidth, F - f);
-      float* sums = s.sums;
-      pack_interleaved<F32Product, float, false, kColumns>(s.up, kWidth * kColumns, up + f * R, R, static_cast<int>(R),
-                                                           columns);
-      for (int64_t row = first_row; row < end_row; row += kBlockRows) {
-        const int64_t rows = std::min(kBlockRows, end_row - row);
-        const T* from = dout + row * out_stride + f;
-        widen_rows(s.widened, from, out_stride, rows, columns);
-        rank_product<RowMajorA>(
-            partials + (chunk * range + row - first_row) * width, rows, R, s.up, kWidth, columns, false,
-            [&](int64_t m) {
-              return RowMajorA{reinterpret_cast<const char*>(s.widened + m * columns), columns * 4, false};
-            });
-        pack_interleaved<F32Product, T, false, kColumns>(s.low, kBlockRows * kColumns, low + row * low_stride,
-                                                         low_stride, static_cast<int>(R), rows);
-        pack_interleaved<F32Product, float, false, kStrip>(s.dout, kStripCells, s.widened, columns,
-                                                           static_cast<int>(columns), rows);
-        rank_product<PackedA>(sums, columns, R, s.low, kBlockRows, rows, row > first_row, [&](int64_t m) {
-          const int64_t strip = m / kStrip;
-          return PackedA{s.dout + strip * kStripCells + m % kStrip, strip_width(columns - strip * kStrip)};
-        });
-      }
-      for (int64_t i = 0; i < columns; ++i) {
-        float* to = dup + (f + i) * R;
-        for_vectors(0, R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
-          const vf sum = load(sums + i * width + r, lanes) * scale;
-          store(to + r, accumulate || first_row > 0 ? load(to + r, lanes) + sum : sum, lanes);
-        });
-      }
+      auto& scratch = *reinterpret_cast<typename Chunk::Scratch*>(ctx->workspace(worker) + kPartialBytes);
+      const int64_t f = chunk * chunk_columns;
+      Chunk::run(scratch, g, {f, std::min(chunk_columns, g.F - f), first_row, end_row},
+                 partials + chunk * range * width);
     });
     parallel_range(ctx, end_row - first_row, 4096 / (chunks * width) + 1, [&](int64_t begin, int64_t end, int32_t) {
       for (int64_t m = begin; m < end; ++m) {
-        T* to = dlow + (first_row + m) * low_stride;
-        for_vectors(0, R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
+        T* to = g.dlow + (first_row + m) * g.low_stride;
+        for_vectors(0, g.R, [&](int64_t r, auto lanes) ATTUNE_INLINE_BODY {
           vf total{};
           for (int64_t chunk = 0; chunk < chunks; ++chunk) {
             total += load(partials + (chunk * range + m) * width + r, lanes);
           }
-          store(to + r, total * scale, lanes);
+          store(to + r, total * g.scale, lanes);
         });
       }
     });
@@ -165,7 +189,13 @@ attune_status lora_fwd(attune_context* ctx, void* out, const void* low, const fl
   if (N == 0) return ATTUNE_OK;
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    forward(ctx, static_cast<T*>(out), static_cast<const T*>(low), up, N, F, R, out_stride, low_stride, scale);
+    auto* const to = static_cast<T*>(out);
+    const auto* const from = static_cast<const T*>(low);
+    if constexpr (kOnTiles<T>) {
+      tile_lora_forward(ctx, to, from, up, N, F, R, out_stride, low_stride, scale);
+    } else {
+      forward(ctx, to, from, up, N, F, R, out_stride, low_stride, scale);
+    }
   });
   return ATTUNE_OK;
 }
@@ -176,8 +206,11 @@ attune_status lora_bwd(attune_context* ctx, void* dlow, float* dup, const void* 
   if (N == 0) return accumulate != 0 ? ATTUNE_OK : fill_zero(ctx, dup, F * R * 4);
   with_type(dtype, [&](auto element) {
     using T = decltype(element);
-    backward(ctx, static_cast<T*>(dlow), dup, static_cast<const T*>(dout), static_cast<const T*>(low), up, N, F, R,
-             out_stride, low_stride, scale, accumulate != 0);
+    auto* const to = static_cast<T*>(dlow);
+    const auto* const from = static_cast<const T*>(dout);
+    const auto* const narrow = static_cast<const T*>(low);
+    backward<GradientsOf<T>>(
+        ctx, LoraGradients<T>{to, dup, from, narrow, up, N, F, R, out_stride, low_stride, scale, accumulate != 0});
   });
   return ATTUNE_OK;
 }

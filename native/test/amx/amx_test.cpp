@@ -16,6 +16,8 @@
 #include "attune_ops.h"
 #include "caller.h"
 #include "edges.h"
+#include "lora.h"
+#include "numbers.h"
 #include "rules.h"
 
 using attune::ByteProduct;
@@ -255,33 +257,13 @@ uint16_t Bf16::stored(float value) { return to_bf16(value); }
 
 template <class Type>
 std::vector<typename Type::Stored> values(int64_t count, uint32_t seed) {
-  std::minstd_rand random(seed);
-  std::vector<typename Type::Stored> out(static_cast<size_t>(count));
-  for (auto& value : out) {
-    const int integer = static_cast<int>(random() % Type::kRange) - Type::kRange / 2;
-    value = Type::stored(static_cast<float>(integer) * Type::kUnit);
-  }
+  std::vector<typename Type::Stored> out;
+  for (float value : attune::fractions(count, seed, Type::kRange, Type::kUnit)) out.push_back(Type::stored(value));
   return out;
 }
 std::vector<float> weight_values(int64_t count, uint32_t seed) {
-  std::minstd_rand random(seed);
-  std::vector<float> out(static_cast<size_t>(count));
-  for (auto& value : out) value = static_cast<float>(static_cast<int>(random() % 65535) - 32767) / 262144.0f;
-  return out;
+  return attune::fractions(count, seed, 65535, 1 / 262144.0f);
 }
-
-class Hash {
- public:
-  template <class T>
-  void add(const std::vector<T>& values) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
-    for (size_t i = 0; i < values.size() * sizeof(T); ++i) value_ = (value_ ^ bytes[i]) * 1099511628211ull;
-  }
-  uint64_t value() const { return value_; }
-
- private:
-  uint64_t value_ = 14695981039346656037ull;
-};
 
 // Element (row, k) of the left operand and (k, column) of the right one.
 using Element = std::function<float(int64_t, int64_t)>;
@@ -366,7 +348,7 @@ struct Layer {
   }
 
   uint64_t hash() const {
-    Hash hash;
+    attune::Hash hash;
     for (const auto* values : {&out, &pre, &plain_out, &dinp, &act, &dinp_twice}) hash.add(*values);
     for (const auto* values : {&dweight, &dbias, &dweight_twice, &dbias_twice}) hash.add(*values);
     return hash.value();
@@ -464,6 +446,7 @@ void check_products(const std::string& tiles, int32_t isa) {
 
 void check_products(const std::string& tiles, int32_t isa) {
   failures += attune::check_edges(tiles, isa);
+  failures += attune::check_lora(tiles, isa);
   check_products<Bf16>(tiles, isa);
   check_products<F32>(tiles, isa);
 }

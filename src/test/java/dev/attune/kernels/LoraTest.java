@@ -153,6 +153,8 @@ class LoraTest extends KernelContract {
       // The largest rank: partial sums of dlow fill the workspace after some rows.
       cases.add(forward(Layout.dense(97, 53, 256), dtype));
       cases.add(backward(Layout.dense(131, 1601, 256), false, dtype));
+      // And so wide that there is no room for the rows that stay in the cache.
+      cases.add(backward(Layout.dense(3, 16001, 256), false, dtype));
     }
     return cases;
   }
@@ -164,6 +166,7 @@ class LoraTest extends KernelContract {
       cases.add(forward(Layout.dense(512, 2048, 16), dtype));
       cases.add(backward(Layout.dense(512, 2048, 16), false, dtype));
       cases.add(backward(Layout.dense(2048, 8192, 8), false, dtype));
+      cases.add(backward(Layout.dense(300, 12001, 256), true, dtype));
     }
     return cases;
   }
