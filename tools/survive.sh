@@ -3,7 +3,7 @@
 # random. Prints a table of what was tried and how it ended; a trial that did not survive fails.
 #   tools/survive.sh         every operation and every loss: starts the command hundreds of times
 #   tools/survive.sh 5       five operations of each kind and way, and as many losses, spread over all
-#   tools/survive.sh 999 write,sync     every operation of these kinds, of open, write, sync, rename and map
+#   tools/survive.sh 999 write,sync     every operation of these kinds, of open, write, sync, rename and map, and as many losses
 set -euo pipefail
 cd "$(dirname "$0")/.."
 trials=SurvivalTest,CheckpointFaultTest,FolderFaultTest,AtomicFileTest,ResumeOptionsTest,MetricsFileTest

@@ -215,6 +215,7 @@ class SurvivalTest {
    * @param most of a kind, spread over all
    */
   private void faults(int most) throws IOException {
+    assertTrue(KINDS.containsAll(ASKED), ASKED + " are to be tried, of " + KINDS);
     Path first = shared.resolve("counted-" + most);
     Path counted = shared.resolve("counts-" + most);
     AttuneProcess.Ended ended =
