@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption;
+import dev.attune.task.Classification;
+import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -25,8 +27,12 @@ class AnnotationFilesTest extends FormatTrial {
     Finding found = verdicts(file("b.jsonl", row.formatted("accept") + row.formatted("reject")));
     assertTrue(found.message().contains("those that were not are read like"), found.message());
     assertTrue(found.message().contains("learned: jq -c 'select(.answer == \"accept\")'"));
-    assertEquals(Finding.Severity.FATAL, found.in("train").severity());
-    assertEquals(Finding.Severity.WARNING, found.in("validation").severity());
+    String two = row.formatted("accept") + row.formatted("reject").replace("X", "Y");
+    Dataset judged = read(file("f.jsonl", two));
+    Task task = new Classification(Classification.of(judged).labels());
+    DataReport learned = DataReport.builder(task).train(judged, null).build();
+    Assertions.assertThrows(InputException.class, learned::throwIfFatal);
+    DataReport.builder(task).validation(judged, null).build().throwIfFatal();
     assertTrue(
         verdicts(file("b.json", "[" + row.formatted("ignore") + "]"))
             .message()
