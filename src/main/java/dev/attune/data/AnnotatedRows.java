@@ -2,6 +2,7 @@ package dev.attune.data;
 
 import dev.attune.core.InputException;
 import dev.attune.core.Term;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
 
@@ -19,39 +20,75 @@ final class AnnotatedRows {
   private static final Set<String> TURN = Set.of("role", "content");
   private static final Set<String> SHARED_TURN = Set.of("from", "value");
 
+  /** What turns may have beside those. */
+  private static final Set<String> OF_TURNS =
+      Set.of(
+          "name",
+          "weight",
+          "train",
+          "training",
+          "loss",
+          "tool_calls",
+          "tool_call_id",
+          "function_call");
+
   private AnnotatedRows() {}
 
   /**
-   * Refuses such a file, unless it was said what is read.
+   * Refuses single turns, unless it was said what is read.
    *
    * @param values of each column
    */
   static void refuse(Columns columns, Map<String, ColumnValues> values) {
-    if (!columns.asksFor(ANSWER) && values.containsKey(ANSWER)) {
-      refuseVerdicts(values.get(ANSWER));
-    }
-    boolean areTurns = values.keySet().equals(TURN) || values.keySet().equals(SHARED_TURN);
-    if (areTurns && !columns.asksForSource()) {
+    Set<String> names = values.keySet();
+    if ((areTurns(names, TURN) || areTurns(names, SHARED_TURN)) && !columns.asksForSource()) {
       throw new InputException(
           "the rows are single turns of conversations ("
-              + String.join(", ", values.keySet())
+              + String.join(", ", names)
               + "). A conversation is one row, {\"messages\": [...]}; of a list of turns, be it a line of"
               + " several or the whole file, this makes one: jq -c '{messages: .}'. To learn each turn"
               + " as a text: "
-              + Term.COLUMNS.of("text=" + (values.containsKey("content") ? "content" : "value")));
+              + Term.COLUMNS.of("text=" + (names.contains("content") ? "content" : "value")));
     }
   }
 
-  /** Prodigy keeps what annotators have rejected or left open beside what they have accepted. */
-  private static void refuseVerdicts(ColumnValues answers) {
-    if (answers.areSomeOf(VERDICTS) && !answers.areSomeOf(Set.of(ACCEPTED))) {
-      throw new InputException(
-          "\""
-              + ANSWER
-              + "\" says of each row whether its annotation was accepted, and those that were not would"
-              + " be learned too. Leave them out: jq -c 'select(.answer == \"accept\")'. Where the"
-              + " verdict itself is to be learned, name it: "
-              + Term.COLUMNS.of("text=text,label=answer"));
+  private static boolean areTurns(Set<String> names, Set<String> turn) {
+    return names.containsAll(turn)
+        && names.stream().allMatch(name -> turn.contains(name) || OF_TURNS.contains(name));
+  }
+
+  /**
+   * What stops training on annotations of Prodigy, which keeps those that were rejected or left
+   * open beside those that were accepted, and is no more than said where nothing is learned; null:
+   * they all were accepted, or it was said that the verdict is read.
+   */
+  static Finding verdicts(Path file, Columns columns, Map<String, ColumnValues> values) {
+    ColumnValues answers = values.get(ANSWER);
+    if (answers == null
+        || columns.asksFor(ANSWER)
+        || !answers.areSomeOf(VERDICTS)
+        || answers.areSomeOf(Set.of(ACCEPTED))) {
+      return null;
     }
+    return Finding.ofFile(
+        Finding.Severity.FATAL,
+        "rejected_annotations",
+        "\""
+            + ANSWER
+            + "\" says of each row whether its annotation was accepted, and those that were not are read"
+            + " like the others. Leave them out of what is learned: "
+            + accepted(file)
+            + ". Where the verdict itself is to be learned, name it: "
+            + Term.COLUMNS.of("text=text,label=answer"));
+  }
+
+  /** How, by what a file is: in one of JSON rows may stand in lists, and lists in objects. */
+  private static String accepted(Path file) {
+    Format format = Format.ofExtension(DataFile.uncompressed(file));
+    return format != null && format != Format.JSON && format != Format.JSONL
+        ? "in pandas, frame[frame." + ANSWER + " == \"" + ACCEPTED + "\"]"
+        : "jq -c '"
+            + (format == Format.JSON ? ".. | objects | " : "")
+            + "select(.answer == \"accept\")'";
   }
 }

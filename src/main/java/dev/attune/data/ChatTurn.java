@@ -35,7 +35,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
         "turns_not_learned",
         "turn is",
         "turns are",
-        " marked not to be learned (\"train\" or \"loss\" is false), as a weight of 0 says"),
+        " marked not to be learned (\"train\" or \"loss\" is false or 0), as a weight of 0 says"),
     TEXT_ARGUMENTS(
         "unread_arguments",
         "turn has",
@@ -98,7 +98,7 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
   /** Types of parts that are text. */
   private static final Set<String> TEXT_PARTS = Set.of("text", "input_text", "output_text");
 
-  /** With true or false in them, as Axolotl and ms-swift have turns that are not learned. */
+  /** With true or false in them, or 1 or 0, as Axolotl and ms-swift mark turns to learn or not. */
   private static final List<String> LEARNED = List.of("train", "training", "loss");
 
   /** What a part may have beside its text. */
@@ -167,8 +167,8 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
         "%s: the content must be a string, not %s",
         where,
         Excerpt.shortened(String.valueOf(content)));
-    markLearned(where, fields, forms);
     checkWeight(where, fields);
+    markLearned(where, fields, forms);
     return new ChatTurn(new ChatMessage(fields), forms);
   }
 
@@ -335,25 +335,57 @@ record ChatTurn(ChatMessage message, Set<Form> forms) {
 
   /** What others write of turns that are not learned, as OpenAI's files have it. */
   private static void markLearned(String where, Map<String, Object> turn, Set<Form> forms) {
-    boolean isAssistant = turn.get(ROLE).equals("assistant");
+    Map<String, Boolean> marks = new LinkedHashMap<>();
     for (String name : LEARNED) {
-      if (turn.get(name) instanceof Boolean isLearned) {
-        Check.input(
-            isAssistant || !isLearned,
-            "%s is to be learned by its \"%s\", and has the role \"%s\"; only turns of the"
-                + " assistant are learned",
-            where,
-            name,
-            turn.get(ROLE));
-        Object weight = turn.get(ChatMessage.WEIGHT);
-        Check.input(weight == null, "%s has a weight and \"%s\"; keep one", where, name);
-        turn.remove(name);
-        if (isAssistant && !isLearned) {
-          turn.put(ChatMessage.WEIGHT, 0);
-          forms.add(Form.NOT_LEARNED);
-        }
+      if (turn.get(name) != null) {
+        marks.put(name, isLearned(where, name, turn.get(name)));
       }
     }
+    if (marks.isEmpty()) {
+      return;
+    }
+    String first = marks.keySet().iterator().next();
+    boolean isLearned = marks.get(first);
+    if (turn.get(ChatMessage.WEIGHT) instanceof Number weight) {
+      marks.put(ChatMessage.WEIGHT, weight.doubleValue() == 1);
+    }
+    marks.forEach(
+        (name, value) ->
+            Check.input(
+                value == isLearned,
+                "%s is to be learned by one of its \"%s\" and \"%s\", and not by the other; keep one",
+                where,
+                first,
+                name));
+    boolean isAssistant = turn.get(ROLE).equals("assistant");
+    Check.input(
+        isAssistant || !isLearned,
+        "%s is to be learned by its \"%s\", and has the role \"%s\"; only turns of the"
+            + " assistant are learned",
+        where,
+        first,
+        turn.get(ROLE));
+    turn.keySet().removeAll(LEARNED);
+    if (isAssistant && !isLearned) {
+      turn.put(ChatMessage.WEIGHT, 0);
+      forms.add(Form.NOT_LEARNED);
+    }
+  }
+
+  private static boolean isLearned(String where, String name, Object value) {
+    Object said =
+        value instanceof Number number
+            ? number.doubleValue() == 1 ? true : number.doubleValue() == 0 ? false : value
+            : value;
+    Check.input(
+        said instanceof Boolean,
+        "%s: \"%s\" says whether the turn is learned, and must be true or false, not %s",
+        where,
+        name,
+        value instanceof String text
+            ? Excerpt.quoted(List.of(text))
+            : Excerpt.shortened(value.toString()));
+    return (Boolean) said;
   }
 
   /** A turn that is not learned is marked so, in OpenAI's files. */

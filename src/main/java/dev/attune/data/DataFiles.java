@@ -9,33 +9,38 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 
 /**
  * The files that paths stand for: a file itself, the files of a folder, those that a pattern
  * matches ({@code data/train-*.csv}), each sorted by name. A folder holds data of one format and
  * nothing else, and no two splits, or it is refused: what a folder holds beside the training data
- * is most often the test data.
+ * is most often the test data. So is what a pattern matches that says no more than their kind.
  */
 final class DataFiles {
   private static final Pattern PATTERN = Pattern.compile("[*?\\[{]");
 
   /** Words in names that say which split a file is of. */
-  private static final List<Set<String>> SPLITS =
-      List.of(
-          Set.of("train", "training"),
-          Set.of("validation", "valid", "val", "dev", "eval"),
-          Set.of("test", "testing"));
+  private static final List<Pattern> SPLITS =
+      Stream.of("train(ing)?", "validation|valid|val|dev|eval", "test(ing)?")
+          .map(words -> "(?<![a-z])(" + words + ")(?![a-z])")
+          .map(words -> Pattern.compile(words, Pattern.CASE_INSENSITIVE))
+          .toList();
+
+  /** The name of a pattern that says no more of files than their kind. */
+  private static final Pattern ANY_NAME = Pattern.compile("\\*+(\\.[^*?\\[{]*)?");
 
   /** What Hugging Face's datasets writes beside data, which is no data itself. */
   private static final Set<String> DESCRIPTIONS =
@@ -125,7 +130,7 @@ final class DataFiles {
                     ? ", a folder. Give one that holds the files of one split, or"
                     : ", which is no data file. Give")
                 + " a pattern of the files to read, such as "
-                + pattern(file));
+                + example(folder));
       }
       formats.putIfAbsent(format, file);
     }
@@ -140,7 +145,7 @@ final class DataFiles {
               + ". Give a pattern of the files to read, such as "
               + folder.resolve("*." + formats.keySet().iterator().next()));
     }
-    checkSplits(folder, files);
+    checkSplits("the folder " + folder + " holds", folder, files);
     return files;
   }
 
@@ -148,45 +153,73 @@ final class DataFiles {
     return DESCRIPTIONS.contains(name) || hasState && name.equals(STATE);
   }
 
-  /** The pattern of the files that lie in a folder or below it, or beside a file. */
-  private static Path pattern(Path of) throws IOException {
-    Path from = Files.isDirectory(of) ? of : of.getParent();
-    try (Stream<Path> entries = Files.walk(from, DEEPEST)) {
-      Path data =
+  /** A pattern of files of data in a folder or below it, those to learn if it has such. */
+  private static Path example(Path folder) throws IOException {
+    try (Stream<Path> entries = Files.walk(folder, DEEPEST)) {
+      List<Path> files =
           entries
-              .filter(path -> !Files.isDirectory(path) && isVisible(path))
+              .filter(path -> !Files.isDirectory(path) && areVisible(folder.relativize(path)))
               .filter(path -> !isDescription(path.getFileName().toString(), true))
               .filter(path -> Format.ofExtension(DataFile.uncompressed(path)) != null)
-              .sorted()
-              .findFirst()
-              .orElse(from.resolve("train.csv"));
-      String name = data.getFileName().toString();
-      return data.resolveSibling("*" + name.substring(name.lastIndexOf('.')));
+              .sorted(Comparator.comparing(Path::getNameCount).thenComparing(path -> path))
+              .toList();
+      return files.isEmpty() ? folder.resolve("train.csv") : example(folder, files);
     }
   }
 
-  private static void checkSplits(Path folder, List<Path> files) {
-    Map<Integer, Path> splits = new LinkedHashMap<>();
-    for (Path file : files) {
-      String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
-      List<String> words = Arrays.asList(name.split("[^a-z]+"));
+  /** A pattern of one split of files: the training data, if they are among them. */
+  private static Path example(Path folder, List<Path> files) {
+    Path file =
+        files.stream()
+            .filter(each -> split(folder.relativize(each)) == 0)
+            .findFirst()
+            .orElse(files.get(0));
+    String name = file.getFileName().toString();
+    int split = split(file.getFileName());
+    if (split < 0) {
+      return file.resolveSibling("*" + name.substring(Math.max(0, name.lastIndexOf('.'))));
+    }
+    Matcher word = SPLITS.get(split).matcher(name);
+    word.find();
+    int dot = name.indexOf('.', word.end());
+    return file.resolveSibling(
+        name.substring(0, word.end()) + "*" + (dot < 0 ? "" : name.substring(dot)));
+  }
+
+  /** Which split a file is of by its name, or else by those of its folders; -1: not said. */
+  private static int split(Path file) {
+    for (int i = file.getNameCount() - 1; i >= 0; i--) {
       for (int split = 0; split < SPLITS.size(); split++) {
-        if (SPLITS.get(split).stream().anyMatch(words::contains)) {
-          splits.putIfAbsent(split, file);
+        if (SPLITS.get(split).matcher(file.getName(i).toString()).find()) {
+          return split;
         }
       }
     }
+    return -1;
+  }
+
+  /**
+   * Refuses files of several splits.
+   *
+   * @param what they are, to stand before them
+   * @param from whose folders say splits too
+   */
+  private static void checkSplits(String what, Path from, List<Path> files) {
+    Map<Integer, String> splits = new TreeMap<>();
+    for (Path file : files) {
+      Path name = from.relativize(file);
+      int split = split(name);
+      if (split >= 0) {
+        splits.putIfAbsent(split, name.toString());
+      }
+    }
     if (splits.size() > 1) {
-      List<String> names =
-          splits.values().stream().map(file -> file.getFileName().toString()).toList();
-      String first = names.get(0);
       throw new InputException(
-          "the folder "
-              + folder
-              + " holds several splits by their names: "
-              + String.join(", ", names)
+          what
+              + " several splits by their names: "
+              + String.join(", ", splits.values())
               + ". Give the files of one, or a pattern such as "
-              + folder.resolve(first.split("(?i)[^a-z]")[0] + "*"));
+              + example(from, files));
     }
   }
 
@@ -217,6 +250,9 @@ final class DataFiles {
     if (files.isEmpty()) {
       throw new InputException("the pattern " + pattern + " matches no file");
     }
+    if (ANY_NAME.matcher(pattern.getFileName().toString()).matches()) {
+      checkSplits("the pattern " + pattern + " matches", from, files);
+    }
     return files;
   }
 
@@ -224,5 +260,9 @@ final class DataFiles {
   private static boolean isVisible(Path file) {
     String name = file.getFileName().toString();
     return !name.startsWith(".") && !name.startsWith("_");
+  }
+
+  private static boolean areVisible(Path names) {
+    return StreamSupport.stream(names.spliterator(), false).allMatch(DataFiles::isVisible);
   }
 }

@@ -236,6 +236,10 @@ final class ExampleReader {
     seen.putAll(roles);
     unused.addAll(columns.unused(values.keySet()));
     noted.addAll(PassedOver.findings(columns, roles, values));
+    Finding verdicts = AnnotatedRows.verdicts(file, columns, values);
+    if (verdicts != null) {
+      noted.add(verdicts);
+    }
     Finding flags = columns.arePairs() ? UnlikePairs.passedOver(columns, roles, values) : null;
     if (flags != null) {
       noted.add(flags);

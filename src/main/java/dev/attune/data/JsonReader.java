@@ -31,6 +31,12 @@ final class JsonReader {
   /** Names of lists of rows, the likeliest first. */
   private static final List<String> LIKELY = List.of("train", "rows", "data", "examples");
 
+  private static final String PARAGRAPHS = "paragraphs";
+
+  /** Fields that articles of SQuAD have, and no rows to learn. */
+  private static final Set<Set<String>> ARTICLES =
+      Set.of(Set.of(PARAGRAPHS), Set.of("title", PARAGRAPHS));
+
   private final DataFile file;
   private final ReadOptions read;
   private final FileOptions options;
@@ -51,7 +57,7 @@ final class JsonReader {
    * @param otherLists that it holds
    * @param names of an object's fields
    * @param more whether another value follows
-   * @param squad whether the objects of the list "data" have paragraphs
+   * @param squad whether the objects of the list, or of the list "data", are articles of SQuAD
    */
   private record Shape(
       JsonToken start,
@@ -87,6 +93,13 @@ final class JsonReader {
     }
     if (shape.more && shape.first == JsonToken.VALUE_STRING && read.columns().arePairs()) {
       return lines().written("one list a line");
+    }
+    if (shape.start == JsonToken.START_ARRAY && shape.squad) {
+      throw new InputException(
+          file.shown()
+              + " is a list of articles with paragraphs. SQuAD has it in an object: jq '{data: .}' "
+              + file.shown().getFileName()
+              + " > squad.json");
     }
     if (shape.start == JsonToken.START_ARRAY) {
       return rows(null, shape.more)
@@ -288,6 +301,7 @@ final class JsonReader {
       boolean squad = false;
       JsonToken first = start == JsonToken.START_ARRAY ? parser.nextToken() : null;
       if (first != null) {
+        squad = first == JsonToken.START_OBJECT && ARTICLES.contains(fields(parser));
         leaveList(parser);
       } else if (start == JsonToken.START_OBJECT) {
         while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -295,7 +309,7 @@ final class JsonReader {
           JsonToken token = parser.nextToken();
           if (token == JsonToken.START_ARRAY) {
             boolean objects = parser.nextToken() == JsonToken.START_OBJECT;
-            squad |= objects && name.equals("data") && hasField(parser, "paragraphs");
+            squad |= objects && name.equals("data") && fields(parser).contains(PARAGRAPHS);
             kinds.put(name, objects ? "list of objects" : "list");
             leaveList(parser);
           } else {
@@ -334,15 +348,15 @@ final class JsonReader {
     return names;
   }
 
-  /** Whether the object that the parser has entered has a field; ends at the end of the object. */
-  private static boolean hasField(JsonParser parser, String wanted) throws IOException {
-    boolean found = false;
+  /** The fields of the object that the parser has entered; ends at the end of the object. */
+  private static Set<String> fields(JsonParser parser) throws IOException {
+    Set<String> names = new LinkedHashSet<>();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      found |= parser.currentName().equals(wanted);
+      names.add(parser.currentName());
       parser.nextToken();
       parser.skipChildren();
     }
-    return found;
+    return names;
   }
 
   /** Goes on from a value of a list, or from its end, to its end. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.Check;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import java.math.BigInteger;
 import java.util.Collection;
 import java.util.Comparator;
@@ -109,7 +110,9 @@ public final class LabelMap {
               + (isPresent(label) ? "unknown label \"" + label + "\"" : "the label is missing")
               + ". Known labels: "
               + describe()
-              + ". Labels come from the training file; correct the row, or add such rows there.");
+              + ". Labels come from "
+              + Term.LABEL_NAMES
+              + " or the training file; correct the row, or add its label there.");
     }
     return id;
   }

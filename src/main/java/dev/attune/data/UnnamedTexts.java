@@ -2,30 +2,40 @@ package dev.attune.data;
 
 import dev.attune.core.Count;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Rows of pairs whose texts have no names, as sentence-transformers' data have them: a list of an
  * anchor, of a text that it is like and of any that it is not like ({@code ["a", "b"]}, or {@code
  * {"texts": ["a", "b", "c"]}}), the two texts with a score of how alike they are, or a set of texts
- * of which every two are alike ({@code {"set": ["a", "b", "c"]}}).
+ * of which every two are alike ({@code {"set": ["a", "b", "c"]}}). A list under such a name beside
+ * other texts may be anything else, and is left to its columns.
  */
 final class UnnamedTexts implements FieldRows {
   private static final String SET = "set";
   private static final String TEXTS = "texts";
 
+  /** Texts of a set at most: half a million pairs. */
+  private static final int MOST = 1000;
+
+  /** Names of what tells rows apart. */
+  private static final Set<String> IDS = Set.of("id", "idx", "guid", "qid");
+
   private final Path file;
   private final FieldRows rows;
   private final Columns columns;
-  private final Deque<Map<String, Object>> coming = new ArrayDeque<>(); // of the last set
+  private List<Object> set = List.of(); // the last one, of which pairs may be left
+  private Map<String, Object> beside = Map.of(); // its row
+  private int first; // of the next pair
+  private int second;
   private int sets;
-  private int pairs;
+  private long pairs;
 
   UnnamedTexts(Path file, FieldRows rows, Columns columns) {
     this.file = file;
@@ -35,39 +45,78 @@ final class UnnamedTexts implements FieldRows {
 
   @Override
   public Map<String, Object> next() throws BadRow {
-    if (coming.isEmpty()) {
-      Map<String, Object> row = rows.next();
-      if (row == null || columns.isUsable(row.keySet())) {
-        return row;
-      }
-      if (row.get(TEXTS) instanceof List<?> texts && !columns.asksFor(TEXTS)) {
-        return with(named(file, row(), texts), row, TEXTS);
-      }
-      if (!(row.get(SET) instanceof List<?> texts) || columns.asksFor(SET)) {
-        return row;
-      }
-      pair(texts, row);
+    if (second < set.size()) {
+      return pair();
     }
-    return coming.remove();
+    Map<String, Object> row = rows.next();
+    if (row == null || columns.isUsable(row.keySet())) {
+      return row;
+    }
+    if (isOnly(TEXTS, row)) {
+      return with(named(file, row(), (List<?>) row.get(TEXTS)), row, TEXTS);
+    }
+    if (!isOnly(SET, row)) {
+      return row;
+    }
+    begin((List<?>) row.get(SET), row);
+    return pair();
   }
 
-  /** Every two of a set, in their order. */
-  private void pair(List<?> set, Map<String, Object> row) throws BadRow {
-    List<Object> texts = new ArrayList<>(new LinkedHashSet<Object>(set));
+  /** Whether a field holds the only list of a row, and its only texts but for labels and ids. */
+  private boolean isOnly(String name, Map<String, Object> row) {
+    return row.get(name) instanceof List<?>
+        && !columns.asksFor(name)
+        && row.entrySet().stream()
+            .noneMatch(field -> !field.getKey().equals(name) && isContent(field));
+  }
+
+  private static boolean isContent(Map.Entry<String, Object> field) {
+    String name = UsualNames.normalised(field.getKey());
+    return field.getValue() instanceof List<?>
+        || field.getValue() instanceof String text
+            && !text.isBlank()
+            && !UsualNames.LABELS.contains(name)
+            && !IDS.contains(name)
+            && !name.endsWith("_id");
+  }
+
+  private void begin(List<?> given, Map<String, Object> row) throws BadRow {
+    List<Object> texts = new ArrayList<>(new LinkedHashSet<Object>(given));
     if (texts.size() < 2 || !areTexts(texts)) {
       throw new BadRow(
           at(file, row())
               + ": \"set\" must be a list of two or more different texts, of which every two are"
               + " alike, not "
-              + Excerpt.shortened(set.toString()));
+              + Excerpt.shortened(given.toString()));
+    }
+    if (texts.size() > MOST) {
+      throw new BadRow(
+          String.format(
+              Locale.ROOT,
+              "%s: \"set\" has %,d texts, and every two of them would be a pair; %,d are the most."
+                  + " Write it as several sets",
+              at(file, row()),
+              texts.size(),
+              MOST));
     }
     sets++;
-    for (int i = 0; i < texts.size(); i++) {
-      for (Object other : texts.subList(i + 1, texts.size())) {
-        coming.add(with(named(file, row(), List.of(texts.get(i), other)), row, SET));
-        pairs++;
-      }
+    set = texts;
+    beside = row;
+    first = 0;
+    second = 1;
+  }
+
+  /** The next two of the set, in their order: all its pairs at once might fill the memory. */
+  private Map<String, Object> pair() throws BadRow {
+    Map<String, Object> pair =
+        with(named(file, row(), List.of(set.get(first), set.get(second))), beside, SET);
+    pairs++;
+    second++;
+    if (second == set.size()) {
+      first++;
+      second = first + 1;
     }
+    return pair;
   }
 
   /** What the fields of a row are, with names in place of the field that has none. */

@@ -91,9 +91,9 @@ final class LabelFindings {
         has,
         n ->
             many(n, one, more)
-                + " that "
-                + (named == null ? "the training set" : named)
-                + " lacks ("
+                + (named == null
+                    ? " that is not among those to learn ("
+                    : " that " + named + " lacks (")
                 + names
                 + "). Known "
                 + noun

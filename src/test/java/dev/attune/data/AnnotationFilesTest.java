@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
 import dev.attune.run.RunOption;
+import dev.attune.task.Classification;
+import dev.attune.task.Task;
 import dev.attune.text.ChatMessage;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -22,14 +24,31 @@ class AnnotationFilesTest extends FormatTrial {
   void rejectedAnnotationsAreNotLearnedAsIfTheyWereAccepted() {
     String row = "{\"text\": \"a\", \"label\": \"X\", \"answer\": \"%s\"}\n";
     assertEquals(2, read(file("a.jsonl", row.formatted("accept").repeat(2))).size());
-    String refusal = refusal(file("b.jsonl", row.formatted("accept") + row.formatted("reject")));
-    assertTrue(refusal.contains("those that were not would be learned too"), refusal);
-    assertTrue(refusal.contains("jq -c 'select(.answer == \"accept\")'"), refusal);
-    assertTrue(refusal(file("c.jsonl", row.formatted("ignore"))).contains("was accepted"));
+    Finding found = verdicts(file("b.jsonl", row.formatted("accept") + row.formatted("reject")));
+    assertTrue(found.message().contains("those that were not are read like"), found.message());
+    assertTrue(found.message().contains("learned: jq -c 'select(.answer == \"accept\")'"));
+    String two = row.formatted("accept") + row.formatted("reject").replace("X", "Y");
+    Dataset judged = read(file("f.jsonl", two));
+    Task task = new Classification(Classification.of(judged).labels());
+    DataReport learned = DataReport.builder(task).train(judged, null).build();
+    Assertions.assertThrows(InputException.class, learned::throwIfFatal);
+    DataReport.builder(task).validation(judged, null).build().throwIfFatal();
+    assertTrue(
+        verdicts(file("b.json", "[" + row.formatted("ignore") + "]"))
+            .message()
+            .contains("jq -c '.. | objects | select("));
+    assertTrue(
+        verdicts(file("b.csv", "text,label,answer\na,X,reject\n"))
+            .message()
+            .contains("in pandas, frame[frame.answer == \"accept\"]"));
     Columns verdict = Columns.parse("text=text,label=answer");
     Dataset data = DataReader.read(file("d.jsonl", row.formatted("reject")), verdict);
     assertEquals("reject", data.get(0).label());
     assertEquals(1, read(file("e.jsonl", row.formatted("Paris"))).size());
+  }
+
+  private static Finding verdicts(Path file) {
+    return read(file).reading().findings().get(0);
   }
 
   @Test
@@ -89,6 +108,13 @@ class AnnotationFilesTest extends FormatTrial {
   }
 
   @Test
+  void aBareListOfArticlesIsSaidToBeOne() {
+    String articles = "[{\"title\": \"t\", \"paragraphs\": [{\"context\": \"c\", \"qas\": []}]}]";
+    String refusal = refusal(file("a.json", articles));
+    assertTrue(refusal.endsWith("in an object: jq '{data: .}' a.json > squad.json"), refusal);
+  }
+
+  @Test
   void startsOfAnswersMayBeWrittenAsFractionsAndAnswersAsTexts() {
     String row = "{\"question\": \"q\", \"context\": \"It ran\", \"answers\": %s}\n";
     Dataset data =
@@ -132,6 +158,13 @@ class AnnotationFilesTest extends FormatTrial {
     }
     assertTrue(
         refusal(file("b.json", "[{\"from\": \"human\", \"value\": \"a\"}]")).contains("turns of"));
+    for (String more : List.of("\"train\": false", "\"name\": \"Eve\"", "\"weight\": 0")) {
+      String marked = "[{\"role\": \"user\", \"content\": \"a\", " + more + "}]\n";
+      assertTrue(refusal(file("d.jsonl", marked)).contains("single turns of"), more);
+    }
+    assertTrue(
+        refusal(file("e.json", "[{\"from\": \"gpt\", \"value\": \"a\", \"weight\": 1}]"))
+            .contains("turns of"));
     Columns texts = Columns.parse("text=content");
     assertEquals(2, DataReader.read(file("c.json", turns), texts).size());
   }
@@ -224,7 +257,15 @@ class AnnotationFilesTest extends FormatTrial {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"\"train\": false", "\"loss\": false", "\"training\": false", "\"weight\": 0"})
+      strings = {
+        "\"train\": false",
+        "\"loss\": false",
+        "\"training\": false",
+        "\"weight\": 0",
+        "\"loss\": 0",
+        "\"train\": false, \"weight\": 0",
+        "\"train\": false, \"loss\": false"
+      })
   void turnsThatAreMarkedSoAreNotLearned(String mark) {
     List<ChatMessage> turns = turns(mark);
     assertTrue(turns.get(1).isLeftOut());
@@ -232,13 +273,23 @@ class AnnotationFilesTest extends FormatTrial {
     assertEquals(turns("\"weight\": 0").get(1), turns.get(1));
   }
 
+  private String notTurns(String fields) {
+    return Assertions.assertThrows(InputException.class, () -> turns(fields)).getMessage();
+  }
+
   @Test
   void marksThatContradictAreRefused() {
     assertFalse(turns("\"train\": true").get(1).isLeftOut());
-    InputException both =
-        Assertions.assertThrows(
-            InputException.class, () -> turns("\"train\": false, \"weight\": 1"));
-    assertTrue(both.getMessage().contains("a weight and \"train\"; keep one"), both.getMessage());
+    assertFalse(turns("\"loss\": 1, \"weight\": 1").get(1).isLeftOut());
+    for (String other : List.of("weight\": 1", "loss\": true")) {
+      String both = notTurns("\"train\": false, \"" + other);
+      String name = other.substring(0, other.indexOf('"'));
+      assertTrue(both.contains("by one of its \"train\" and \"" + name + "\", and not by"), both);
+    }
+    for (String other : List.of("\"false\"", "0.5", "[]")) {
+      String mark = notTurns("\"train\": " + other);
+      assertTrue(mark.endsWith("must be true or false, not " + other), mark);
+    }
     String user =
         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\", \"train\": %s}, {\"role\":"
             + " \"assistant\", \"content\": \"b\"}]}\n";

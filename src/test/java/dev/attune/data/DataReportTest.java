@@ -79,13 +79,13 @@ class DataReportTest {
     Finding unknown = only(report, "unknown_label");
     assertEquals(List.of(3), unknown.rows());
     assertEquals(
-        "1 row has a label that the training set lacks (\"z\"). Known labels: \"x\", \"y\"",
+        "1 row has a label that is not among those to learn (\"z\"). Known labels: \"x\", \"y\"",
         unknown.message());
     InputException e = assertThrows(InputException.class, report::throwIfFatal);
     assertEquals(
         "the data has 2 problems that must be solved first:\n"
             + "  dev.csv: 2 labels are missing (rows 2, 4)\n"
-            + "  dev.csv: 1 row has a label that the training set lacks (\"z\"). Known labels:"
+            + "  dev.csv: 1 row has a label that is not among those to learn (\"z\"). Known labels:"
             + " \"x\", \"y\" (row 3)",
         e.getMessage());
   }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.task.Classification;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -44,7 +45,9 @@ class LabelMapTest {
         assertThrows(InputException.class, () -> map.id("neutral", data, data.get(0)));
     assertEquals(
         "dev.csv, row 7: unknown label \"neutral\". Known labels: \"negative\", \"positive\"."
-            + " Labels come from the training file; correct the row, or add such rows there.",
+            + " Labels come from "
+            + Term.LABEL_NAMES
+            + " or the training file; correct the row, or add its label there.",
         e.getMessage());
     assertTrue(
         assertThrows(InputException.class, () -> map.id(null, data, data.get(0)))

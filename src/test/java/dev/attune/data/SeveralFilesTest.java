@@ -63,7 +63,7 @@ class SeveralFilesTest extends FormatTrial {
     assertEquals("the pattern p/no*.csv matches no file", refusal(temp.resolve("p/no*.csv")));
     assertEquals(
         "the folder p holds sub, a folder. Give one that holds the files of one split, or a pattern of"
-            + " the files to read, such as p/sub/*.csv",
+            + " the files to read, such as p/train*.csv",
         refusal(temp.resolve("p")));
   }
 
@@ -88,8 +88,17 @@ class SeveralFilesTest extends FormatTrial {
     file("s/test.csv", TWO);
     assertTrue(
         refusal(temp.resolve("s"))
-            .contains("holds several splits by their names: test.csv, train.csv"),
+            .contains("holds several splits by their names: train.csv, test.csv"),
         refusal(temp.resolve("s")));
+    assertTrue(refusal(temp.resolve("s")).endsWith("a pattern such as s/train*.csv"));
+    assertTrue(
+        refusal(temp.resolve("s/*.csv")).startsWith("the pattern s/*.csv matches several splits"),
+        refusal(temp.resolve("s/*.csv")));
+    assertEquals(4, read(temp.resolve("s/t*.csv")).size(), "as is said by the name");
+    file("m/my-test.csv", TWO);
+    file("m/my-train.csv", TWO);
+    assertTrue(refusal(temp.resolve("m")).endsWith("such as m/my-train*.csv"));
+    assertTrue(refusal(temp.resolve("**/*.csv")).contains("several splits by their names"));
     file("f/a.csv", TWO);
     file("f/b.jsonl", "{}");
     assertTrue(
@@ -111,9 +120,16 @@ class SeveralFilesTest extends FormatTrial {
     file("o/state.json", "[{\"text\": \"a\", \"label\": 1}]");
     assertEquals(1, read(temp.resolve("o")).size());
     file("h/README.md", "hi");
+    file("h/data/test-0.csv", TWO);
     file("h/data/train-0.csv", TWO);
+    file("h/.cache/a.json", "[]");
     assertTrue(
-        refusal(temp.resolve("h")).endsWith("such as h/data/*.csv"), refusal(temp.resolve("h")));
+        refusal(temp.resolve("h")).endsWith("such as h/data/train*.csv"),
+        refusal(temp.resolve("h")));
+    file("t/dataset_dict.json", "{}");
+    file("t/test/data-0.arrow", "x");
+    file("t/train/data-0.arrow", "x");
+    assertTrue(refusal(temp.resolve("t")).endsWith("such as t/train/*.arrow"));
     file("n/README.md", "hi");
     assertEquals("the folder n holds no file of data", refusal(temp.resolve("n")));
   }

@@ -8,6 +8,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** Pairs whose texts have no names, as sentence-transformers' data have them. */
@@ -83,6 +85,24 @@ class UnnamedTextsTest extends FormatTrial {
     assertTrue(
         refusedPairs(file("d.jsonl", "{\"set\": [\"a\", 1]}\n")).contains("\"set\" must be"));
     assertTrue(refusal(file("e.jsonl", "[\"a\", \"b\"]\n")).contains("Name their parts"));
+    String many =
+        IntStream.range(0, 1001).mapToObj(i -> "\"" + i + "\"").collect(Collectors.joining(","));
+    assertTrue(
+        refusedPairs(file("f.jsonl", "{\"set\": [" + many + "]}\n"))
+            .contains("\"set\" has 1,001 texts, and every two of them would be a pair; 1,000 are"));
+  }
+
+  @Test
+  void aListBesideOtherTextsIsNotThePair() {
+    for (String list : List.of("\"texts\": [\"x\", \"y\"]", "\"set\": [\"train\"]")) {
+      Dataset data =
+          pairs(file("a.jsonl", "{\"question\": \"a b\", \"answer\": \"c d\", " + list + "}\n"));
+      assertEquals(List.of("a b", "c d"), texts(data.get(0)));
+    }
+    String beside = "{\"id\": \"q\", \"label\": \"z\", \"n\": 1, \"%s\": [\"a\", \"b\"]}\n";
+    assertEquals(List.of("a", "b"), texts(pairs(file("b.jsonl", beside.formatted("set"))).get(0)));
+    assertEquals(
+        List.of("a", "b"), texts(pairs(file("c.jsonl", beside.formatted("texts"))).get(0)));
   }
 
   @Test
