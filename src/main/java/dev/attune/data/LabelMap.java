@@ -109,7 +109,8 @@ public final class LabelMap {
               + (isPresent(label) ? "unknown label \"" + label + "\"" : "the label is missing")
               + ". Known labels: "
               + describe()
-              + ". Labels come from the training file; correct the row, or add such rows there.");
+              + ". Labels come from the training file; correct the row, or add such rows there."
+              + LabelNames.advice(label, names));
     }
     return id;
   }

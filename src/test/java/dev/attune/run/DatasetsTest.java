@@ -73,6 +73,19 @@ class DatasetsTest {
     return report;
   }
 
+  @Test
+  void tasksWithoutClassesKeepNumbers() {
+    file(
+        "dataset_info.json",
+        "{\"features\": {\"label\": {\"names\": [\"no\", \"yes\"], \"_type\": \"ClassLabel\"}}}");
+    Path pairs = file("pairs.csv", "sentence1,sentence2,label\na b,c d,1\ne f,g h,0\ni j,k l,7\n");
+    Datasets read =
+        Datasets.read(config(pairs, "task", "embedding"), null, false, RowCache.none());
+    assertEquals("1", read.train().get(0).label());
+    Path texts = file("texts.csv", "text,label\na b,1\nc d,7\n");
+    Datasets.read(config(texts, "task", "masked-lm"), null, false, RowCache.none());
+  }
+
   private static List<String> codes(DataReport report) {
     return report.findings().stream().map(Finding::code).toList();
   }
