@@ -28,7 +28,8 @@ final class ArrowRows implements FieldRows, AutoCloseable {
       throw new InputException(
           file.shown() + " is no Arrow file: it begins neither with ARROW1 nor with a message");
     }
-    try (ArrowRows rows = new ArrowRows(file.shown(), ArrowFile.open(file.shown(), file.open()), options.columns())) {
+    try (ArrowRows rows =
+        new ArrowRows(file.shown(), ArrowFile.open(file.shown(), file.open()), options.columns())) {
       return rows.names.noted(new JsonlReader(file.shown(), options).read(rows));
     } catch (IOException e) {
       throw file.unreadable(e);

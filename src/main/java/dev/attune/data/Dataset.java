@@ -130,7 +130,10 @@ public record Dataset(
   /** Refuses files of which one has classes by name and another by number. */
   private static void checkNamed(List<Dataset> files, ColumnRole role) {
     Dataset named =
-        files.stream().filter(file -> file.reading.classesOf(role) != null).findFirst().orElse(null);
+        files.stream()
+            .filter(file -> file.reading.classesOf(role) != null)
+            .findFirst()
+            .orElse(null);
     if (named == null) {
       return;
     }

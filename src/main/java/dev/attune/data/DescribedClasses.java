@@ -53,9 +53,7 @@ record DescribedClasses(String config, Set<String> columns, Map<String, List<Str
       String said = isCard ? metadata(in, file) : text(in.readNBytes(MOST_BYTES + 1), file);
       return !isCard
           ? ofInfos(WholeJson.of(said))
-          : said.contains(INFO)
-              ? ofCard(new YAMLMapper().readTree(said).path(INFO))
-              : List.of();
+          : said.contains(INFO) ? ofCard(new YAMLMapper().readTree(said).path(INFO)) : List.of();
     } catch (JsonProcessingException e) {
       throw new InputException(
           file + " is not valid " + (isCard ? "YAML: " : "JSON: ") + JsonProblem.of(e), e);

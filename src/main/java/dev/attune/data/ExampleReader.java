@@ -156,7 +156,10 @@ final class ExampleReader {
 
   private Dataset dataset(List<Example> examples, List<Finding> findings) {
     return new Dataset(
-        file, examples, new FileReading(described(), seen, given.positions(), advice, findings, false, classes.names()));
+        file,
+        examples,
+        new FileReading(
+            described(), seen, given.positions(), advice, findings, false, classes.names()));
   }
 
   /** What a description further up names is known once all rows are. */

@@ -109,8 +109,9 @@ public final class LabelMap {
               + (isPresent(label) ? "unknown label \"" + label + "\"" : "the label is missing")
               + ". Known labels: "
               + describe()
-              + ". Labels come from the training file; correct the row, or add such rows there."
-              + LabelNames.advice(label, names));
+              + ". Labels come from the training file; correct the row, or add such rows there"
+              + LabelNames.advice(label, names)
+              + ".");
     }
     return id;
   }

@@ -107,10 +107,10 @@ public final class LabelNames {
     return fit ? Term.LABEL_NAMES.of(String.join(",", names)) : Term.LABEL_NAMES.toString();
   }
 
-  /** A sentence on an unknown label that is a number where known ones are not; else empty. */
+  /** What to add on an unknown label that is a number where known ones are not; else nothing. */
   public static String advice(String label, List<String> known) {
     return isNumber(label) && known.stream().noneMatch(LabelNames::isNumber)
-        ? " Where numbers stand for them, " + Term.LABEL_NAMES + " says for which, from 0 on."
+        ? "; " + Term.LABEL_NAMES + " says which of them numbers stand for, from 0 on"
         : "";
   }
 

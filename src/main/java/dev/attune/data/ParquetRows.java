@@ -36,7 +36,8 @@ final class ParquetRows implements FieldRows, AutoCloseable {
       throw new InputException(file.shown() + " is no Parquet file: it does not begin with PAR1");
     }
     try (ParquetRows rows =
-        new ParquetRows(file.shown(), ParquetFile.open(file.shown(), file.stored()), options.columns())) {
+        new ParquetRows(
+            file.shown(), ParquetFile.open(file.shown(), file.stored()), options.columns())) {
       return rows.names.noted(new JsonlReader(file.shown(), options).read(rows));
     }
   }

@@ -245,17 +245,14 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
    * @param compares whether the targets are looked at
    */
   static Dataset predicted(RunConfig config, Task task, boolean compares) {
-    return file(
-        config, task, false, compares ? ClassNumbers.NAMED_WHERE_KNOWN : ClassNumbers.KEPT);
+    return file(config, task, false, compares ? ClassNumbers.NAMED_WHERE_KNOWN : ClassNumbers.KEPT);
   }
 
-  private static Dataset file(
-      RunConfig config, Task task, boolean asTurns, ClassNumbers ofNames) {
+  private static Dataset file(RunConfig config, Task task, boolean asTurns, ClassNumbers ofNames) {
     ReadOptions options = options(config, task.type(), asTurns);
     boolean areNumbers = task.labels() != null && LabelNames.areNumbers(task.labels().names());
     boolean areKept = areNumbers || options.classes() == ClassNumbers.KEPT;
-    return required(
-        config, RunOption.FILE, options.classes(areKept ? ClassNumbers.KEPT : ofNames));
+    return required(config, RunOption.FILE, options.classes(areKept ? ClassNumbers.KEPT : ofNames));
   }
 
   /**

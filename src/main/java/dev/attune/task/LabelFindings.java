@@ -91,7 +91,6 @@ final class LabelFindings {
             .map(name -> LabelNames.advice(name, labels.names()))
             .filter(said -> !said.isEmpty())
             .findFirst()
-            .map(said -> "." + said.substring(0, said.length() - 1))
             .orElse("");
     found.examples(
         Severity.FATAL,

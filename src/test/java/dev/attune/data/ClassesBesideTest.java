@@ -13,6 +13,7 @@ import dev.attune.run.RunOption;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -126,7 +127,8 @@ class ClassesBesideTest extends FormatTrial {
     file("d/dataset_info.json", INFO);
     Path file = file("d/a.csv", "text,label\na,1\nb,7\n");
     ReadOptions options = ReadOptions.of(Columns.automatic());
-    assertEquals(List.of("1", "7"), labels(DataReader.read(file, options.classes(ClassNumbers.KEPT))));
+    assertEquals(
+        List.of("1", "7"), labels(DataReader.read(file, options.classes(ClassNumbers.KEPT))));
     assertEquals(List.of("1", "7"), labels(DataReader.read(file, options.numbers(true))));
   }
 
@@ -191,7 +193,8 @@ class ClassesBesideTest extends FormatTrial {
     assertEquals(List.of("1", "5"), labels(more));
     assertEquals(1, more.reading().findings().size());
     assertTrue(
-        said(more).startsWith("row 3: \"label\" is 5, and d/README.md names 2 classes of it, 0 to 1."),
+        said(more)
+            .startsWith("row 3: \"label\" is 5, and d/README.md names 2 classes of it, 0 to 1."),
         said(more));
     Dataset tags =
         read(file("d/mine/a.jsonl", "{\"tokens\": [\"a\", \"b\"], \"ner_tags\": [1, -100]}\n"));
@@ -219,8 +222,7 @@ class ClassesBesideTest extends FormatTrial {
     String own = file("own/b.csv", "text,label\na,1\nb,0\n").toString();
     ReadOptions options = ReadOptions.of(Columns.automatic());
     InputException e =
-        assertThrows(
-            InputException.class, () -> DataReader.read(List.of(named, own), options));
+        assertThrows(InputException.class, () -> DataReader.read(List.of(named, own), options));
     assertEquals(
         "hub/a.csv has classes by name, and own/b.csv has numbers that nothing names, so that they"
             + " would be other classes. --label-names neg,pos says what the numbers of both mean,"
@@ -258,8 +260,23 @@ class ClassesBesideTest extends FormatTrial {
   @Test
   void theNamesOfAFileItselfComeFirst() {
     file("d/dataset_info.json", INFO.replace("\"neg\", \"pos\"", "\"1\", \"2\""));
-    byte[] noted = resource("/parquet/huggingface.parquet");
-    assertNull(named(read(file("d/a.parquet", noted))));
+    Path file = file("d/a.parquet", resource("/parquet/huggingface.parquet"));
+    Map<String, Object> row = Map.of("text", "a", "label", "2");
+    Dataset data =
+        new ExampleReader(
+                file,
+                ReadOptions.of(Columns.automatic()),
+                false,
+                new BadRows(false, "row"),
+                Map.of("label", List.of("1", "2")))
+            .read(List.of(new ExampleReader.Row(1, row, row)));
+    assertEquals(List.of("2"), labels(data));
+    assertNull(named(data));
+    Map<String, String> note = Map.of("huggingface", "{\"info\": " + INFO + "}");
+    assertEquals(
+        List.of("neg", "pos"),
+        new ClassNames(file, note, Columns.automatic()).byColumn().get("label"));
+    assertEquals(Map.of(), new ClassNames(file, note, Columns.automatic().forPairs()).byColumn());
   }
 
   @Test
@@ -298,5 +315,9 @@ class ClassesBesideTest extends FormatTrial {
     Dataset changed = cache.read(file, options);
     assertEquals(List.of("good", "neg"), labels(changed));
     assertNotEquals(stored.contentKey(), changed.contentKey());
+    ReadOptions kept = options.classes(ClassNumbers.KEPT);
+    String key = cache.read(file, kept).contentKey();
+    file("d/" + info.getFileName(), INFO);
+    assertEquals(key, cache.read(file, kept).contentKey());
   }
 }
