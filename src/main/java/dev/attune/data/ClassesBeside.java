@@ -78,7 +78,11 @@ final class ClassesBeside {
   }
 
   /** Looks at a row before any number gets a name: see the class comment. */
-  void look(int row, ColumnRole role, String column, Map<String, Object> values) {
+  void look(int row, Map<ColumnRole, String> roles, Map<String, Object> values) {
+    ROLES.forEach(role -> look(row, role, roles.get(role), values));
+  }
+
+  private void look(int row, ColumnRole role, String column, Map<String, Object> values) {
     Object value = column == null ? null : values.get(column);
     boolean isList = value instanceof List<?> || role == ColumnRole.TAGS;
     List<?> items =

@@ -171,9 +171,7 @@ final class ExampleReader {
       Set<String> names = row.values().keySet();
       Columns columns = shapes.get(names);
       Map<ColumnRole, String> roles = columns.isUsable(names) ? columns.resolve(names) : Map.of();
-      for (ColumnRole role : ClassesBeside.ROLES) {
-        classes.look(row.number(), role, roles.get(role), row.values());
-      }
+      classes.look(row.number(), roles, row.values());
     }
   }
 

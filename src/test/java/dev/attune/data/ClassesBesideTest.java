@@ -12,6 +12,7 @@ import dev.attune.data.mapped.Stores;
 import dev.attune.run.RunOption;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -261,7 +262,7 @@ class ClassesBesideTest extends FormatTrial {
   void theNamesOfAFileItselfComeFirst() {
     file("d/dataset_info.json", INFO.replace("\"neg\", \"pos\"", "\"1\", \"2\""));
     Path file = file("d/a.parquet", resource("/parquet/huggingface.parquet"));
-    Map<String, Object> row = Map.of("text", "a", "label", "2");
+    Map<String, Object> row = new HashMap<>(Map.of("text", "a", "label", "2"));
     Dataset data =
         new ExampleReader(
                 file,

@@ -46,6 +46,9 @@ class LabelMapTest {
         "dev.csv, row 7: unknown label \"neutral\". Known labels: \"negative\", \"positive\"."
             + " Labels come from the training file; correct the row, or add such rows there.",
         e.getMessage());
+    String number =
+        assertThrows(InputException.class, () -> map.id("1", data, data.get(0))).getMessage();
+    assertTrue(number.contains("stand for, from 0 on."), number);
     assertTrue(
         assertThrows(InputException.class, () -> map.id(null, data, data.get(0)))
             .getMessage()
