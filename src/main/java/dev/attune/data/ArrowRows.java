@@ -4,6 +4,7 @@ import dev.attune.core.InputException;
 import dev.attune.data.arrow.ArrowFile;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /** The rows of an Arrow file or stream, with the names of classes. */
@@ -12,10 +13,10 @@ final class ArrowRows implements FieldRows, AutoCloseable {
   private final ClassNames names;
   private int row;
 
-  private ArrowRows(Path file, ArrowFile arrow) {
+  private ArrowRows(Path file, ArrowFile arrow, Columns columns) {
     this.arrow = arrow;
     try {
-      this.names = new ClassNames(file, arrow.metadata().get(ClassNames.NOTE));
+      this.names = new ClassNames(file, arrow.metadata(), columns);
     } catch (RuntimeException | Error e) {
       arrow.close();
       throw e;
@@ -27,7 +28,8 @@ final class ArrowRows implements FieldRows, AutoCloseable {
       throw new InputException(
           file.shown() + " is no Arrow file: it begins neither with ARROW1 nor with a message");
     }
-    try (ArrowRows rows = new ArrowRows(file.shown(), ArrowFile.open(file.shown(), file.open()))) {
+    try (ArrowRows rows =
+        new ArrowRows(file.shown(), ArrowFile.open(file.shown(), file.open()), options.columns())) {
       return rows.names.noted(new JsonlReader(file.shown(), options).read(rows));
     } catch (IOException e) {
       throw file.unreadable(e);
@@ -44,6 +46,11 @@ final class ArrowRows implements FieldRows, AutoCloseable {
   @Override
   public int row() {
     return row;
+  }
+
+  @Override
+  public Map<String, List<String>> classes() {
+    return names.byColumn();
   }
 
   @Override

@@ -18,17 +18,19 @@ import java.util.Map;
  */
 final class ClassNames {
   /** The key of that note in a file's metadata. */
-  static final String NOTE = "huggingface";
+  private static final String NOTE = "huggingface";
 
   private final Path file;
   private final Map<String, List<String>> names;
 
   /**
-   * @param noted the note; null: there is none
+   * Those of a file.
+   *
+   * @param columns what its columns are: a pair's label is a number, as of how alike its texts are
    */
-  ClassNames(Path file, String noted) {
+  ClassNames(Path file, Map<String, String> metadata, Columns columns) {
     this.file = file;
-    this.names = names(file, noted);
+    this.names = columns.arePairs() ? Map.of() : names(file, metadata.get(NOTE));
   }
 
   /** The fields of a row with names in place of numbers; they are changed themselves. */
@@ -37,6 +39,11 @@ final class ClassNames {
         (column, classes) ->
             fields.computeIfPresent(column, (name, value) -> named(row, name, value, classes)));
     return fields;
+  }
+
+  /** The names of each column that has them. */
+  Map<String, List<String>> byColumn() {
+    return names;
   }
 
   /** The data with what the report is to say of it. */
@@ -79,6 +86,11 @@ final class ClassNames {
     }
   }
 
+  /** A name; what no program writes as one, such as null or true, is blank. */
+  static String text(JsonNode name) {
+    return name.isTextual() || name.isIntegralNumber() ? name.asText() : "";
+  }
+
   /**
    * The class names of each column that has them: of a class, or of lists of classes.
    *
@@ -91,7 +103,7 @@ final class ClassNames {
       of = of.has("feature") ? of.get("feature") : of.isArray() ? of.path(0) : of;
       if (of.path("_type").asText().equals("ClassLabel") && of.path("names").isArray()) {
         List<String> names = new ArrayList<>();
-        of.get("names").forEach(name -> names.add(name.asText()));
+        of.get("names").forEach(name -> names.add(text(name)));
         out.put(feature.getKey(), names);
       }
     }

@@ -7,8 +7,10 @@ import dev.attune.data.mapped.StoreException;
 import dev.attune.data.mapped.StoreWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
@@ -90,6 +92,7 @@ public record Dataset(
     if (files.size() == 1) {
       return files.get(0);
     }
+    ClassesBeside.ROLES.forEach(role -> checkNamed(files, role));
     RowSpace.Rows<Example> examples = space.examples();
     List<DatasetPart> parts = new ArrayList<>();
     List<Finding> findings = new ArrayList<>();
@@ -122,6 +125,44 @@ public record Dataset(
       reading = reading.with(finding);
     }
     return new Dataset(name, examples.list(), reading, parts);
+  }
+
+  /** Refuses files of which one has classes by name and another by number. */
+  private static void checkNamed(List<Dataset> files, ColumnRole role) {
+    Dataset named =
+        files.stream()
+            .filter(file -> file.reading.classesOf(role) != null)
+            .findFirst()
+            .orElse(null);
+    if (named == null) {
+      return;
+    }
+    List<String> names = named.reading.classesOf(role);
+    for (Dataset file : files) {
+      Set<String> labels =
+          file.reading.classesOf(role) == null ? file.labels(role) : Set.<String>of();
+      if (LabelNames.areNumbers(List.copyOf(labels)) && !names.containsAll(labels)) {
+        throw new InputException(
+            String.format(
+                "%s has classes by name, and %s has numbers that nothing names, so that they would"
+                    + " be other classes. %s says what the numbers of both mean, from 0 on",
+                named.source, file.source, LabelNames.option(names)));
+      }
+    }
+  }
+
+  private Set<String> labels(ColumnRole role) {
+    Set<String> labels = new HashSet<>();
+    for (Example example : examples) {
+      if (role == ColumnRole.TAGS) {
+        labels.addAll(example.tags() == null ? List.of() : example.tags());
+      } else {
+        labels.addAll(example.labels() == null ? List.of() : example.labels());
+        labels.add(example.label());
+      }
+    }
+    labels.remove(null);
+    return labels;
   }
 
   /**

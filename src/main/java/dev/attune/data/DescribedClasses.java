@@ -6,7 +6,10 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import dev.attune.core.InputException;
 import dev.attune.core.JsonProblem;
 import dev.attune.core.WholeJson;
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,28 +31,29 @@ import java.util.Set;
  */
 record DescribedClasses(String config, Set<String> columns, Map<String, List<String>> classes) {
   private static final String CARD = "README.md";
+  private static final String INFO = "dataset_info";
 
   /** What the files are called. */
   static final List<String> FILES = List.of("dataset_info.json", "dataset_infos.json", CARD);
 
   private static final String MARK = "---";
+  private static final int FIRST_LINE = 80;
+
+  /** Far more than descriptions have; what lies beside data may be data. */
+  private static final int MOST_BYTES = 8 << 20;
 
   /**
-   * The configurations that a file describes; none where it names no classes.
+   * The configurations that a file describes.
    *
    * @throws InputException if it cannot be read
    */
   static List<DescribedClasses> read(Path file) {
     boolean isCard = file.getFileName().toString().equals(CARD);
-    try {
-      String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-      String said = isCard ? metadata(text) : text;
-      if (!said.contains(isCard ? "class_label" : "ClassLabel")) {
-        return List.of();
-      }
-      return isCard
-          ? ofCard(new YAMLMapper().readTree(said).path("dataset_info"))
-          : ofInfos(WholeJson.of(said));
+    try (BufferedInputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+      String said = isCard ? metadata(in, file) : text(in.readNBytes(MOST_BYTES + 1), file);
+      return !isCard
+          ? ofInfos(WholeJson.of(said))
+          : said.contains(INFO) ? ofCard(new YAMLMapper().readTree(said).path(INFO)) : List.of();
     } catch (JsonProcessingException e) {
       throw new InputException(
           file + " is not valid " + (isCard ? "YAML: " : "JSON: ") + JsonProblem.of(e), e);
@@ -58,13 +62,49 @@ record DescribedClasses(String config, Set<String> columns, Map<String, List<Str
     }
   }
 
-  /** What stands between the first two lines of three hyphens, where the first begins the text. */
-  private static String metadata(String text) {
-    List<String> lines = text.lines().toList();
-    List<String> rest = lines.isEmpty() ? List.of() : lines.subList(1, lines.size());
-    int end = rest.stream().map(String::stripTrailing).toList().indexOf(MARK);
-    boolean begins = !lines.isEmpty() && lines.get(0).replace("\uFEFF", "").strip().equals(MARK);
-    return begins && end >= 0 ? String.join("\n", rest.subList(0, end)) : "";
+  private static String text(byte[] bytes, Path file) {
+    if (bytes.length > MOST_BYTES) {
+      throw new InputException(
+          file + " has more than " + (MOST_BYTES >> 20) + " MiB, as no description of columns has");
+    }
+    return new String(bytes, StandardCharsets.UTF_8);
+  }
+
+  /**
+   * What stands between the first two lines of three hyphens, where the first begins the text; the
+   * rest, which may be long, is not read.
+   */
+  private static String metadata(InputStream in, Path file) throws IOException {
+    if (!isMark(line(in, FIRST_LINE))) {
+      return "";
+    }
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    while (true) {
+      byte[] line = line(in, MOST_BYTES + 1 - said.size());
+      if (line.length == 0 || isMark(line)) {
+        String text = text(said.toByteArray(), file);
+        return line.length == 0 ? "" : text; // without a second mark it is no metadata
+      }
+      said.writeBytes(line);
+    }
+  }
+
+  private static boolean isMark(byte[] line) {
+    String text = new String(line, StandardCharsets.UTF_8);
+    return text.replace("\uFEFF", "").stripTrailing().equals(MARK);
+  }
+
+  /** A line with its end; nothing at the end of the file, or where it may have no bytes. */
+  private static byte[] line(InputStream in, int most) throws IOException {
+    ByteArrayOutputStream line = new ByteArrayOutputStream();
+    for (int b = 0; b != '\n' && line.size() < most; ) {
+      b = in.read();
+      if (b < 0) {
+        break;
+      }
+      line.write(b);
+    }
+    return line.toByteArray();
   }
 
   /** One description, or one of each configuration. */
@@ -111,7 +151,7 @@ record DescribedClasses(String config, Set<String> columns, Map<String, List<Str
       if (name == null) {
         return List.of();
       }
-      names.add(name.asText());
+      names.add(ClassNames.text(name));
     }
     return names;
   }

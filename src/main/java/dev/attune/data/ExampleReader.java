@@ -81,8 +81,14 @@ final class ExampleReader {
   /**
    * @param isTable whether cells are texts, so that words stand in one, parted by white space
    * @param bad what becomes of rows that cannot be read
+   * @param named the names that numbers have got already, by column
    */
-  ExampleReader(Path file, ReadOptions options, boolean isTable, BadRows bad) {
+  ExampleReader(
+      Path file,
+      ReadOptions options,
+      boolean isTable,
+      BadRows bad,
+      Map<String, List<String>> named) {
     this.file = file;
     this.isTable = isTable;
     this.given = options.columns();
@@ -91,7 +97,7 @@ final class ExampleReader {
     cells = new Cells(file, options.numbers());
     turns = new Turns(cells);
     anchors = new Anchors(cells);
-    classes = new ClassesBeside(file, !options.numbers() && !options.named());
+    classes = new ClassesBeside(file, options, named);
     preferences = new Preferences(cells, turns, options.asTurns());
   }
 
@@ -112,6 +118,7 @@ final class ExampleReader {
     }
     values.values().forEach(turns::learn);
     values.forEach((names, shape) -> shapes.put(names, guessed(shape)));
+    lookAhead(rows);
     RowSpace.Rows<Example> examples = options.space().examples();
     for (Row row : rows) {
       InterruptedCallException.check("reading " + file);
@@ -149,7 +156,23 @@ final class ExampleReader {
 
   private Dataset dataset(List<Example> examples, List<Finding> findings) {
     return new Dataset(
-        file, examples, new FileReading(described(), seen, given.positions(), advice, findings));
+        file,
+        examples,
+        new FileReading(
+            described(), seen, given.positions(), advice, findings, false, classes.names()));
+  }
+
+  /** What a description further up names is known once all rows are. */
+  private void lookAhead(List<Row> rows) {
+    if (!classes.looksAhead()) {
+      return;
+    }
+    for (Row row : rows) {
+      Set<String> names = row.values().keySet();
+      Columns columns = shapes.get(names);
+      Map<ColumnRole, String> roles = columns.isUsable(names) ? columns.resolve(names) : Map.of();
+      classes.look(row.number(), roles, row.values());
+    }
   }
 
   private Columns guessed(Map<String, ColumnValues> values) {

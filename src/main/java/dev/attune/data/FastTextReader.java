@@ -81,7 +81,7 @@ final class FastTextReader {
       fields.put("label", several ? labels.get(i) : labels.get(i).get(0));
       rows.add(new ExampleReader.Row(numbers.get(i), fields, fields));
     }
-    return new ExampleReader(file, options, false, bad)
+    return new ExampleReader(file, options, false, bad, Map.of())
         .read(rows)
         .written(PREFIX + " is in front of labels");
   }

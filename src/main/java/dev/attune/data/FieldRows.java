@@ -1,5 +1,6 @@
 package dev.attune.data;
 
+import java.util.List;
 import java.util.Map;
 
 /** Rows of named values, with the number of the last one. */
@@ -13,4 +14,9 @@ interface FieldRows {
   Map<String, Object> next() throws BadRow;
 
   int row();
+
+  /** The names that numbers have got already, by column. */
+  default Map<String, List<String>> classes() {
+    return Map.of();
+  }
 }

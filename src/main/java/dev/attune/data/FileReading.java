@@ -19,6 +19,7 @@ import java.util.stream.Stream;
  *     known
  * @param findings what reading found; of no split yet
  * @param isRunning whether rows may be parts of one running text: see {@link Dataset#continues}
+ * @param classes the names that numbers were given, from 0 on, of each column where that was done
  */
 public record FileReading(
     String columns,
@@ -26,13 +27,26 @@ public record FileReading(
     List<String> positions,
     String advice,
     List<Finding> findings,
-    boolean isRunning) {
+    boolean isRunning,
+    Map<String, List<String>> classes) {
   /** Of rows that come from no file. */
   public static final FileReading NONE = of("");
 
   public FileReading {
     roles = Map.copyOf(roles);
     findings = List.copyOf(findings);
+    classes = Map.copyOf(classes);
+  }
+
+  /** A reading that gave no number a name. */
+  public FileReading(
+      String columns,
+      Map<ColumnRole, String> roles,
+      List<String> positions,
+      String advice,
+      List<Finding> findings,
+      boolean isRunning) {
+    this(columns, roles, positions, advice, findings, isRunning, Map.of());
   }
 
   /** A reading of rows that are each whole. */
@@ -47,7 +61,7 @@ public record FileReading(
 
   /** The same of rows that may be parts of one running text. */
   FileReading running() {
-    return new FileReading(columns, roles, positions, advice, findings, true);
+    return new FileReading(columns, roles, positions, advice, findings, true, classes);
   }
 
   /** Where nothing more is known than the columns, in words. */
@@ -59,16 +73,21 @@ public record FileReading(
   FileReading with(Finding finding) {
     List<Finding> more = new ArrayList<>(findings);
     more.add(finding);
-    return new FileReading(columns, roles, positions, advice, more, isRunning);
+    return new FileReading(columns, roles, positions, advice, more, isRunning, classes);
   }
 
   /** The same with other advice. */
   FileReading advising(String other) {
-    return new FileReading(columns, roles, positions, other, findings, isRunning);
+    return new FileReading(columns, roles, positions, other, findings, isRunning, classes);
   }
 
   FileReading withoutFindings() {
-    return new FileReading(columns, roles, positions, advice, List.of(), isRunning);
+    return new FileReading(columns, roles, positions, advice, List.of(), isRunning, classes);
+  }
+
+  /** The names that the numbers of a role were given; null: none. */
+  List<String> classesOf(ColumnRole role) {
+    return roles.containsKey(role) ? classes.get(roles.get(role)) : null;
   }
 
   /** A sentence with the advice behind it. */

@@ -40,7 +40,8 @@ final class JsonlReader {
         throw bad.noWayOn(e);
       }
     }
-    Dataset dataset = new ExampleReader(file, options, false, bad).read(rows.list());
+    Dataset dataset =
+        new ExampleReader(file, options, false, bad, source.classes()).read(rows.list());
     rows.drop();
     for (Finding finding : unnamed == null ? List.<Finding>of() : unnamed.findings()) {
       dataset = dataset.with(finding);

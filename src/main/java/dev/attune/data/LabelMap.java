@@ -112,7 +112,9 @@ public final class LabelMap {
               + describe()
               + ". Labels come from "
               + Term.LABEL_NAMES
-              + " or the training file; correct the row, or add its label there.");
+              + " or the training file; correct the row, or add its label there"
+              + LabelNames.advice(label, names)
+              + ".");
     }
     return id;
   }

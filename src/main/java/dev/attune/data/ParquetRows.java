@@ -3,6 +3,7 @@ package dev.attune.data;
 import dev.attune.core.InputException;
 import dev.attune.data.parquet.ParquetFile;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /** The rows of a Parquet file, with the names of classes. */
@@ -12,11 +13,11 @@ final class ParquetRows implements FieldRows, AutoCloseable {
   private final ClassNames names;
   private int row;
 
-  private ParquetRows(Path file, ParquetFile parquet) {
+  private ParquetRows(Path file, ParquetFile parquet, Columns columns) {
     this.file = file;
     this.parquet = parquet;
     try {
-      this.names = new ClassNames(file, parquet.metadata().get(ClassNames.NOTE));
+      this.names = new ClassNames(file, parquet.metadata(), columns);
     } catch (RuntimeException | Error e) {
       parquet.close();
       throw e;
@@ -35,7 +36,8 @@ final class ParquetRows implements FieldRows, AutoCloseable {
       throw new InputException(file.shown() + " is no Parquet file: it does not begin with PAR1");
     }
     try (ParquetRows rows =
-        new ParquetRows(file.shown(), ParquetFile.open(file.shown(), file.stored()))) {
+        new ParquetRows(
+            file.shown(), ParquetFile.open(file.shown(), file.stored()), options.columns())) {
       return rows.names.noted(new JsonlReader(file.shown(), options).read(rows));
     }
   }
@@ -50,6 +52,11 @@ final class ParquetRows implements FieldRows, AutoCloseable {
   @Override
   public int row() {
     return row;
+  }
+
+  @Override
+  public Map<String, List<String>> classes() {
+    return names.byColumn();
   }
 
   @Override

@@ -13,7 +13,7 @@ import java.util.List;
  *     a chat template; else prompts and completions
  * @param numbers whether labels are numbers, so that a list of them may hold fractions: elsewhere
  *     such a list is a label's share, which no task here learns
- * @param named whether an option names the labels that are numbers, so that nothing else does
+ * @param classes what becomes of labels that are numbers and have names beside their file
  * @param written how the files are written, where that is said
  * @param space where their rows go
  */
@@ -22,22 +22,27 @@ public record ReadOptions(
     boolean skipBadRows,
     boolean asTurns,
     boolean numbers,
-    boolean named,
+    ClassNumbers classes,
     FileOptions written,
     RowSpace space) {
   /** Rows go to memory; labels are names. */
   public ReadOptions(Columns columns, boolean skipBadRows, boolean asTurns, FileOptions written) {
-    this(columns, skipBadRows, asTurns, false, false, written, RowSpace.MEMORY);
+    this(columns, skipBadRows, asTurns, false, ClassNumbers.NAMED, written, RowSpace.MEMORY);
   }
 
   /** The same for labels that are numbers, or for those that are names. */
   public ReadOptions numbers(boolean areNumbers) {
-    return new ReadOptions(columns, skipBadRows, asTurns, areNumbers, named, written, space);
+    return new ReadOptions(columns, skipBadRows, asTurns, areNumbers, classes, written, space);
   }
 
-  /** The same where an option names labels, or where none does. */
-  public ReadOptions named(boolean areNamed) {
-    return new ReadOptions(columns, skipBadRows, asTurns, numbers, areNamed, written, space);
+  /** The same with something else that becomes of the numbers of classes. */
+  public ReadOptions classes(ClassNumbers become) {
+    return new ReadOptions(columns, skipBadRows, asTurns, numbers, become, written, space);
+  }
+
+  /** Whether names of classes are looked for beside the files. */
+  boolean wantsNames() {
+    return !numbers && classes != ClassNumbers.KEPT;
   }
 
   /** Rows are all needed, instructions are prompts, and files say how they are written. */
@@ -47,7 +52,7 @@ public record ReadOptions(
 
   /** The same with rows that go elsewhere. */
   ReadOptions in(RowSpace other) {
-    return new ReadOptions(columns, skipBadRows, asTurns, numbers, named, written, other);
+    return new ReadOptions(columns, skipBadRows, asTurns, numbers, classes, written, other);
   }
 
   /**
@@ -60,7 +65,7 @@ public record ReadOptions(
    */
   public ReadOptions forSome(List<Path> some, List<Path> run) {
     return new ReadOptions(
-        columns, skipBadRows, asTurns, numbers, named, written.forSome(some, run), space);
+        columns, skipBadRows, asTurns, numbers, classes, written.forSome(some, run), space);
   }
 
   /** What rows depend on beside the files, as a text. */
@@ -71,7 +76,7 @@ public record ReadOptions(
         Boolean.toString(skipBadRows),
         Boolean.toString(asTurns),
         Boolean.toString(numbers),
-        Boolean.toString(named),
+        classes.name(),
         written.toString());
   }
 }

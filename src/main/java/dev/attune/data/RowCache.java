@@ -105,12 +105,17 @@ public final class RowCache {
       key.with(file.toString());
       try {
         key.with(contents.of(file));
-        for (Path source : ClassesBeside.sources(file)) {
-          key.with(source.toString()).with(contents.of(source));
-        }
       } catch (IOException e) {
         InterruptedCallException.check("reading " + file); // which closes the channel
         throw new InputException(file + " cannot be read: " + e.getMessage(), e);
+      }
+      for (Path source : options.wantsNames() ? ClassesBeside.sources(file) : List.<Path>of()) {
+        try {
+          String content = contents.of(source);
+          key.with(source.toString()).with(content);
+        } catch (IOException e) {
+          InterruptedCallException.check("reading " + source); // else it is as if it were not there
+        }
       }
     }
     return "rows-" + key.text();

@@ -93,7 +93,7 @@ final class RowReader {
     checkCells(names);
     List<ExampleReader.Row> converted =
         options.space().changed(rows, line -> row(line, names, lists));
-    Dataset dataset = new ExampleReader(file, options, true, bad).read(converted);
+    Dataset dataset = new ExampleReader(file, options, true, bad, Map.of()).read(converted);
     read.drop();
     if (!columns.isPositional() && !names.get(0).equals(first.get(0))) {
       dataset =

@@ -41,7 +41,7 @@ public final class RowStream implements AutoCloseable {
     this.options = options;
     this.shown = path.equals(DataFile.STANDARD_INPUT) ? Path.of("standard input") : path;
     this.bad = new BadRows(options.skipBadRows(), "row");
-    this.reader = new ExampleReader(shown, options, false, bad);
+    this.reader = new ExampleReader(shown, options, false, bad, Map.of());
   }
 
   /**

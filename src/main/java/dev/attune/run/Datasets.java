@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.data.ClassNumbers;
 import dev.attune.data.Columns;
 import dev.attune.data.DataReader;
 import dev.attune.data.Dataset;
@@ -201,7 +202,10 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
             asTurns,
             written(config, task.readsTags()))
         .numbers(task.readsNumbers())
-        .named(config.isGiven(RunOption.LABEL_NAMES));
+        .classes(
+            config.isGiven(RunOption.LABEL_NAMES) || !task.hasLabels()
+                ? ClassNumbers.KEPT
+                : ClassNumbers.NAMED);
   }
 
   private static FileOptions written(RunConfig config, boolean tagged) {
@@ -225,20 +229,30 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
   }
 
   /**
-   * The rows of a file to measure or predict, in the form in which a task was learned.
-   *
-   * @param needsTargets whether rows without them are bad
+   * The rows of a file to measure, in the form in which a task was learned; those without targets
+   * are bad.
    */
-  static Dataset file(RunConfig config, Task task, boolean asTurns, boolean needsTargets) {
-    ReadOptions options = options(config, task.type(), asTurns);
-    boolean areNumbers = task.labels() != null && LabelNames.areNumbers(task.labels().names());
-    Dataset read = required(config, RunOption.FILE, areNumbers ? options.named(true) : options);
-    if (!needsTargets) {
-      return read;
-    }
+  static Dataset measured(RunConfig config, Task task, boolean asTurns) {
+    Dataset read = file(config, task, asTurns, ClassNumbers.NAMED);
     Dataset named = task.prepared(named(config, read));
     Dataset sound = config.flag(RunOption.SKIP_BAD_ROWS) ? FatalRows.leftOut(named, task) : named;
     return first(config, RunOption.MAX_EVAL_SAMPLES, sound);
+  }
+
+  /**
+   * The rows of a file to predict, with targets or without.
+   *
+   * @param compares whether the targets are looked at
+   */
+  static Dataset predicted(RunConfig config, Task task, boolean compares) {
+    return file(config, task, false, compares ? ClassNumbers.NAMED_WHERE_KNOWN : ClassNumbers.KEPT);
+  }
+
+  private static Dataset file(RunConfig config, Task task, boolean asTurns, ClassNumbers ofNames) {
+    ReadOptions options = options(config, task.type(), asTurns);
+    boolean areNumbers = task.labels() != null && LabelNames.areNumbers(task.labels().names());
+    boolean areKept = areNumbers || options.classes() == ClassNumbers.KEPT;
+    return required(config, RunOption.FILE, options.classes(areKept ? ClassNumbers.KEPT : ofNames));
   }
 
   /**

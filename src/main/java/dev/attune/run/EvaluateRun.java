@@ -100,7 +100,7 @@ public final class EvaluateRun {
         TrainedModel trained = TrainedModel.open(config, session);
         Inference inference = new Inference(session.backend())) {
       Comparison comparison = Comparison.of(config, trained.task());
-      Dataset dataset = Datasets.file(config, trained.task(), trained.asTurns(), true);
+      Dataset dataset = Datasets.measured(config, trained.task(), trained.asTurns());
       checkRows(dataset);
       checkStride(config, dataset);
       DataReport.builder(trained.task()).validation(dataset, null).build().throwIfFatal();

@@ -159,7 +159,7 @@ public final class GenerateRun implements AutoCloseable {
 
   /** The rows of the file that the options name, with answers to compare. */
   Dataset file() {
-    return Datasets.file(config, model.task(), model.asTurns(), true);
+    return Datasets.measured(config, model.task(), model.asTurns());
   }
 
   /** Lets the model answer every row of a dataset, and compares. */

@@ -72,7 +72,7 @@ public final class PredictRun {
     try (Predictor predictor = Predictor.open(config)) {
       Task task = predictor.task();
       Comparison comparison = Comparison.of(config, task);
-      Dataset dataset = Datasets.file(config, task, false, false);
+      Dataset dataset = Datasets.predicted(config, task, comparison != null);
       Dataset gold = comparison == null ? dataset : Datasets.withTargets(dataset, task);
       EncodedDataset encoded = predictor.encoded(dataset);
       long begin = System.nanoTime();

@@ -7,6 +7,7 @@ import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
+import dev.attune.data.LabelNames;
 import dev.attune.data.Numbers;
 import java.math.BigDecimal;
 import java.text.Normalizer;
@@ -82,9 +83,15 @@ final class LabelFindings {
    * @param noun "labels"
    */
   void unknown(Predicate<Example> has, String one, String more, String noun) {
-    String names =
-        quoted(
-            counts.keySet().stream().filter(name -> !labels.contains(name)).limit(SHOWN).toList());
+    List<String> unknown =
+        counts.keySet().stream().filter(name -> !labels.contains(name)).limit(SHOWN).toList();
+    String names = quoted(unknown);
+    String advice =
+        unknown.stream()
+            .map(name -> LabelNames.advice(name, labels.names()))
+            .filter(said -> !said.isEmpty())
+            .findFirst()
+            .orElse("");
     found.examples(
         Severity.FATAL,
         "unknown_label",
@@ -99,7 +106,7 @@ final class LabelFindings {
                 + noun
                 + ": "
                 + labels.describe()
-                + (named == null ? "" : "; correct the row, or add its label to " + named));
+                + (named == null ? advice : "; correct the row, or add its label to " + named));
   }
 
   /** Whether only one class occurs; then there is nothing to learn. */

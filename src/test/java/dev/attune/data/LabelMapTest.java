@@ -49,6 +49,9 @@ class LabelMapTest {
             + Term.LABEL_NAMES
             + " or the training file; correct the row, or add its label there.",
         e.getMessage());
+    String number =
+        assertThrows(InputException.class, () -> map.id("1", data, data.get(0))).getMessage();
+    assertTrue(number.contains("stand for, from 0 on."), number);
     assertTrue(
         assertThrows(InputException.class, () -> map.id(null, data, data.get(0)))
             .getMessage()

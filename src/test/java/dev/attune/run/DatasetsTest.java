@@ -13,6 +13,7 @@ import dev.attune.data.DataReport;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding;
+import dev.attune.data.LabelMap;
 import dev.attune.data.RowCache;
 import dev.attune.task.Task;
 import dev.attune.task.TaskType;
@@ -71,6 +72,33 @@ class DatasetsTest {
     DataReport report = DataReport.builder(learned).train(sets.train(), null).build();
     report.throwIfFatal();
     return report;
+  }
+
+  @Test
+  void predictionsNeedNoNamesOfNumbers() {
+    file(
+        "dataset_info.json",
+        "{\"features\": {\"label\": {\"names\": [\"no\", \"yes\"], \"_type\": \"ClassLabel\"}}}");
+    Path hidden = file("hidden.csv", "text,label\na b,1\nc d,7\n");
+    RunConfig config =
+        RunConfig.builder(CommandOptions.PREDICT).set(RunOption.FILE, hidden.toString()).build();
+    LabelMap labels = LabelMap.ofNames(List.of("no", "yes"));
+    Task task = Tasks.named("classification").create(labels, null, option -> null);
+    assertEquals("1", Datasets.predicted(config, task, false).get(0).label());
+    Dataset compared = Datasets.predicted(config, task, true);
+    assertEquals(List.of("yes", "7"), compared.examples().stream().map(Example::label).toList());
+  }
+
+  @Test
+  void tasksWithoutClassesKeepNumbers() {
+    file(
+        "dataset_info.json",
+        "{\"features\": {\"label\": {\"names\": [\"no\", \"yes\"], \"_type\": \"ClassLabel\"}}}");
+    Path pairs = file("pairs.csv", "sentence1,sentence2,label\na b,c d,1\ne f,g h,0\ni j,k l,7\n");
+    Datasets read = Datasets.read(config(pairs, "task", "embedding"), null, false, RowCache.none());
+    assertEquals("1", read.train().get(0).label());
+    Path texts = file("texts.csv", "text,label\na b,1\nc d,7\n");
+    Datasets.read(config(texts, "task", "masked-lm"), null, false, RowCache.none());
   }
 
   private static List<String> codes(DataReport report) {
