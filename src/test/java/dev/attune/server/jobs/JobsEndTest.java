@@ -115,9 +115,9 @@ class JobsEndTest {
     }
   }
 
-  /** Of few rows to train on, and many, which take seconds to be read, to validate with. */
+  /** Of few rows to train on, and many, which take a while to be read, to validate with. */
   private static ObjectNode largeJob(OwnJobs jobs) throws IOException {
-    String large = jobs.write(JobsTrial.chats(200_000));
+    String large = jobs.write(JobsTrial.chats(60_000));
     return JobsTrial.job(jobs.write(JobsTrial.chats(40)), ENDLESS).put("validation_file", large);
   }
 
