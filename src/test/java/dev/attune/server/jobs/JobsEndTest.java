@@ -85,7 +85,7 @@ class JobsEndTest {
       JobValidation validation = jobs.validation();
       Thread looking = new Thread(() -> validation.validate(jobs.find(id)));
       looking.start();
-      Thread.sleep(200); // a small part of what it takes
+      Thread.sleep(50); // a small part of what it takes
       validation.stop();
       looking.join();
       assertEquals(JobStatus.VALIDATING_FILES, jobs.status(id));
@@ -105,7 +105,7 @@ class JobsEndTest {
       String id = jobs.create(body);
       jobs.jobs().start();
       while (jobs.status(id) != JobStatus.RUNNING) {
-        Thread.sleep(5);
+        Thread.sleep(10);
       }
       jobs.jobs().close();
       assertEquals(JobStatus.QUEUED, jobs.status(id));
@@ -117,7 +117,7 @@ class JobsEndTest {
 
   /** Of few rows to train on, and many, which take a while to be read, to validate with. */
   private static ObjectNode largeJob(OwnJobs jobs) throws IOException {
-    String large = jobs.write(JobsTrial.chats(60_000));
+    String large = jobs.write(JobsTrial.chats(20_000));
     return JobsTrial.job(jobs.write(JobsTrial.chats(40)), ENDLESS).put("validation_file", large);
   }
 
