@@ -9,6 +9,7 @@ public abstract class NativeBackend implements Backend {
   private final Frame frame = new Frame();
   private final AtomicBoolean busy = new AtomicBoolean();
   private KeptCalls kept; // null: calls are not kept
+  private Thread keeper; // whose calls are kept; null: nobody's
 
   protected NativeBackend(KernelLibrary library) {
     this.library = library;
@@ -45,11 +46,15 @@ public abstract class NativeBackend implements Backend {
   /** {@link Backend#keep} for a library that does all of a call with the arguments of its frame. */
   protected final Replay keepCalls(Runnable body) {
     KeptCalls calls = new KeptCalls(library);
+    enter("calls that are to be kept");
     kept = calls;
+    keeper = Thread.currentThread();
+    busy.setRelease(false);
     try {
       body.run();
     } finally {
       kept = null;
+      keeper = null;
     }
     calls.seal();
     return () -> runAgain(calls);
@@ -65,9 +70,17 @@ public abstract class NativeBackend implements Backend {
     }
   }
 
-  /** The frame is one thread's at a time, as the context is. */
+  /**
+   * The frame is one thread's at a time, as the context is; while calls are kept, also between
+   * them: another thread's would be kept, and run again, with them.
+   */
   private void enter(String what) {
-    if (busy.getAndSet(true)) {
+    boolean isOthers = busy.getAndSet(true);
+    if (!isOthers && keeper != null && keeper != Thread.currentThread()) {
+      busy.setRelease(false);
+      isOthers = true;
+    }
+    if (isOthers) {
       throw new IllegalStateException(what + ": another thread is using the context");
     }
   }

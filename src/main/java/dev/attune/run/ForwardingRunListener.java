@@ -1,5 +1,6 @@
 package dev.attune.run;
 
+import dev.attune.core.Interruption;
 import dev.attune.data.DataReport;
 import dev.attune.train.ForwardingListener;
 import java.nio.file.Path;
@@ -68,6 +69,11 @@ class ForwardingRunListener extends ForwardingListener implements RunListener {
   @Override
   public void onCheckpointModel(long step, Path folder) {
     next.onCheckpointModel(step, folder);
+  }
+
+  @Override
+  public void onBegins(Interruption preparing) {
+    next.onBegins(preparing);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.attune.run;
 
 import dev.attune.core.Count;
+import dev.attune.core.Interruption;
 import dev.attune.data.DataReport;
 import dev.attune.train.TrainListener;
 import java.io.UncheckedIOException;
@@ -58,6 +59,13 @@ public interface RunListener extends TrainListener {
             RunOption.LEARNING_RATE,
             RunOption.MAX_GRAD_NORM));
   }
+
+  /**
+   * The run is about to be prepared, on this thread.
+   *
+   * @param preparing ends it at once, wherever it reads, until {@link #onPrepared}
+   */
+  default void onBegins(Interruption preparing) {}
 
   /**
    * A folder was taken for the run, and nothing changed in it.

@@ -4,7 +4,7 @@ import dev.attune.data.DataReport;
 import java.util.Map;
 
 /** Hears a run and says nothing of it: for runs of which their folders tell. */
-public class SilentRunListener implements RunListener {
+public final class SilentRunListener implements RunListener {
   @Override
   public void onNote(String note) {}
 

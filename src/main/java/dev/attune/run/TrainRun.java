@@ -2,6 +2,7 @@ package dev.attune.run;
 
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
+import dev.attune.core.Interruption;
 import dev.attune.folder.ModelFiles;
 import dev.attune.folder.ModelFolder;
 import dev.attune.folder.ModelInstall;
@@ -159,11 +160,25 @@ public final class TrainRun {
 
   /** Runs to the end, or to the request to stop. */
   public Outcome run() {
+    Interruption preparing = new Interruption();
+    preparing.begin();
+    try {
+      listener.onBegins(preparing);
+      return run(preparing);
+    } catch (RuntimeException e) {
+      throw preparing.cause(e);
+    } finally {
+      preparing.end();
+    }
+  }
+
+  private Outcome run(Interruption preparing) {
     SharedBase shared = seat == null ? null : seat.base();
     boolean goesOn = fold != null && fold.goesOn(); // from no checkpoint of its own, it may be
     TrainPlan plan = goesOn ? TrainPlan.of(config, config) : TrainPlan.of(config);
     try (PreparedRun run = PreparedRun.of(plan, datasets, fold, shared, listener)) {
       listener.onPrepared();
+      preparing.end();
       reserve(run);
       try (Inference inference = new Inference(run.session().backend());
           Optimizer optimizer = run.plan().optimizer(run.model().parameters())) {

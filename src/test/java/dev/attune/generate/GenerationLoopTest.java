@@ -27,6 +27,8 @@ import dev.attune.testkit.Backends;
 import dev.attune.testkit.Goldens;
 import dev.attune.testkit.Host;
 import dev.attune.testkit.LanguageModels;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -34,6 +36,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -170,21 +173,49 @@ class GenerationLoopTest {
     }
   }
 
-  /** Passes that recur follow weights that change, and memory that moves. */
+  /** The same backend, which counts how often calls are made anew to be kept. */
+  private static Backend counting(Backend backend, AtomicInteger made) {
+    return (Backend)
+        Proxy.newProxyInstance(
+            Backend.class.getClassLoader(),
+            new Class<?>[] {Backend.class},
+            (proxy, method, arguments) -> {
+              if (method.getName().equals("keep")) {
+                made.incrementAndGet();
+              }
+              try {
+                return method.invoke(backend, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            });
+  }
+
+  /**
+   * Passes that recur follow weights that change, and memory that moves. New weights lie where the
+   * old ones did, so that texts alone would not tell of calls that do not follow them.
+   */
   @Test
   void passesRecurWhileNothingChanges() {
-    Backend backend = Backends.best().toList().get(0).backend();
+    AtomicInteger made = new AtomicInteger();
+    Backend backend = counting(Backends.best().toList().get(0).backend(), made);
     Arena arena = Arena.growing(backend, 1 << 30);
     try (Opened opened = new Opened("llama", backend, DType.F32, arena);
         GenerationLoop recurring = new GenerationLoop(opened.model, opened.tape, 18, CONTEXT)) {
       Sampling greedy = Sampling.greedy();
       int[][] first = Opened.generate(recurring, prompts(1), greedy, 10);
+      assertEquals(1, made.getAndSet(0), "passes that add one token");
+      assertArrayEquals(first, Opened.generate(recurring, prompts(1), greedy, 10));
+      assertEquals(0, made.get(), "made anew though nothing has changed");
       assertArrayEquals(opened.generate(prompts(1), greedy, 10, 1), first);
       arena.allocate(arena.reservedBytes() + 1);
       int[][] many = Opened.generate(recurring, prompts(20), greedy, 10);
       assertArrayEquals(opened.generate(prompts(20), greedy, 10, 18), many);
       assertArrayEquals(first, Opened.generate(recurring, prompts(1), greedy, 10));
       ModelWeights.randomize(opened.model, 3);
+      made.set(0);
+      Opened.generate(recurring, prompts(1), greedy, 10);
+      assertEquals(1, made.get(), "made anew for other weights");
       int[][] others = Opened.generate(recurring, prompts(20), greedy, 10);
       assertArrayEquals(opened.generate(prompts(20), greedy, 10, 18), others);
       assertTrue(!Arrays.deepEquals(many, others), "other weights gave the same texts");

@@ -2,6 +2,7 @@ package dev.attune.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -14,6 +15,8 @@ import dev.attune.track.TracedBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.Test;
 
 /** Calls that are kept to run again. */
@@ -69,6 +72,26 @@ class KeptCallsTest {
       Host.fill(out, 1);
       backend.run(new FillZeroCall(out.address(), SIZE));
       assertArrayEquals(all(0), Host.bytes(out, 0, SIZE));
+    }
+  }
+
+  /** It would be kept with them. */
+  @Test
+  void anotherThreadsCallBetweenTwoIsRefused() {
+    try (CpuBackend backend = new CpuBackend(1);
+        Buffer out = Buffer.allocate(backend, SIZE, false)) {
+      FillZeroCall call = new FillZeroCall(out.address(), SIZE);
+      backend.keep(
+          () -> {
+            backend.run(call);
+            CompletionException refused =
+                assertThrows(
+                    CompletionException.class,
+                    () -> CompletableFuture.runAsync(() -> backend.run(call)).join());
+            assertInstanceOf(IllegalStateException.class, refused.getCause());
+            backend.run(call);
+          });
+      CompletableFuture.runAsync(() -> backend.run(call)).join();
     }
   }
 

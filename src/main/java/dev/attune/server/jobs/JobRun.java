@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.Interruption;
 import dev.attune.core.OtherVersionException;
 import dev.attune.data.DataReport;
 import dev.attune.memory.DeviceMemoryException;
@@ -65,6 +66,7 @@ final class JobRun implements RunListener {
   private long checkpointStep;
   private boolean refusedByGroup;
   private volatile Stop stop;
+  private volatile Interruption preparing = new Interruption(); // of the run, once it begins
   private volatile JobProgress progress = new JobProgress(0, 0, null);
   private volatile double secondsLeft = Double.NaN;
 
@@ -94,13 +96,15 @@ final class JobRun implements RunListener {
   }
 
   /**
-   * Asks it to stop after the step that it is at. The first reason counts, unless it is told to
-   * end.
+   * Asks it to stop after the step that it is at, or at once before the first: while it is
+   * prepared, those that it is to be trained with cannot save anything either. The first reason
+   * counts, unless it is told to end.
    */
   void stop(Stop reason) {
     if (stop == null || reason == Stop.STATUS_CHANGED) {
       stop = reason;
     }
+    preparing.interrupt();
   }
 
   /** Whether it could not be trained, or go on, with others, and is to be by itself. */
@@ -315,11 +319,11 @@ final class JobRun implements RunListener {
     tell(JobEvent.of(JobEvent.Level.WARN, worded(note)));
   }
 
-  /** While it is prepared, those that it is to be trained with cannot save anything either. */
   @Override
-  public void onTokenised(int doneRows, int totalRows) {
-    if (stop != null) {
-      throw new InterruptedCallException("stopped while it was prepared");
+  public void onBegins(Interruption begun) {
+    preparing = begun;
+    if (stop != null) { // told before there was anything to interrupt
+      begun.interrupt();
     }
   }
 

@@ -3,8 +3,10 @@ package dev.attune.server.jobs;
 import dev.attune.core.Count;
 import dev.attune.core.InputException;
 import dev.attune.core.InterruptedCallException;
+import dev.attune.core.Interruption;
 import dev.attune.data.Finding;
 import dev.attune.memory.DeviceMemoryException;
+import dev.attune.run.RunConfig;
 import dev.attune.run.RunOption;
 import dev.attune.run.SilentRunListener;
 import dev.attune.run.TrainEstimate;
@@ -22,7 +24,7 @@ final class JobValidation {
   private final JobConfig.Sources sources;
   private final JobEnds ends;
   private final long memoryBytes;
-  private volatile boolean isStopped;
+  private final Interruption reading = new Interruption();
 
   /**
    * @param memoryBytes that jobs may take together
@@ -36,16 +38,7 @@ final class JobValidation {
 
   /** Leaves the job in hand, and those after it, as they are: a large file takes minutes. */
   void stop() {
-    isStopped = true;
-  }
-
-  private final class Heard extends SilentRunListener {
-    @Override
-    public void onTokenised(int doneRows, int totalRows) {
-      if (isStopped) {
-        throw new InterruptedCallException("stopped while its files were looked at");
-      }
-    }
+    reading.interrupt();
   }
 
   /** Queues the job, or ends it with what is wrong. */
@@ -53,12 +46,7 @@ final class JobValidation {
     JobConfig made = null;
     try {
       made = JobConfig.of(job, sources);
-      TrainEstimate estimate =
-          TrainEstimate.of(
-              made.config(),
-              job.request().choosesBatchSize() ? JobConfig::usualBatch : null,
-              new Heard());
-      judge(job, made, estimate);
+      judge(job, made, estimate(job, made.config()));
     } catch (InterruptedCallException e) {
       LOG.log(Level.DEBUG, job.id() + " is looked at again when the server is started again");
     } catch (ApiException e) {
@@ -80,6 +68,20 @@ final class JobValidation {
                   + " cause under "
                   + job.id(),
               null));
+    }
+  }
+
+  private TrainEstimate estimate(Job job, RunConfig config) {
+    reading.begin();
+    try {
+      return TrainEstimate.of(
+          config,
+          job.request().choosesBatchSize() ? JobConfig::usualBatch : null,
+          new SilentRunListener());
+    } catch (RuntimeException e) {
+      throw reading.cause(e);
+    } finally {
+      reading.end();
     }
   }
 
