@@ -3,6 +3,7 @@ package dev.attune.batch;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.TokenLengths;
+import dev.attune.data.mapped.Ints;
 import dev.attune.data.mapped.Storage;
 import dev.attune.text.TokenIds;
 import java.util.ArrayList;
@@ -94,14 +95,17 @@ public final class RowsBeside implements RowEncoder<List<TokenIds>> {
         sources.add(row);
       }
     }
+    int ofRows = sources.size();
     for (Example example : more) {
       texts.add(builder, texts.encode(dataset, example), dataset, example);
       sources.add(lengths.length - 1); // every sequence is of a row: these are beside the last
     }
+    Ints all = builder.lengths();
+    Ints told = Ints.computed(ofRows, all::get); // a report is about what a file holds
     return builder
         .rows(
             sources.stream().mapToInt(Integer::intValue).toArray(),
-            new TokenLengths(lengths, dropped, supervised, builder.lengths(), null))
+            new TokenLengths(lengths, dropped, supervised, told, null))
         .build();
   }
 }

@@ -17,6 +17,7 @@ import dev.attune.folder.ModelFolder;
 import dev.attune.hub.Progress;
 import dev.attune.run.RunIdentity.Fact;
 import dev.attune.storage.AtomicFile;
+import dev.attune.task.Task;
 import dev.attune.task.TaskType;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
@@ -131,14 +132,17 @@ public final class CrossValidation {
             .train();
     Map<Fact, String> facts = facts(plan.task(), base, rows, asked);
     Compute compute = asked.goingOn(facts.get(Fact.BACKEND), facts.get(Fact.PRECISION));
-    RunIdentity identity = new RunIdentity(config, facts);
     try (OutputFolder output =
         OutputFolder.prepare(folder, null, config.flag(RunOption.OVERWRITE), resumes)) {
       listener.onReserved(output::release);
       output.checkFoldsFree();
       for (int number = 1; number <= count; number++) {
-        Subject.checkFold(plan, base, rows, new Fold(number, count));
+        Task task = Subject.checkFold(plan, base, rows, new Fold(number, count));
+        if (task.labelTemplate() != null) {
+          facts.put(Fact.LABEL_TEMPLATE, task.labelTemplate());
+        }
       }
+      RunIdentity identity = new RunIdentity(config, facts);
       if (resumes) {
         JsonNode begun = begun(output.folder());
         identity.checkSame(begun);

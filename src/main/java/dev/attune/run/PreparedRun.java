@@ -260,7 +260,7 @@ final class PreparedRun implements AutoCloseable {
     if (!defaults.isEmpty()) {
       listener.onNote("defaults of " + RunOption.TASK.with(plan.task().name()) + ": " + defaults);
     }
-    data.task().notes().forEach(listener::onNote);
+    data.task().notes(tokenizer, maxLength()).forEach(listener::onNote);
     boolean isNew = !loaded.created().isEmpty();
     if (isNew != head.keeps()) {
       head.note().ifPresent(listener::onNote);
@@ -384,6 +384,9 @@ final class PreparedRun implements AutoCloseable {
               Backends.threads(plan.config().smallInteger(RunOption.THREADS))));
     }
     facts.put(Fact.TRAINING_DATA, data.trainFingerprint());
+    if (data.task().labelTemplate() != null) {
+      facts.put(Fact.LABEL_TEMPLATE, data.task().labelTemplate());
+    }
     facts.put(Fact.VALIDATION_DATA, data.validationFingerprint());
     if (plan.generation() != null) {
       facts.put(Fact.GENERATION, ContentDigest.ofTexts(List.of(base.generation().toString())));

@@ -33,6 +33,8 @@ final class RunIdentity {
     TRAINING_DATA("training data, as tokenised,", RunOption.TRAIN_FILE),
     /** Where training data are compared as they are read, before labels have these names. */
     LABEL_NAMES("list of label names", RunOption.LABEL_NAMES),
+    /** Where sentences of labels are learned too, as it follows from labels unless it is given. */
+    LABEL_TEMPLATE("label template", RunOption.LABEL_TEMPLATE),
     VALIDATION_DATA("validation data, as tokenised,", RunOption.VALIDATION_FILE),
     /** Where evaluations generate: it says what ends texts, and what they may not hold. */
     GENERATION("generation_config.json of the base model", RunOption.MODEL),
@@ -112,6 +114,7 @@ final class RunIdentity {
       RunOption option = changed.get();
       throw differs(option.toString(), shown(earlier, option), shown(config, option), option);
     }
+    // Another version learns other data from the same rows: this is asked first.
     for (Fact fact : facts.keySet()) {
       if (!state.path(FACTS).has(fact.key())) {
         throw new OtherVersionException(
@@ -124,6 +127,8 @@ final class RunIdentity {
                 + RunOption.RESUME
                 + " to begin again");
       }
+    }
+    for (Fact fact : facts.keySet()) {
       String was = state.path(FACTS).path(fact.key()).asText();
       String now = facts.get(fact);
       if (!was.equals(now)) {
@@ -247,7 +252,7 @@ final class RunIdentity {
    * Content with its name: two names may be the same, so may be one name's content at two times.
    */
   private String described(RunConfig of, Fact fact, String value) {
-    boolean isName = fact == Fact.PRECISION || fact == Fact.BACKEND;
+    boolean isName = fact == Fact.PRECISION || fact == Fact.BACKEND || fact == Fact.LABEL_TEMPLATE;
     return isName ? value : shown(of, given(fact.option)) + " (content " + value + ")";
   }
 

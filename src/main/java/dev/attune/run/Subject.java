@@ -78,7 +78,9 @@ record Subject(HeadChoice head, Data data) {
               + plan.trainer().batchSize()
               + "; all pairs of the rows of a batch are compared, of which there may be "
               + task.mostBatch()
-              + " at most. Give a smaller one, or list pairs: "
+              + " at most"
+              + task.aboutSequences()
+              + ". Give a smaller one, or list pairs: "
               + RunOption.SAMPLING_STRATEGY);
     }
     return new Subject(head, Data.of(config, task, read));
@@ -88,10 +90,11 @@ record Subject(HeadChoice head, Data data) {
    * Refuses a fold of a cross-validation that could not be trained, before any is.
    *
    * @param rows of all folds
+   * @return what would be learned
    */
-  static void checkFold(TrainPlan asked, ModelFolder base, Dataset rows, Fold fold) {
+  static Task checkFold(TrainPlan asked, ModelFolder base, Dataset rows, Fold fold) {
     TrainPlan plan = base.isAdapter() ? asked.continuing(base) : asked;
-    of(plan, base, new Datasets(rows, null, null), fold);
+    return of(plan, base, new Datasets(rows, null, null), fold).data().task();
   }
 
   /** Whether the base's head is trained further, and what its outputs mean. */

@@ -11,6 +11,7 @@ import dev.attune.batch.RowsBeside;
 import dev.attune.batch.TargetLayout;
 import dev.attune.batch.TextRows;
 import dev.attune.core.InputException;
+import dev.attune.core.Term;
 import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
@@ -139,6 +140,13 @@ public final class FewShot implements Task, Thresholded {
   }
 
   @Override
+  public List<String> notes(TextTokenizer tokenizer, int maxLength) {
+    List<String> notes = new ArrayList<>(notes());
+    notes.addAll(sentences.notes(labels(), tokenizer, maxLength));
+    return notes;
+  }
+
+  @Override
   public Integer usualLength() {
     return modules.maxLength();
   }
@@ -174,6 +182,7 @@ public final class FewShot implements Task, Thresholded {
   @Override
   public RowEncoder<?> encoder(TextTokenizer tokenizer, int maxLength, Purpose purpose) {
     if (purpose == Purpose.FITTING) {
+      sentences.check(labels(), tokenizer, maxLength);
       return beside(classes.rows(tokenizer, maxLength), false);
     }
     if (purpose != Purpose.TRAINING) {
@@ -182,6 +191,7 @@ public final class FewShot implements Task, Thresholded {
     if (pairs.areListed()) {
       return new PairRows(tokenizer, maxLength, classes::pairs, pairs);
     }
+    sentences.check(labels(), tokenizer, maxLength);
     TextRows rows =
         new TextRows(
             tokenizer,
@@ -225,6 +235,23 @@ public final class FewShot implements Task, Thresholded {
   @Override
   public long sequences(Dataset rows) {
     return RowsBeside.most(rows, pairs.areHalved(), sentences.rows(labels()));
+  }
+
+  @Override
+  public String aboutSequences() {
+    int said = sentences.rows(labels());
+    return said == 0
+        ? ""
+        : " ("
+            + many(said, "sentence")
+            + " of labels are among them; "
+            + Term.LABEL_TEMPLATE.of(LabelSentences.NONE)
+            + " leaves them out)";
+  }
+
+  @Override
+  public String labelTemplate() {
+    return pairs.areListed() ? null : sentences.option();
   }
 
   @Override
@@ -375,7 +402,7 @@ public final class FewShot implements Task, Thresholded {
               + ", and a logistic regression would always give it; leave that label out");
     }
     long lone = classCounts.values().stream().filter(count -> count == 1).count();
-    if (hasOneLabel() && lone > 0) {
+    if (hasOneLabel() && lone > 0 && sentences.rows(labels()) == 0) {
       found.add(
           Severity.WARNING,
           "lone_rows",

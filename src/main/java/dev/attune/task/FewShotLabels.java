@@ -35,7 +35,9 @@ interface FewShotLabels {
   float[] likeness(Dataset dataset, Example example);
 
   /** How rows are encoded for the regression. */
-  TextRows rows(TextTokenizer tokenizer, int maxLength);
+  default TextRows rows(TextTokenizer tokenizer, int maxLength) {
+    return (TextRows) task().encoder(tokenizer, maxLength, Purpose.FITTING);
+  }
 
   /** Texts as rows: of the first label, the second, and so on, and of the first again. */
   List<Example> labelled(List<String> texts);
@@ -62,11 +64,6 @@ interface FewShotLabels {
       float[] one = new float[labels().size()];
       one[id(dataset, example)] = 1;
       return one;
-    }
-
-    @Override
-    public TextRows rows(TextTokenizer tokenizer, int maxLength) {
-      return task.encoder(tokenizer, maxLength, Purpose.FITTING);
     }
 
     @Override
@@ -117,11 +114,6 @@ interface FewShotLabels {
         unit[k] /= (float) Math.sqrt(Math.max(1, count));
       }
       return unit;
-    }
-
-    @Override
-    public TextRows rows(TextTokenizer tokenizer, int maxLength) {
-      return task.encoder(tokenizer, maxLength, Purpose.FITTING);
     }
 
     @Override

@@ -64,6 +64,11 @@ public interface Task extends TargetChecks {
     return List.of();
   }
 
+  /** The same, with what becomes of texts of its own that are in no file. */
+  default List<String> notes(TextTokenizer tokenizer, int maxLength) {
+    return notes();
+  }
+
   /** Tokens of a text at most where nobody says how many; null: as training has it for all. */
   default Integer usualLength() {
     return null;
@@ -147,6 +152,19 @@ public interface Task extends TargetChecks {
   /** Of the rows of a training file there are so many in batches at most. */
   default long sequences(Dataset rows) {
     return rows.size();
+  }
+
+  /** Which of these are of no row, as the end of a sentence that counts them; empty: none. */
+  default String aboutSequences() {
+    return "";
+  }
+
+  /**
+   * How labels are said in sentences that are learned too, as the option has it, given or not; null
+   * where there can be none.
+   */
+  default String labelTemplate() {
+    return null;
   }
 
   /**

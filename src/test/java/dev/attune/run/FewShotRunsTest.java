@@ -177,62 +177,6 @@ class FewShotRunsTest {
         Files.readAllBytes(scratch.resolve("implied/model.safetensors")));
   }
 
-  /** Eight sequences of each label, beside the rows or their halves, and among what is fitted. */
-  @ParameterizedTest
-  @ValueSource(strings = {"batch", "halves"})
-  void sentencesOfLabelsAreLearnedToo(String strategy) throws IOException {
-    Path train = data(3);
-    long[] steps = new long[2];
-    byte[][] heads = new byte[2][];
-    for (int i = 0; i < 2; i++) {
-      String name = strategy + i;
-      TrainRun.Outcome outcome =
-          run(train, name)
-              .with(RunOption.SAMPLING_STRATEGY, strategy)
-              .with(RunOption.LABEL_TEMPLATE, i == 0 ? "none" : "the new {}")
-              .with(RunOption.LEARNING_RATE, "1e-30")
-              .with(RunOption.BATCH_SIZE, "4")
-              .with(RunOption.MAX_STEPS, "0")
-              .with(RunOption.EPOCHS, "1")
-              .with(RunOption.VALIDATION_FILE, train.toString())
-              .run();
-      steps[i] = outcome.training().steps();
-      heads[i] = Files.readAllBytes(scratch.resolve(name + "/model_head.safetensors"));
-      assertTrue(outcome.evaluation().get("accuracy") > 0, outcome.evaluation()::toString);
-    }
-    assertEquals(steps[0] + 3 * 8 / 4, steps[1]);
-    assertFalse(Arrays.equals(heads[0], heads[1]), "the sentences are rows of the regression too");
-    JsonNode noted = JSON.readTree(scratch.resolve(strategy + "1/attune.json").toFile());
-    assertEquals("the new {}", noted.findValue("label_template").asText());
-  }
-
-  /** Where nobody says whether there are sentences, labels that are words have them. */
-  @ParameterizedTest
-  @CsvSource({"few-shot,cat,6", "few-shot,0,2", "few-shot-multi-label,cat,2"})
-  void wordsAreSaidUnlessTheyAreSeveral(String task, String first, long steps) throws IOException {
-    List<String> lines = new ArrayList<>(List.of("text,labels"));
-    for (int i = 0; i < 8; i++) {
-      lines.add(TEXTS[i % 2][i / 2] + "," + (i % 2 == 0 ? first : "1" + first));
-    }
-    for (int i = 1; i < lines.size(); i++) {
-      lines.set(i, lines.get(i).replace("1cat", "house").replace(",10", ",1"));
-    }
-    if (task.equals("few-shot")) {
-      lines.set(0, "text,label");
-    }
-    TrainRun.Outcome outcome =
-        new RecordedRun(
-                shared,
-                Files.write(scratch.resolve("words.csv"), lines),
-                scratch.resolve("words-" + task + first))
-            .with(RunOption.TASK, task)
-            .with(RunOption.BATCH_SIZE, "4")
-            .with(RunOption.MAX_STEPS, "0")
-            .with(RunOption.EPOCHS, "1")
-            .run();
-    assertEquals(steps, outcome.training().steps());
-  }
-
   /** What is not cut counts once: texts of few words, or of a script without spaces. */
   @Test
   void batchesOfTextsThatAreNotCutMayBeAsLargeAsOthers() throws IOException {
@@ -331,18 +275,30 @@ class FewShotRunsTest {
     assertTrue(outcome.evaluation().get("accuracy") > 0.5, outcome.evaluation()::toString);
   }
 
-  @Test
-  void aStoppedRunEndsInTheSameBytes() throws IOException {
-    Path train = data(3);
-    run(train, "whole").run();
-    run(train, "stopped").stoppedAfter(3).run();
-    run(train, "stopped").with(RunOption.RESUME).run();
+  /** With sentences of labels too, and where another number of threads goes on. */
+  @ParameterizedTest
+  @ValueSource(strings = {"none", "the new {}"})
+  void aStoppedRunEndsInTheSameBytes(String template) throws IOException {
+    Path train = data(2);
+    said(train, "whole", template).run();
+    said(train, "stopped", template).stoppedAfter(3).run();
+    said(train, "stopped", template).with(RunOption.RESUME).with(RunOption.THREADS, "2").run();
     for (String file : List.of("model.safetensors", "model_head.safetensors")) {
       assertArrayEquals(
           Files.readAllBytes(scratch.resolve("whole").resolve(file)),
           Files.readAllBytes(scratch.resolve("stopped").resolve(file)),
           file);
     }
+    try (Classifier classifier = Classifier.open(scratch.resolve("stopped"))) {
+      assertEquals(2, classifier.predict(TEXTS[0][0]).scores().size());
+    }
+  }
+
+  private RecordedRun said(Path train, String output, String template) {
+    return run(train, output)
+        .with(RunOption.LABEL_TEMPLATE, template)
+        .with(RunOption.THREADS, "1")
+        .with(RunOption.SAVE_STEPS, "1");
   }
 
   @Test
@@ -455,7 +411,7 @@ class FewShotRunsTest {
             .with(RunOption.SAMPLING_STRATEGY, "halves")
             .with(RunOption.BATCH_SIZE, "50000")
             .refusal();
-    assertTrue(refusal.contains("512 at most"), refusal);
+    assertTrue(refusal.contains("512 at most. Give"), refusal);
   }
 
   @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.attune.core.InputException;
+import dev.attune.core.OtherVersionException;
 import dev.attune.kernels.cpu.CpuBackend;
 import dev.attune.kernels.cpu.Isa;
 import dev.attune.run.RunIdentity.Fact;
@@ -59,6 +60,17 @@ class RunIdentityTest {
               .getMessage();
       assertTrue(older.contains("it was begun with another version of Attune"), older);
     }
+  }
+
+  /** It learns other data from the same rows, and giving the file as it was would not help. */
+  @Test
+  void anotherVersionIsToldBeforeOtherData() {
+    ObjectNode older = state();
+    ((ObjectNode) older.path("identity"))
+        .put("training_data", "without sentences")
+        .remove("label_template");
+    RunIdentity now = new RunIdentity(config("here"), facts());
+    assertThrows(OtherVersionException.class, () -> now.checkSame(older));
   }
 
   /** The rate of adapters is another than that of all weights, without being given. */
