@@ -8,6 +8,7 @@ import dev.attune.hub.Hub;
 import dev.attune.hub.Progress;
 import dev.attune.model.Families;
 import dev.attune.text.ChatTemplate;
+import dev.attune.text.OwnTokenizer;
 import dev.attune.text.TextTokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -28,6 +30,7 @@ public final class ModelFolder {
   private final AdapterConfig adapter; // null: a model
   private final ObjectNode config;
   private final ObjectNode attune;
+  private OwnTokenizer tokenizer; // null until needed
 
   private ModelFolder(Path path, Path base, AdapterConfig adapter) {
     this.path = path;
@@ -292,26 +295,29 @@ public final class ModelFolder {
     return ChatTemplate.isIn(tokenizerFolder());
   }
 
-  /** Whether its tokenizer and its chat template are those of another folder, byte for byte. */
-  public boolean hasTokenizerOf(ModelFolder other) {
-    Path own = tokenizerFolder();
-    Path theirs = other.tokenizerFolder();
+  /** Whether its tokenizer and its chat template are those that are open. */
+  public boolean hasTokenizerOf(TextTokenizer other) {
     try {
-      for (String name : TextTokenizer.FILES) {
-        if (Files.exists(own.resolve(name)) != Files.exists(theirs.resolve(name))
-            || Files.exists(own.resolve(name))
-                && Files.mismatch(own.resolve(name), theirs.resolve(name)) >= 0) {
-          return false;
-        }
-      }
-      return true;
+      return tokenizerFolder().equals(other.folder()) || other.isSavedIn(tokenizerFolder());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
+  /** Why a tokenizer in an adapter's folder is not read; empty: it is, or there is none. */
+  public Optional<String> tokenizerNote() {
+    return ownTokenizer().note();
+  }
+
   private Path tokenizerFolder() {
-    return TextTokenizer.isIn(path) ? path : base;
+    return ownTokenizer().folder();
+  }
+
+  private synchronized OwnTokenizer ownTokenizer() {
+    if (tokenizer == null) {
+      tokenizer = OwnTokenizer.of(path, base);
+    }
+    return tokenizer;
   }
 
   /** The generation_config.json that counts, an adapter's own first; null: there is none. */

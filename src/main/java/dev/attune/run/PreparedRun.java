@@ -276,6 +276,7 @@ final class PreparedRun implements AutoCloseable {
       listener.onNote("new weights: " + String.join(", ", loaded.created()));
     }
     TrainedModel.unusedNote(loaded.unused()).ifPresent(listener::onNote);
+    base.tokenizerNote().ifPresent(listener::onNote);
   }
 
   /** A run that goes on may do with less, as it did: its texts need not become that long. */

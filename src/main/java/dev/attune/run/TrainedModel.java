@@ -30,6 +30,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * A fine-tuned model folder, opened for inference: the model with its weights on a backend, its
@@ -136,7 +137,7 @@ public final class TrainedModel implements AutoCloseable {
       AdapterWeights.load(folder.path(), folder.adapter(), model);
       model.parameters().prepareInference(precision);
       TextTokenizer tokenizer =
-          folder.hasTokenizerOf(base.folder) ? base.tokenizer : folder.openTokenizer();
+          folder.hasTokenizerOf(base.tokenizer) ? base.tokenizer : folder.openTokenizer();
       return new TrainedModel(folder, task, model, tokenizer, base.maxLength, List.of());
     } catch (RuntimeException e) {
       model.close();
@@ -276,12 +277,14 @@ public final class TrainedModel implements AutoCloseable {
     return loaded.unused();
   }
 
-  /** Names the folder's tensors that were not used; empty: there are none. */
+  /** Names what of the folder was not used; empty: there is nothing. */
   Optional<String> unusedNote() {
-    return unusedNote(unused);
+    return Stream.of(unusedNote(unused), folder.tokenizerNote())
+        .flatMap(Optional::stream)
+        .reduce((one, other) -> one + "; " + other);
   }
 
-  /** The same of a list of them. */
+  /** Names tensors that were not used; empty: there are none. */
   static Optional<String> unusedNote(List<String> names) {
     if (names.isEmpty()) {
       return Optional.empty();

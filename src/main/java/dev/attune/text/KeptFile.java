@@ -4,6 +4,7 @@ import static dev.attune.text.TokenizerParts.isType;
 import static dev.attune.text.TokenizerParts.typed;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -70,8 +71,12 @@ final class KeptFile {
         out.put(role.getKey(), role.getValue());
       }
     }
-    if (TokenizerClass.givesTypes(config, modelConfig) && !out.has(INPUTS)) {
-      out.putArray(INPUTS).add("input_ids").add("token_type_ids").add("attention_mask");
+    if (!out.path(INPUTS).isArray()) { // whose default in Transformers 4 has types
+      ArrayNode inputs = out.putArray(INPUTS).add("input_ids");
+      if (TokenizerClass.givesTypes(config, modelConfig)) {
+        inputs.add("token_type_ids");
+      }
+      inputs.add("attention_mask");
     }
     if (TokenizerClass.of(config, modelConfig) == TokenizerClass.LLAMA && !out.has(PADDING)) {
       out.put(PADDING, "left");

@@ -3,10 +3,8 @@ package dev.attune.text;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Check;
-import dev.attune.core.FileOps;
 import dev.attune.core.InputException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
@@ -71,9 +69,6 @@ public final class TextTokenizer implements AutoCloseable {
   private final OptionalInt trailingPad;
   private final String source; // as files have it, with all tokens that they name
   private final String json; // as the class reads it
-  private final String written; // what tokenizer.json is to be; null: the folder's own
-  private final boolean isExtended;
-  private final boolean isKept; // though its class would build other parts
   private final JsonNode config;
   private final JsonNode modelConfig;
   private final SpecialTokens specialTokens;
@@ -82,6 +77,7 @@ public final class TextTokenizer implements AutoCloseable {
   private final SplitWords splitWords;
   private final long handle;
   private final TokenVocabulary vocabulary;
+  private final SavedFiles files;
   private final EncodingReader reader;
   private final TokenDecoder decoder;
   private final Pieces pieces;
@@ -103,9 +99,6 @@ public final class TextTokenizer implements AutoCloseable {
     String merged = AddedTokens.merged(json, config, folder, isWritten);
     this.source = added.isEmpty() ? merged : AddedTokens.extended(merged, added);
     this.json = TokenizerClass.applied(source, config, modelConfig, isWritten);
-    this.isExtended = !added.isEmpty();
-    this.isKept = !isWritten && KeptFile.isKept(this.json, config, modelConfig);
-    this.written = isWritten || isKept ? this.json : isExtended ? source : null;
     this.specialTokens = SpecialTokens.of(config, folder);
     TokenizerSwitches.check(folder, config, modelConfig, this.json);
     this.typeIds = TokenizerSwitches.typeIds(modelConfig, config);
@@ -134,6 +127,16 @@ public final class TextTokenizer implements AutoCloseable {
             modelConfig,
             specialTokens,
             SpecialTokens.usual(TokenizerClass.name(config, modelConfig)));
+    this.files =
+        new SavedFiles(
+            folder,
+            source,
+            this.json,
+            isWritten,
+            !added.isEmpty(),
+            config,
+            modelConfig,
+            vocabulary);
     this.reader = new EncodingReader(this.json, vocabulary, typeIds, truncatesLeft);
     this.decoder = new TokenDecoder(created, this.json);
   }
@@ -424,26 +427,12 @@ public final class TextTokenizer implements AutoCloseable {
    * class in Transformers 5 would not read as the model was trained: see {@link KeptFile}.
    */
   public void saveTo(Path target) throws IOException {
-    FileOps files = FileOps.SYSTEM;
-    files.createFolder(target);
-    for (String name : FILES) {
-      Path source = folder.resolve(name);
-      Path copy = target.resolve(name);
-      if (Files.isRegularFile(source) && !(Files.exists(copy) && Files.isSameFile(source, copy))) {
-        files.createFolder(copy.getParent());
-        files.copyPart(source, copy);
-      }
-    }
-    if (written != null) {
-      files.writePart(target.resolve("tokenizer.json"), written.getBytes(StandardCharsets.UTF_8));
-    }
-    if (isExtended || isKept) {
-      JsonNode named = isExtended ? AddedTokens.named(config, source) : config;
-      JsonNode read = isKept ? KeptFile.config(named, modelConfig, vocabulary) : named;
-      files.writePart(
-          target.resolve("tokenizer_config.json"),
-          (read.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
-    }
+    files.writeTo(target);
+  }
+
+  /** Whether a folder has this tokenizer's files, as they were opened or as they are saved. */
+  public boolean isSavedIn(Path other) throws IOException {
+    return files.areIn(other);
   }
 
   @Override

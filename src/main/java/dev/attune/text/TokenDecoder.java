@@ -152,9 +152,16 @@ final class TokenDecoder {
         isOther = true;
       }
     }
-    long decoder =
-        isOther ? TokenizersLibrary.LIB.createTokenizerFromString(whole.toString()) : handle;
-    return new Spelling(decoder, instead, special);
+    return new Spelling(isOther ? made(whole.toString()) : handle, instead, special);
+  }
+
+  /** A tokenizer of other spellings; where the library takes them for none, that of the file's. */
+  private long made(String tokenizer) {
+    try {
+      return TokenizersLibrary.LIB.createTokenizerFromString(tokenizer);
+    } catch (RuntimeException e) {
+      return handle;
+    }
   }
 
   /** A piece of the model itself, whose merges nobody needs who decodes. */

@@ -2,9 +2,12 @@ package dev.attune.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.attune.core.Check;
+import dev.attune.core.WholeJson;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /** What the files of a tokenizer and the config of its model switch on or off. */
 final class TokenizerSwitches {
@@ -16,6 +19,17 @@ final class TokenizerSwitches {
 
   /** Asks Transformers for other cuts than those of a tokenizer.json that was saved wrongly. */
   private static final String OTHER_CUTS = "fix_mistral_regex";
+
+  /** Models whose files were saved so; others with older files are not changed. */
+  private static final Set<String> CUT_OTHERWISE =
+      Set.of("mistral", "mistral3", "voxtral", "ministral", "pixtral");
+
+  /** Pieces from which on Transformers looks whether a file was saved so. */
+  private static final int MANY = 100_000;
+
+  /** Versions of Transformers that saved it so, those before 5.0.0. */
+  private static final Pattern OLD =
+      Pattern.compile("[0-4](\\..*)?|5(\\.0)*[._-]?(dev|a|b|c|rc).*");
 
   /** Of those cuts, as a tokenizer.json spells them. */
   private static final String THEIR_PATTERN =
@@ -37,7 +51,9 @@ final class TokenizerSwitches {
         folder.resolve("tokenizer_config.json"),
         SPLITS_SPECIAL);
     Check.input(
-        !config.path(OTHER_CUTS).asBoolean(false) || tokenizer.contains(THEIR_PATTERN),
+        !config.path(OTHER_CUTS).asBoolean(false)
+            || tokenizer.contains(THEIR_PATTERN)
+            || !isCutOtherwise(folder, modelConfig, tokenizer),
         "%s: %s is true, and tokenizer.json has other cuts than that asks for: not supported. Save"
             + " the tokenizer with AutoTokenizer.from_pretrained(..., %s=True).save_pretrained(...)"
             + " in Transformers, which writes them; or take the key out where the model was trained"
@@ -52,6 +68,29 @@ final class TokenizerSwitches {
             + " Transformers adds to the words as if they were tokens: not supported. Set"
             + " 'model_input_names' to [\"input_ids\", \"attention_mask\"]",
         folder.resolve("tokenizer_config.json"));
+  }
+
+  /**
+   * Whether Transformers puts those cuts in the place of a file's own where it is asked to.
+   *
+   * <p>Source: {@code _patch_mistral_regex} in {@code tokenization_utils_tokenizers.py} of 5.18. It
+   * looks for config.json beside the tokenizer, which an adapter's folder lacks.
+   */
+  private static boolean isCutOtherwise(Path folder, JsonNode modelConfig, String tokenizer) {
+    String version = modelConfig.path("transformers_version").asText("");
+    boolean isAsked =
+        Files.exists(folder.resolve("config.json"))
+            && (version.isEmpty()
+                || OLD.matcher(version).matches()
+                    && (!modelConfig.hasNonNull("model_type")
+                        || CUT_OTHERWISE.contains(modelConfig.get("model_type").asText())));
+    try {
+      return isAsked
+          && JsonFile.part(tokenizer, "pre_tokenizer").isObject()
+          && AddedTokens.vocabulary(WholeJson.of(tokenizer)).size() > MANY;
+    } catch (IOException e) {
+      return false; // The native parser reports what is wrong, and where.
+    }
   }
 
   /** Whether the model reads type ids. */

@@ -2,6 +2,7 @@ package dev.attune.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -116,5 +117,20 @@ class TokenDecoderTest {
         added(4, "END", true, true));
     assertEquals("a <end> end end", decoded(false, 1, 3, 4, 2));
     assertEquals("a end", decoded(true, 1, 3, 4, 2));
+  }
+
+  /** Rather than that a text is lost that is made already. */
+  @Test
+  void spellingsThatTheLibraryDoesNotTakeAreThoseOfTheFile() throws IOException {
+    write("{\"type\": \"Lowercase\"}", "null", "{\"<u>\": 0}", added(1, "ACME", true, false));
+    String json = Files.readString(temp.resolve("tokenizer.json"));
+    long handle = TokenizersLibrary.LIB.createTokenizerFromString(json);
+    try {
+      TokenDecoder decoder = new TokenDecoder(handle, json.replace("WordLevel", "None"));
+      assertEquals("ACME", decoder.decode(new int[] {1}, false));
+      decoder.close();
+    } finally {
+      TokenizersLibrary.LIB.deleteTokenizer(handle);
+    }
   }
 }

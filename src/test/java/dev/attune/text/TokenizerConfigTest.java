@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -67,30 +69,51 @@ class TokenizerConfigTest {
     }
   }
 
-  /** Transformers puts other cuts in the place of those that some Mistrals were saved with. */
-  @Test
-  void otherCutsThanTheFileHasAreRefused(@TempDir Path folder) throws IOException {
+  /**
+   * Transformers puts other cuts in the place of those that some Mistrals were saved with, and of
+   * no others, whatever the key says.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "100001, mistral, 4.57.1, true",
+    "100001, ministral, 5.0.0rc1, true",
+    "100001, llama, , true",
+    "100000, mistral, 4.57.1, false",
+    "100001, mistral, 5.0.0, false",
+    "100001, llama, 4.57.1, false",
+  })
+  void otherCutsThanTheFileHasAreRefused(
+      int pieces, String type, String version, boolean isRefused, @TempDir Path folder)
+      throws IOException {
     String pattern =
         "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]*"
             + "[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]+|\\\\p{N}";
+    String vocabulary =
+        IntStream.range(0, pieces)
+            .mapToObj(i -> "\"a%d\": %d".formatted(i, i))
+            .collect(Collectors.joining(", "));
     String tokenizer =
         """
         {"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
          "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "%s"}, "behavior": "Isolated",
                            "invert": false},
-         "decoder": null, "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}
+         "decoder": null, "model": {"type": "WordLevel", "vocab": {%s}, "unk_token": "a0"}}
         """;
     Path file = folder.resolve("tokenizer.json");
-    Files.writeString(file, tokenizer.formatted("\\\\s+"));
-    Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"mistral\"}");
+    Files.writeString(file, tokenizer.formatted("\\\\s+", vocabulary));
+    String saved = version == null ? "" : ", \"transformers_version\": \"" + version + "\"";
+    Files.writeString(
+        folder.resolve("config.json"), "{\"model_type\": \"" + type + "\"" + saved + "}");
     Path config = folder.resolve("tokenizer_config.json");
     Files.writeString(config, "{\"fix_mistral_regex\": false}");
     TextTokenizer.open(folder).close();
     Files.writeString(config, "{\"fix_mistral_regex\": true}");
-    String message =
-        assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
-    assertTrue(message.contains("fix_mistral_regex is true"), message);
-    Files.writeString(file, tokenizer.formatted(pattern));
+    if (isRefused) {
+      String message =
+          assertThrows(InputException.class, () -> TextTokenizer.open(folder)).getMessage();
+      assertTrue(message.contains("fix_mistral_regex is true"), message);
+      Files.writeString(file, tokenizer.formatted(pattern, vocabulary));
+    }
     TextTokenizer.open(folder).close();
   }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
@@ -14,6 +15,7 @@ import dev.attune.testkit.Goldens;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -59,6 +61,27 @@ class TruncationTest {
       uneven += kept[0] < kept[1] && count(whole, 0) > count(whole, 1) ? 1 : 0;
     }
     assertTrue(uneven > 5, "pairs of which the longer text loses more: " + uneven);
+  }
+
+  /** Each of them is looked up in the text, which is gone through but once. */
+  @Test
+  void aLongTextOfUnknownWordsIsReadInGoodTime() throws IOException {
+    Files.writeString(
+        temp.resolve("tokenizer.json"),
+        """
+        {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [
+           {"id": 0, "content": "<u>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true}],
+         "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null,
+         "decoder": null, "model": {"type": "WordLevel", "vocab": {"<u>": 0}, "unk_token": "<u>"}}
+        """);
+    try (TextTokenizer tokenizer = TextTokenizer.open(temp)) {
+      Encoding read =
+          assertTimeoutPreemptively(
+              Duration.ofSeconds(20), () -> tokenizer.encode("日 ".repeat(250_000) + "<u>", null));
+      assertEquals(250_001, read.length());
+      assertEquals("{250000}", read.added().toString());
+    }
   }
 
   /**
