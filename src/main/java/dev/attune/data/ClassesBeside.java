@@ -26,9 +26,6 @@ import java.util.stream.IntStream;
  * numbers. As in the note within a file ({@link ClassNames}), -1 means that there is no class.
  */
 final class ClassesBeside {
-  /** What has classes. */
-  static final List<ColumnRole> ROLES = List.of(ColumnRole.LABEL, ColumnRole.TAGS);
-
   private static final int FOLDERS = 3;
   private static final int SHOWN = 6;
   private static final int NO_CLASS = -1;
@@ -79,7 +76,7 @@ final class ClassesBeside {
 
   /** Looks at a row before any number gets a name: see the class comment. */
   void look(int row, Map<ColumnRole, String> roles, Map<String, Object> values) {
-    ROLES.forEach(role -> look(row, role, roles.get(role), values));
+    ColumnRole.OF_CLASSES.forEach(role -> look(row, role, roles.get(role), values));
   }
 
   private void look(int row, ColumnRole role, String column, Map<String, Object> values) {

@@ -43,6 +43,9 @@ public enum ColumnRole {
 
   static final Set<ColumnRole> LISTS_OF_PAIRS = Set.of(POSITIVE, NEGATIVE, LABEL);
 
+  /** Whose values may be classes that have names. */
+  static final List<ColumnRole> OF_CLASSES = List.of(LABEL, TAGS);
+
   /** Of which a row is read from one. */
   static final Set<ColumnRole> SOURCES =
       Set.of(TEXT, TOKENS, PROMPT, MESSAGES, INSTRUCTION, QUESTION, ANCHOR);

@@ -92,7 +92,7 @@ public record Dataset(
     if (files.size() == 1) {
       return files.get(0);
     }
-    ClassesBeside.ROLES.forEach(role -> checkNamed(files, role));
+    ColumnRole.OF_CLASSES.forEach(role -> checkNamed(files, role));
     RowSpace.Rows<Example> examples = space.examples();
     List<DatasetPart> parts = new ArrayList<>();
     List<Finding> findings = new ArrayList<>();
@@ -141,12 +141,12 @@ public record Dataset(
     for (Dataset file : files) {
       Set<String> labels =
           file.reading.classesOf(role) == null ? file.labels(role) : Set.<String>of();
-      if (LabelNames.areNumbers(List.copyOf(labels)) && !names.containsAll(labels)) {
+      if (LabelNumbers.areNumbers(List.copyOf(labels)) && !names.containsAll(labels)) {
         throw new InputException(
             String.format(
                 "%s has classes by name, and %s has numbers that nothing names, so that they would"
                     + " be other classes. %s says what the numbers of both mean, from 0 on",
-                named.source, file.source, LabelNames.option(names)));
+                named.source, file.source, LabelNumbers.option(names)));
       }
     }
   }

@@ -113,7 +113,7 @@ public final class LabelMap {
               + ". Labels come from "
               + Term.LABEL_NAMES
               + " or the training file; correct the row, or add its label there"
-              + LabelNames.advice(label, names)
+              + LabelNumbers.advice(label, names)
               + ".");
     }
     return id;

@@ -18,12 +18,6 @@ import java.util.regex.Pattern;
 public final class LabelNames {
   private static final Pattern NUMBER = Pattern.compile("\\d{1,9}");
 
-  /** Such as -1 and -100, which stand where there is no class. */
-  private static final Pattern ANY_NUMBER = Pattern.compile("-?\\d{1,9}");
-
-  /** Names that a message lists at most. */
-  private static final int SHOWN = 20;
-
   private final LabelMap names;
 
   private LabelNames(LabelMap names) {
@@ -94,28 +88,6 @@ public final class LabelNames {
   /** All names, in the order of the numbers. */
   public LabelMap map() {
     return names;
-  }
-
-  /** Whether labels are numbers, and so have no names. */
-  public static boolean areNumbers(List<String> labels) {
-    return !labels.isEmpty() && labels.stream().allMatch(LabelNames::isNumber);
-  }
-
-  /** The option that gives these names, where they can stand in it. */
-  static String option(List<String> names) {
-    boolean fit = names.size() <= SHOWN && names.stream().noneMatch(name -> name.contains(","));
-    return fit ? Term.LABEL_NAMES.of(String.join(",", names)) : Term.LABEL_NAMES.toString();
-  }
-
-  /** What to add on an unknown label that is a number where known ones are not; else nothing. */
-  public static String advice(String label, List<String> known) {
-    return isNumber(label) && known.stream().noneMatch(LabelNames::isNumber)
-        ? "; " + Term.LABEL_NAMES + " says which of them numbers stand for, from 0 on"
-        : "";
-  }
-
-  private static boolean isNumber(String label) {
-    return label != null && ANY_NUMBER.matcher(label).matches();
   }
 
   /**

@@ -12,6 +12,7 @@ import dev.attune.data.Finding;
 import dev.attune.data.Interleaving;
 import dev.attune.data.LabelMap;
 import dev.attune.data.LabelNames;
+import dev.attune.data.LabelNumbers;
 import dev.attune.data.ReadOptions;
 import dev.attune.data.RowCache;
 import dev.attune.data.Split;
@@ -250,7 +251,7 @@ public record Datasets(Dataset train, Dataset validation, Dataset test, Dataset 
 
   private static Dataset file(RunConfig config, Task task, boolean asTurns, ClassNumbers ofNames) {
     ReadOptions options = options(config, task.type(), asTurns);
-    boolean areNumbers = task.labels() != null && LabelNames.areNumbers(task.labels().names());
+    boolean areNumbers = task.labels() != null && LabelNumbers.areNumbers(task.labels().names());
     boolean areKept = areNumbers || options.classes() == ClassNumbers.KEPT;
     return required(config, RunOption.FILE, options.classes(areKept ? ClassNumbers.KEPT : ofNames));
   }

@@ -7,7 +7,7 @@ import dev.attune.data.Example;
 import dev.attune.data.Finding.Severity;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
-import dev.attune.data.LabelNames;
+import dev.attune.data.LabelNumbers;
 import dev.attune.data.Numbers;
 import java.math.BigDecimal;
 import java.text.Normalizer;
@@ -88,7 +88,7 @@ final class LabelFindings {
     String names = quoted(unknown);
     String advice =
         unknown.stream()
-            .map(name -> LabelNames.advice(name, labels.names()))
+            .map(name -> LabelNumbers.advice(name, labels.names()))
             .filter(said -> !said.isEmpty())
             .findFirst()
             .orElse("");

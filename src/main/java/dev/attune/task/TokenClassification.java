@@ -15,7 +15,7 @@ import dev.attune.data.Dataset;
 import dev.attune.data.Example;
 import dev.attune.data.Findings;
 import dev.attune.data.LabelMap;
-import dev.attune.data.LabelNames;
+import dev.attune.data.LabelNumbers;
 import dev.attune.data.TagScheme;
 import dev.attune.data.TokenLengths;
 import dev.attune.metrics.ClassificationMetrics;
@@ -315,7 +315,7 @@ public final class TokenClassification implements Task {
 
   private static void checkNamed(Dataset data, List<String> known) {
     List<String> tags = TYPE.labels(data).names();
-    if (LabelNames.areNumbers(tags) && !known.containsAll(tags)) {
+    if (LabelNumbers.areNumbers(tags) && !known.containsAll(tags)) {
       throw new InputException(
           data.source()
               + ": the tags are numbers ("

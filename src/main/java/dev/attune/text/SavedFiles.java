@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -28,12 +29,29 @@ record SavedFiles(
     JsonNode config,
     JsonNode modelConfig,
     TokenVocabulary vocabulary) {
+  /** The files that make a tokenizer. */
+  static final List<String> NAMES =
+      List.of(
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "vocab.txt",
+          "vocab.json",
+          "merges.txt",
+          "tokenizer.model",
+          "spiece.model",
+          "spm.model",
+          "sentencepiece.bpe.model",
+          ChatTemplate.FILE,
+          ChatTemplate.FOR_TOOLS,
+          "chat_template.json");
 
   /** As {@link TextTokenizer#saveTo} says. */
   void writeTo(Path target) throws IOException {
     FileOps files = FileOps.SYSTEM;
     files.createFolder(target);
-    for (String name : TextTokenizer.FILES) {
+    for (String name : NAMES) {
       Path own = folder.resolve(name);
       Path copy = target.resolve(name);
       if (Files.isRegularFile(own) && !(Files.exists(copy) && Files.isSameFile(own, copy))) {
@@ -52,7 +70,7 @@ record SavedFiles(
   }
 
   private boolean areIn(Path other, Map<String, byte[]> changed) throws IOException {
-    for (String name : TextTokenizer.FILES) {
+    for (String name : NAMES) {
       byte[] own = changed.containsKey(name) ? changed.get(name) : read(folder.resolve(name));
       if (!Arrays.equals(own, read(other.resolve(name)))) {
         return false;

@@ -29,22 +29,7 @@ import java.util.function.LongSupplier;
  */
 public final class TextTokenizer implements AutoCloseable {
   /** The files that make a tokenizer; {@link #saveTo} copies those that are there. */
-  public static final List<String> FILES =
-      List.of(
-          "tokenizer.json",
-          "tokenizer_config.json",
-          "special_tokens_map.json",
-          "added_tokens.json",
-          "vocab.txt",
-          "vocab.json",
-          "merges.txt",
-          "tokenizer.model",
-          "spiece.model",
-          "spm.model",
-          "sentencepiece.bpe.model",
-          ChatTemplate.FILE,
-          ChatTemplate.FOR_TOOLS,
-          "chat_template.json");
+  public static final List<String> FILES = SavedFiles.NAMES;
 
   /** Those that hold a vocabulary. */
   private static final List<String> VOCABULARIES =

@@ -143,8 +143,8 @@ class AnnotationFilesTest extends FormatTrial {
 
   @Test
   void numbersOfTagsAreNoNamesThoughSomeMeanNone() {
-    assertTrue(LabelNames.areNumbers(List.of("-100", "0", "3")));
-    assertFalse(LabelNames.areNumbers(List.of("-", "0")));
+    assertTrue(LabelNumbers.areNumbers(List.of("-100", "0", "3")));
+    assertFalse(LabelNumbers.areNumbers(List.of("-", "0")));
   }
 
   @Test
