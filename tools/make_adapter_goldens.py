@@ -36,6 +36,9 @@ OPTIONS = {
     "llama_tied_tokens": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices=[5, 2])),
     "llama_head_tokens": ("llama", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices={"embed_tokens": [3], "lm_head": [5, 2]})),
     "llama_tied_resized": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], vocabulary=3)),
+    # The whole table is saved inside the wrapper of its rows: of a last product that shares it too.
+    "llama_tied_resized_tokens": ("llama_tied", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices=[5, 2], vocabulary=3)),
+    "llama_resized_tokens": ("llama", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj"], trainable_token_indices={"embed_tokens": [3], "lm_head": [5, 2]}, vocabulary=3)),
     "llama_lora_bias": ("llama", LM, dict(r=2, lora_alpha=4, target_modules=["v_proj", "down_proj"], lora_bias=True)),
     "llama_pissa": ("llama", LM, dict(r=3, lora_alpha=6, target_modules="all-linear", init_lora_weights="pissa", file="bin")),
     "gpt2_bias": ("gpt2", LM, dict(r=2, lora_alpha=8, target_modules=["c_attn", "c_fc", "wte"], bias="lora_only", fan_in_fan_out=True)),

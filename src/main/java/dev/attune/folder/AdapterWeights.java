@@ -59,7 +59,7 @@ public final class AdapterWeights {
    */
   static OptionalInt savedVocabulary(Path folder, String module) {
     try (WeightSource source = open(folder)) {
-      return Stream.of(".weight", ".base_layer.weight")
+      return Stream.of(".weight", SavedAdapter.WRAPPED + "weight", SavedAdapter.TOKENS_TABLE)
           .map(suffix -> SavedAdapter.PREFIX + module + suffix)
           .filter(source.names()::contains)
           .mapToInt(name -> (int) source.info(name).shape()[0])
@@ -120,21 +120,29 @@ public final class AdapterWeights {
    *
    * @param base name or folder of the model it belongs to
    * @param taskType PEFT's: SEQ_CLS, TOKEN_CLS, CAUSAL_LM …
+   * @param isResized whether the vocabulary is not the base's: its tables are written too
    */
-  public static void write(Path folder, Model model, LoraConfig lora, String base, String taskType)
+  public static void write(
+      Path folder, Model model, LoraConfig lora, String base, String taskType, boolean isResized)
       throws IOException {
     Parameters parameters = model.parameters();
+    long rows = parameters.segment(model.wordEmbedding() + ".weight").shape()[0];
     SafetensorsWriter writer = new SafetensorsWriter();
     Set<String> adapted = new TreeSet<>();
     Set<String> whole = new TreeSet<>();
     boolean transposed = false;
     for (Segment segment : parameters.segments()) {
-      if (!isSaved(model, lora, segment)) {
+      boolean isTable =
+          isResized && segment.shape()[0] == rows && !LoraConfig.isAdapter(segment.name());
+      if (!isTable && !isSaved(model, lora, segment)) {
         continue;
       }
       String module = SavedAdapter.module(segment.name());
       if (segment.trainedRows() != null) {
         addRows(writer, model, lora, segment, module);
+        if (isTable) {
+          add(writer, model, segment, module + SavedAdapter.TOKENS_TABLE);
+        }
         continue;
       }
       if (LoraConfig.isAdapter(segment.name())) {
@@ -146,11 +154,7 @@ public final class AdapterWeights {
           && !parameters.segment(module + ".weight").frozen()) {
         whole.add(module);
       }
-      writer.add(
-          SavedAdapter.PREFIX + model.savedName(savedName(parameters, segment, module)),
-          "F32",
-          segment.shape(),
-          ModelWeights.chunks(parameters, segment));
+      add(writer, model, segment, savedName(parameters, segment, module));
     }
     whole.addAll(lora.beside().modules());
     writer.write(folder.resolve(ModelFiles.ADAPTER_WEIGHTS));
@@ -161,6 +165,15 @@ public final class AdapterWeights {
             savedNames(model, targets(parameters, lora, adapted)),
             savedNames(model, whole),
             transposed));
+  }
+
+  private static void add(
+      SafetensorsWriter writer, Model model, Segment segment, String savedName) {
+    writer.add(
+        SavedAdapter.PREFIX + model.savedName(savedName),
+        "F32",
+        segment.shape(),
+        ModelWeights.chunks(model.parameters(), segment));
   }
 
   /** The rows of a table that were trained, in the order in which they are named. */
@@ -184,13 +197,15 @@ public final class AdapterWeights {
     return modules.stream().map(model::savedName).collect(Collectors.toCollection(TreeSet::new));
   }
 
-  /** PEFT wraps a module that has an adapter, and its bias with it. */
+  /** PEFT wraps a module that has an adapter, and its weight and bias with it. */
   private static String savedName(Parameters parameters, Segment segment, String module) {
     boolean isWrapped =
-        segment.name().endsWith(".bias")
-            && !LoraConfig.isAdapter(segment.name())
-            && parameters.segment(module + LoraConfig.DOWN) != null;
-    return isWrapped ? module + SavedAdapter.WRAPPED + "bias" : segment.name();
+        !LoraConfig.isAdapter(segment.name())
+            && (parameters.segment(module + LoraConfig.DOWN) != null
+                || parameters.segment(module + LoraConfig.TABLE_DOWN) != null);
+    return isWrapped
+        ? module + SavedAdapter.WRAPPED + segment.name().substring(module.length() + 1)
+        : segment.name();
   }
 
   /** Targets that mean just these modules: ends of names where these do, or whole names. */

@@ -69,6 +69,7 @@ public final class FinishedModel {
    *
    * @param base name or folder of the model it belongs to
    * @param taskType PEFT's: SEQ_CLS, TOKEN_CLS, CAUSAL_LM …
+   * @param isResized whether the vocabulary is not that model's
    * @param generationConfig file to copy, or null
    * @param attune what training knows beyond that, label names among it
    */
@@ -77,11 +78,12 @@ public final class FinishedModel {
       LoraConfig lora,
       String base,
       String taskType,
+      boolean isResized,
       TextTokenizer tokenizer,
       Path generationConfig,
       ObjectNode attune) {
     return new FinishedModel(
-        folder -> AdapterWeights.write(folder, model, lora, base, taskType),
+        folder -> AdapterWeights.write(folder, model, lora, base, taskType, isResized),
         tokenizer,
         generationConfig,
         attune);

@@ -30,6 +30,7 @@ public final class ModelFolder {
   private final AdapterConfig adapter; // null: a model
   private final ObjectNode config;
   private final ObjectNode attune;
+  private final boolean resized;
   private OwnTokenizer tokenizer; // null until needed
 
   private ModelFolder(Path path, Path base, AdapterConfig adapter) {
@@ -39,8 +40,11 @@ public final class ModelFolder {
     this.config = SharedVocabulary.asStored(readConfig(base), base);
     if (adapter != null) {
       // A vocabulary that was resized is saved with the adapter.
-      AdapterWeights.savedVocabulary(path, Families.wordEmbedding(config))
-          .ifPresent(rows -> config.put("vocab_size", rows));
+      OptionalInt saved = AdapterWeights.savedVocabulary(path, Families.wordEmbedding(config));
+      resized = saved.isPresent() && saved.getAsInt() != vocabularySize();
+      saved.ifPresent(rows -> config.put("vocab_size", rows));
+    } else {
+      resized = false;
     }
     this.attune = ModelFiles.readOptional(path.resolve(ModelFiles.ATTUNE));
   }
@@ -212,6 +216,11 @@ public final class ModelFolder {
   /** V, as config.json states it. */
   public int vocabularySize() {
     return config.path("vocab_size").asInt();
+  }
+
+  /** Whether it is an adapter whose vocabulary has not as many tokens as its base's. */
+  public boolean hasOwnVocabulary() {
+    return resized;
   }
 
   /** The class name that config.json gives first; empty: none. */

@@ -36,6 +36,9 @@ final class SavedAdapter {
   private static final String BASES_OWN = ".original_module.";
   static final String TOKENS = ".token_adapter.trainable_tokens_delta";
 
+  /** All of a table some rows of which are trained: PEFT saves it where it was resized. */
+  static final String TOKENS_TABLE = ".token_adapter.base_layer.weight";
+
   private final Path file;
   private final WeightSource source;
   private final LoraConfig lora;
@@ -87,7 +90,11 @@ final class SavedAdapter {
     String bare = name.substring(PREFIX.length());
     if (bare.endsWith(TOKENS)) {
       String module = fullName(bare, TOKENS, ".weight");
-      return module != null && tokens.put(module, name) == null;
+      return module != null && addOnce(tokens, module, name);
+    }
+    if (bare.endsWith(TOKENS_TABLE)) {
+      Segment table = find(bare.replace(TOKENS_TABLE, ".weight"));
+      return table != null && add(table, name);
     }
     // "bias" saves what is inside such a wrapper too: the copy that counts, and the base's own.
     String unwrapped = TRAINED_COPY.matcher(bare).replaceFirst(".");
@@ -111,7 +118,12 @@ final class SavedAdapter {
 
   private boolean add(Segment segment, String name) {
     checkShape(segment, name);
-    String other = whole.putIfAbsent(segment, name);
+    return addOnce(whole, segment, name);
+  }
+
+  /** What two modules share may be there twice. */
+  private <P> boolean addOnce(Map<P, String> names, P place, String name) {
+    String other = names.putIfAbsent(place, name);
     if (other != null && !isSame(name, other)) {
       throw new InputException(
           file

@@ -434,7 +434,14 @@ public final class AdapterTraining implements AutoCloseable {
     attune.put("steps", trainer.steps());
     FinishedModel finished =
         FinishedModel.adapter(
-            model, lora, name, task.type().peftType(), tokenizer, base.generationConfig(), attune);
+            model,
+            lora,
+            name,
+            task.type().peftType(),
+            base.hasOwnVocabulary(),
+            tokenizer,
+            base.generationConfig(),
+            attune);
     if (isSame(folder, base.path()) || isSame(folder, base.base())) {
       throw new InputException(
           folder + " holds the model that is trained; give another folder to the adapter");

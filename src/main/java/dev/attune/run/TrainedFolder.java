@@ -42,6 +42,7 @@ final class TrainedFolder {
                 plan.lora(),
                 run.baseName(),
                 task.type().peftType(),
+                run.base().hasOwnVocabulary(),
                 run.tokenizer(),
                 generation,
                 attune);

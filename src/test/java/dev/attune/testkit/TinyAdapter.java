@@ -49,7 +49,7 @@ public final class TinyAdapter {
         }
       }
       Files.createDirectories(folder);
-      AdapterWeights.write(folder, model, lora, base.toString(), "CAUSAL_LM");
+      AdapterWeights.write(folder, model, lora, base.toString(), "CAUSAL_LM", false);
       return folder;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
