@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes the readers of files that others wrote, and the border of the CPU library. The build itself runs the kept inputs
-# alone (src/test/resources, *FuzzTestInputs); this looks for new ones.
+# alone (src/test/resources, *FuzzTestInputs, and files of other tests that the pom adds); this looks for new ones.
 #   tools/fuzz.sh                       every target for a minute
 #   tools/fuzz.sh 600 weights text      ten minutes for each target of these rooms
 #   tools/fuzz.sh 60 border             C entries under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -31,7 +31,7 @@ readers() { # room
     class=dev.attune.$1.$name
     for target in $(grep -A1 '@FuzzTest$' "$file" | sed -n 's/^  void \([A-Za-z]*\)(.*/\1/p'); do
       corpus=$out/$class.$target
-      kept=src/test/resources/dev/attune/$1/${name}Inputs/$target
+      kept=target/test-classes/dev/attune/$1/${name}Inputs/$target
       mkdir -p "$corpus"
       [[ -d $kept ]] && cp "$kept"/* "$corpus"
       if java -Xmx1g -cp "target/test-classes:target/classes:$classpath" com.code_intelligence.jazzer.Jazzer \
