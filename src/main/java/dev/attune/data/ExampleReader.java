@@ -14,7 +14,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -23,8 +22,6 @@ import java.util.stream.Stream;
 final class ExampleReader {
   /** Names of columns that nothing is read from, in the report. */
   private static final int UNUSED_SHOWN = 4;
-
-  private static final Pattern COMMA_BEHIND = Pattern.compile("[^,]+,");
 
   /** What the assistant of a conversation may call: read with it. */
   private static final String TOOLS = "tools";
@@ -40,6 +37,7 @@ final class ExampleReader {
   private final Anchors anchors;
   private final ClassesBeside classes;
   private final GapTexts gaps = new GapTexts();
+  private final CommaTags commaTags = new CommaTags();
   private final Map<Set<String>, Columns> shapes = new LinkedHashMap<>();
   private final Map<ColumnRole, String> seen = new LinkedHashMap<>();
   private final Map<ColumnRole, String> guesses = new LinkedHashMap<>();
@@ -48,7 +46,6 @@ final class ExampleReader {
   private final Set<String> unused = new LinkedHashSet<>();
   private final Set<Finding> noted = new LinkedHashSet<>(); // of columns
   private boolean hasTools;
-  private int commaTags; // rows
   private int repeatedPrompts; // rows
   private boolean areTurns; // prompts and completions of the file, or some of them
 
@@ -338,13 +335,7 @@ final class ExampleReader {
     findings.addAll(turns.findings());
     findings.addAll(anchors.findings());
     findings.addAll(preferences.findings());
-    if (commaTags > 0) {
-      findings.add(
-          Finding.ofFile(
-              Finding.Severity.NOTE,
-              "comma_tags",
-              Count.many(commaTags, "row has", "rows have") + " tags that are parted by commas"));
-    }
+    findings.addAll(commaTags.findings());
     if (repeatedPrompts > 0) {
       findings.add(
           Finding.ofFile(
@@ -439,7 +430,8 @@ final class ExampleReader {
             ? classes.labels(row, labels, cells.strings(row, values, labels, true), names)
             : LabelColumns.read(file, row, columns.labelColumns(), values),
         tokens,
-        classes.labels(row, tags, parted(tokens, words(row, values, tags, columns, true)), names),
+        classes.labels(
+            row, tags, commaTags.parted(tokens, words(row, values, tags, columns, true)), names),
         isTurns
             ? options.asTurns() ? null : instruction.prompt()
             : joined ? cells.text(row, values, roles.get(ColumnRole.PROMPT)) : null,
@@ -460,24 +452,6 @@ final class ExampleReader {
       return Example.words((String) values.get(column));
     }
     return cells.strings(row, values, column, numbersToo);
-  }
-
-  /** Tags that stand in one cell with commas between them, with white space or without. */
-  private List<String> parted(List<String> tokens, List<String> tags) {
-    if (tokens == null || tags == null || tokens.size() < 2 || tags.isEmpty()) {
-      return tags;
-    }
-    boolean isSpaced =
-        tags.size() > 1
-            && tags.subList(0, tags.size() - 1).stream()
-                .allMatch(t -> COMMA_BEHIND.matcher(t).matches());
-    List<String> parts =
-        isSpaced || tags.size() == 1 ? List.of(String.join("", tags).split(",", -1)) : List.of();
-    if (parts.size() != tokens.size() || parts.contains("")) {
-      return tags;
-    }
-    commaTags++;
-    return parts;
   }
 
   private List<GoldAnswer> answers(
